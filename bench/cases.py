@@ -1,0 +1,196 @@
+"""The benchmarks. ALL maps their names to functions; bench/README.md says what each measures."""
+import os
+import subprocess
+import time
+
+from harness import DEADLINE_S, BenchError, free_port, usable_cpus
+
+ALL = {}
+
+THREADS = 2
+PAYLOAD = 64
+
+
+def benchmark(function):
+    ALL[function.__name__] = function
+    return function
+
+
+@benchmark
+def core_pair(b):
+    b.compare_rates("messages/s", {"thread": THREADS, "payload": 0}, {
+        "ours": b.run_node(thread=THREADS, bootstrap=f"bench_pair {b.setup.seconds}"),
+        "limit": b.run_program("limit_core", "pair", b.setup.seconds),
+        **b.erlang("pair", b.ms),
+    }, {"ours": (">=", 15e6), "vs_erlang": (">=", 3)})
+
+
+@benchmark
+def core_ring(b):
+    for tokens in (1, 100):
+        b.compare_rates("hops/s", {"thread": THREADS, "services": 1000, "tokens": tokens}, {
+            "ours": b.run_node(thread=THREADS, bootstrap=f"bench_ring {tokens} {b.setup.seconds}"),
+            "limit": b.run_program("limit_core", "ring", b.setup.seconds),
+            **b.erlang("ring", tokens, b.ms),
+        }, {"vs_erlang": (">=", 1.5)} if tokens == 100 else {})
+
+
+def gen_server(b, pairs):
+    sides = b.erlang("gen_server", pairs, b.ms)
+    return {"gen_server": sides["erlang"]} if sides else {}
+
+
+@benchmark
+def lua_call(b):
+    for pairs, target in ((1, 1.5e6), (64, 2.5e6)):
+        b.compare_rates("calls/s", {"thread": THREADS, "pairs": pairs}, {
+            "ours": b.run_node(thread=THREADS, start="bench_call", bench_pairs=pairs,
+                               bench_seconds=b.setup.seconds),
+            "limit": b.run_program("limit_lua", "call", b.setup.seconds),
+            **b.erlang("call", pairs, b.ms),
+            **gen_server(b, pairs),
+        }, {"ours": (">=", target)})
+
+
+@benchmark
+def lua_fanin(b):
+    producers, batch = 8, 1000
+    b.compare_rates("messages/s", {"thread": THREADS, "producers": producers, "batch": batch}, {
+        "ours": b.run_node(thread=THREADS, start="bench_fanin", bench_producers=producers,
+                           bench_batch=batch, bench_seconds=b.setup.seconds),
+        "limit": b.run_program("limit_lua", "send", b.setup.seconds),
+        **b.erlang("fanin", producers, batch, b.ms),
+    }, {"ours": (">=", 2.5e6)})
+
+
+@benchmark
+def lua_ring(b):
+    services = 1000
+    for tokens, target in ((1, 1.5e6), (100, 3e6)):
+        b.compare_rates("hops/s", {"thread": THREADS, "services": services, "tokens": tokens}, {
+            "ours": b.run_node(thread=THREADS, start="bench_ring_lua", bench_services=services,
+                               bench_tokens=tokens, bench_seconds=b.setup.seconds),
+            "limit": b.run_program("limit_lua", "ring", b.setup.seconds),
+            **b.erlang("ring", tokens, b.ms),
+        }, {"ours": (">=", target)})
+
+
+@benchmark
+def launch(b):
+    services = b.setup.sized(2000, 50)
+    b.compare_rates("services/s", {"thread": THREADS, "services": services}, {
+        "ours": b.run_node(thread=THREADS, start="bench_launch", bench_services=services),
+        "limit": b.run_program("limit_lua", "launch", services),
+    }, {"ours": (">=", 10e3), "kb_each": ("<=", 34)}, ("ours.kb_each", "limit.kb_each"))
+
+
+@benchmark
+def timer(b):
+    timers = b.setup.sized(1000000, 20000)
+    for pending, spread in ((timers, 10), (timers // 10, 1)):
+        b.compare_rates("timeouts/s", {"timers": timers, "pending": pending}, {
+            "ours": b.run_node(thread=THREADS, start="bench_timer", bench_timers=timers,
+                               bench_pending=pending, bench_spread=spread),
+            "limit": b.run_program("limit_lua", "timer", pending),
+        }, {"ours": (">=", 1e6)}, ("ours.create_per_s",))
+
+
+@benchmark
+def fanout_latency(b):
+    cores = usable_cpus()
+    rounds = b.setup.sized(40, 3)
+    figures = b.compare({
+        "ours": b.run_node(thread=cores, start="bench_fanout", bench_services=cores,
+                           bench_rounds=rounds)})["ours"]
+    b.print({"unit": "us", "thread": cores, "services": cores}, figures, {"times": ("<=", 1.3)})
+
+
+def ready(process):
+    process.wait_for("READY")
+    return process
+
+
+def echo_case(b, kind, start_server, target_of):
+    port, limit_port = free_port(), free_port()
+    server = ready(start_server(port))
+    limit = ready(b.program("limit_echo", limit_port))
+    for connections, window in ((1, 1), (10, 1), (200, 1), (100, 16)):
+        def load(at):
+            return b.run_program("load", "echo", at, connections, window, PAYLOAD,
+                                 b.setup.seconds)
+        b.compare_rates("requests/s", {
+            "server": kind, "thread": THREADS, "payload": PAYLOAD, "connections": connections,
+            "window": window,
+        }, {"ours": load(port), "limit": load(limit_port)}, target_of(connections, window),
+            ("ours.p50_us", "ours.p99_us", "limit.p50_us", "limit.p99_us"))
+    server.stop()
+    limit.kill()
+
+
+def agent_target(connections, window):
+    if window > 1:
+        return {"ours": (">=", 500e3)}
+    return {"of_limit": (">=", 0.7)} if connections > 1 else {}
+
+
+@benchmark
+def echo(b):
+    echo_case(b, "c", lambda port: b.node(thread=THREADS, bootstrap=f"bench_echo {port}"),
+              lambda connections, window: {"of_limit": (">=", 0.9)})
+    echo_case(b, "gate+agent", lambda port: b.node(thread=THREADS, start="bench_echo_watchdog",
+                                                   bench_port=port), agent_target)
+
+
+@benchmark
+def connect(b):
+    count = b.setup.sized(8000, 200)
+
+    def ours():
+        port = free_port()
+        node = ready(b.node(thread=THREADS, bootstrap=f"bench_gate {port} {count}"))
+        before = node.resident_bytes()
+        client = b.program("load", "connect", port, count, stdin=subprocess.PIPE)
+        begin = client.wait_for("RESULT").split()[1].split("=")[1]
+        end = node.wait_for("RESULT").split()[1].split("=")[1]
+        memory = node.resident_bytes() - before
+        client.child.stdin.close()
+        client.wait_end()
+        node.stop()
+        return {"seconds": (int(end) - int(begin)) / 1e9, "bytes_each": memory / count}
+
+    def limit():
+        port = free_port()
+        server = ready(b.program("limit_echo", port))
+        client = b.program("load", "connect", port, count, stdin=subprocess.PIPE)
+        result = client.wait_for("RESULT")
+        client.child.stdin.close()
+        client.wait_end()
+        server.kill()
+        return {"seconds": float(result.split("seconds=")[1])}
+
+    figures = b.compare({"ours": ours, "limit": limit})
+    b.print({"unit": "s", "thread": THREADS, "connections": count}, {
+        "ours": figures["ours"]["seconds"], "limit": figures["limit"]["seconds"],
+        "bytes_each": figures["ours"]["bytes_each"],
+    }, {"ours": ("<=", 2), "bytes_each": ("<=", 1024)})
+
+
+@benchmark
+def idle(b):
+    services, threads = b.setup.sized(1000, 50), 8
+    seconds = b.setup.sized(2, 0.2)
+
+    def ours():
+        node = ready(b.node(thread=threads, start="bench_idle", bench_services=services))
+        # What the start left behind (other services that still end) is over after this.
+        time.sleep(b.setup.sized(1, 0.1))
+        before, begin = node.context_switches(), time.monotonic()
+        time.sleep(seconds)
+        switches = node.context_switches() - before
+        elapsed = time.monotonic() - begin
+        node.stop()
+        return {"ours": switches / elapsed}
+
+    figures = b.compare({"ours": ours})["ours"]
+    b.print({"unit": "switches/s", "thread": threads, "services": services},
+            {**figures, "limit": 0}, {"ours": ("<=", 2)})

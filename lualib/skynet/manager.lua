@@ -1,0 +1,3 @@
+--- The functions that manage other services: launch, kill, abort, register, name. They live in the
+--- table of `skynet` itself; this module is what programs ask for to say that they use them.
+return require("skynet")

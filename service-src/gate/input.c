@@ -1,0 +1,128 @@
+/* input.c: from the bytes of a connection to messages for its service, and holding a client back
+ * whose service is slower than it.
+ *
+ * I1  Between two looks at the window, at most GATE_WINDOW_* (and the rest of one chunk) has been
+ *     forwarded; so of one connection at most two windows and two chunks wait in its service's
+ *     mailbox, however fast the client sends.
+ * I2  A connection held by its service has a probe on its way: the answer, or the error when the
+ *     service ends, always lets it go on. */
+#include "gate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Longest "ID data " in front of a frame for the watchdog. */
+#define DATA_PREFIX_BYTES 24
+
+/* Sends a frame on. block, when there is one, is taken. Returns false if the service is gone. */
+static bool
+send_frame(struct gate *gate, uint32_t source, uint32_t service, int session,
+	   const struct gate_frame *frame)
+{
+	int type = gate->type | (frame->block != NULL ? PTYPE_TAG_DONTCOPY : 0);
+	/* Without DONTCOPY the bytes are only borrowed: the cast takes nothing away. */
+	return skynet_send(gate->ctx, source, service, type, session, (char *)frame->data,
+			   frame->size) >= 0;
+}
+
+/* Sends a frame to the watchdog, as "ID data " and its bytes. block is taken. */
+static bool
+send_data(struct gate *gate, int id, const struct gate_frame *frame)
+{
+	char *text = skynet_malloc(DATA_PREFIX_BYTES + frame->size);
+	size_t prefix = (size_t)snprintf(text, DATA_PREFIX_BYTES, "%d data ", id);
+	memcpy(text + prefix, frame->data, frame->size);
+	skynet_free(frame->block);
+	return skynet_send(gate->ctx, 0, gate->watchdog, PTYPE_TEXT | PTYPE_TAG_DONTCOPY, id, text,
+			   prefix + frame->size) >= 0;
+}
+
+/* Hands one frame to whom it is for. Returns false if that service is gone. */
+static bool
+forward_frame(struct gate *gate, const struct gate_connection *connection,
+	      const struct gate_frame *frame)
+{
+	if (gate->broker != 0)
+		return send_frame(gate, 0, gate->broker, connection->id, frame);
+	if (connection->agent != 0)
+		return send_frame(gate, connection->client, connection->agent, connection->id,
+				  frame);
+	if (gate->watchdog != 0)
+		return send_data(gate, connection->id, frame);
+	skynet_free(frame->block); /* nobody was named */
+	return true;
+}
+
+static bool
+is_window_full(const struct gate_connection *connection)
+{
+	return connection->window_bytes >= GATE_WINDOW_BYTES ||
+	       connection->window_frames >= GATE_WINDOW_FRAMES;
+}
+
+/* Opens a new window, behind a probe. Returns false if the service is gone. */
+static bool
+open_window(struct gate *gate, struct gate_connection *connection, uint32_t service)
+{
+	connection->window_bytes = 0;
+	connection->window_frames = 0;
+	/* Another node's services are bounded by the link to it. */
+	if (service == 0 || skynet_isremote(gate->ctx, service, NULL))
+		return true;
+	return gate_connection_probe(gate, connection, service);
+}
+
+/* Counts a frame. Returns false if the service is gone. */
+static bool
+account(struct gate *gate, struct gate_connection *connection, uint32_t size)
+{
+	connection->window_bytes += size;
+	connection->window_frames++;
+	if (!is_window_full(connection))
+		return true;
+	if (connection->probe_session == 0)
+		return open_window(gate, connection, gate_connection_service(gate, connection));
+	gate_connection_hold(gate, connection, GATE_HELD_BY_SERVICE); /* I1, I2 */
+	return true;
+}
+
+/* Ends a connection whose service is gone: nobody will answer its client. */
+static void
+service_gone(struct gate *gate, struct gate_connection *connection)
+{
+	gate_log(gate, "[gate] Service :%08x of connection %d is gone, the connection is closed",
+		 gate_connection_service(gate, connection), connection->id);
+	gate_connection_finish(gate, connection, 0, 0);
+}
+
+void
+gate_input(struct gate *gate, struct gate_connection *connection, const char *data, size_t size)
+{
+	struct gate_input input = {data, size};
+	struct gate_frame frame;
+	enum gate_frame_result result;
+	while ((result = gate_frame_next(&connection->reader, gate->header_bytes, &input,
+					 &frame)) == GATE_FRAME_READY) {
+		if (!forward_frame(gate, connection, &frame) ||
+		    !account(gate, connection, frame.size)) {
+			service_gone(gate, connection);
+			return;
+		}
+	}
+	if (result == GATE_FRAME_TOO_LONG) {
+		gate->too_long_count++;
+		gate_log(gate, "Recv socket message > 16M");
+		gate_connection_finish(gate, connection, 0, 0);
+	}
+}
+
+void
+gate_input_caught_up(struct gate *gate, struct gate_connection *connection)
+{
+	if (is_window_full(connection) &&
+	    !open_window(gate, connection, gate_connection_service(gate, connection))) {
+		service_gone(gate, connection);
+		return;
+	}
+	gate_connection_release(gate, connection, GATE_HELD_BY_SERVICE);
+}

@@ -1,0 +1,200 @@
+/* logger.c: the log service: writes every line the node logs to stdout or to a file.
+ *
+ * Launch     logger [FILE]. With FILE: appended to, "dd/mm/yy HH:MM:SS.cc [:%08x] text" in local
+ *            time. Without: stdout, "[:%08x] text".
+ * Messages   PTYPE_TEXT: a line from source. PTYPE_SYSTEM: close FILE and open it again, so that it
+ *            can be renamed away first. Other types mean nothing here.
+ *
+ * I1  When the mailbox is empty, every line has been handed to the operating system. While more
+ *     wait, lines collect in the stream's buffer: one system call for many.
+ * I2  A line that cannot be written to its place goes to stderr. That is said once, and the place is
+ *     tried again for every line after RETRY_CS; so a full disk needs nobody to look after the log.
+ *
+ * Threads    [turn], as every service. */
+#include "skynet.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* How long a place that failed is left alone, in 1/100 s. */
+#define RETRY_CS 100
+/* "dd/mm/yy HH:MM:SS" and a NUL. */
+#define STAMP_BYTES 18
+
+struct logger {
+	struct skynet_context *ctx;
+	char *path; /* NULL: stdout */
+	FILE *file; /* NULL: could not be opened */
+	bool is_lost;
+	uint64_t retry_at_cs; /* while lost */
+	/* The text of the current second: it stays the same for many lines. */
+	time_t stamp_second;
+	char stamp[STAMP_BYTES];
+};
+
+SKYNET_API struct logger *logger_create(void);
+SKYNET_API void logger_release(struct logger *logger);
+SKYNET_API int logger_init(struct logger *logger, struct skynet_context *ctx, const char *parm);
+
+struct logger *
+logger_create(void)
+{
+	return skynet_calloc(1, sizeof(struct logger));
+}
+
+static void
+close_file(struct logger *logger)
+{
+	if (logger->path != NULL && logger->file != NULL)
+		(void)fclose(logger->file); /* what it could still fail at has been flushed: I1 */
+	logger->file = NULL;
+}
+
+static void
+open_file(struct logger *logger)
+{
+	logger->file = logger->path != NULL ? fopen(logger->path, "ae") : stdout;
+}
+
+void
+logger_release(struct logger *logger)
+{
+	if (logger->file != NULL)
+		(void)fflush(logger->file); /* nobody is left to be told of a failure */
+	close_file(logger);
+	skynet_free(logger->path);
+	skynet_free(logger);
+}
+
+/* Writes the time in front of a line of a file. */
+static void
+print_stamp(struct logger *logger, FILE *file)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
+	if (now.tv_sec != logger->stamp_second) {
+		struct tm local;
+		if (localtime_r(&now.tv_sec, &local) == NULL)
+			memset(&local, 0, sizeof(local)); /* a year beyond what an int holds */
+		(void)strftime(logger->stamp, sizeof(logger->stamp), "%d/%m/%y %H:%M:%S", &local);
+		logger->stamp_second = now.tv_sec;
+	}
+	(void)fprintf(file, "%s.%02d ", logger->stamp, (int)(now.tv_nsec / 10000000));
+}
+
+/* The place failed, errno says why: stderr from now on (I2). */
+static void
+lose_file(struct logger *logger)
+{
+	if (!logger->is_lost)
+		(void)fprintf(stderr,
+			      "logger: cannot write to %s: %s; log lines go to stderr until it can "
+			      "be written to again\n",
+			      logger->path != NULL ? logger->path : "stdout", strerror(errno));
+	logger->is_lost = true;
+	logger->retry_at_cs = skynet_now() + RETRY_CS;
+	if (logger->file != NULL)
+		clearerr(logger->file);
+	close_file(logger);
+}
+
+/* Whether lines should be written to their place, which is opened again when it is time. */
+static bool
+is_file_usable(struct logger *logger)
+{
+	if (!logger->is_lost)
+		return true;
+	if (skynet_now() < logger->retry_at_cs)
+		return false;
+	open_file(logger);
+	if (logger->file == NULL)
+		lose_file(logger);
+	return logger->file != NULL;
+}
+
+static bool
+is_mailbox_empty(struct skynet_context *ctx)
+{
+	return strcmp(skynet_command(ctx, "STAT", "mqlen"), "0") == 0;
+}
+
+/* Writes a line, and with it all that waits in the stream if it should not wait any longer. Returns
+ * whether the stream took it. */
+static bool
+print_line(struct logger *logger, FILE *file, uint32_t source, const char *text, size_t size)
+{
+	if (file == logger->file && logger->path != NULL)
+		print_stamp(logger, file);
+	(void)fprintf(file, "[:%08x] ", source);
+	(void)fwrite(text, 1, size, file); /* the stream remembers any failure */
+	(void)fputc('\n', file);
+	if (logger->is_lost || is_mailbox_empty(logger->ctx))
+		(void)fflush(file); /* I1 */
+	return !ferror(file);
+}
+
+static void
+log_line(struct logger *logger, uint32_t source, const char *text, size_t size)
+{
+	if (is_file_usable(logger)) {
+		if (print_line(logger, logger->file, source, text, size)) {
+			logger->is_lost = false;
+			return;
+		}
+		lose_file(logger);
+	}
+	(void)print_line(logger, stderr, source, text, size); /* the last place there is */
+}
+
+static void
+reopen(struct logger *logger)
+{
+	if (logger->path == NULL)
+		return;
+	if (logger->file != NULL)
+		(void)fflush(logger->file);
+	close_file(logger);
+	open_file(logger);
+	if (logger->file == NULL)
+		lose_file(logger);
+	else
+		logger->is_lost = false;
+}
+
+static int
+callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
+	 const void *msg, size_t sz)
+{
+	struct logger *logger = ud;
+	(void)ctx;
+	(void)session;
+	if (type == PTYPE_TEXT)
+		log_line(logger, source, msg, sz);
+	else if (type == PTYPE_SYSTEM)
+		reopen(logger);
+	else if (!logger->is_lost && is_mailbox_empty(ctx))
+		(void)fflush(logger->file); /* I1: lines may have waited behind this message */
+	return SKYNET_DONE;
+}
+
+int
+logger_init(struct logger *logger, struct skynet_context *ctx, const char *parm)
+{
+	logger->ctx = ctx;
+	if (parm != NULL && *parm != '\0')
+		logger->path = skynet_strdup(parm);
+	open_file(logger);
+	if (logger->file == NULL) {
+		(void)fprintf(
+			stderr,
+			"logger: cannot open %s: %s; set the config key logger to a file that "
+			"can be written\n",
+			parm, strerror(errno));
+		return 1;
+	}
+	skynet_callback(ctx, logger, callback);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* api.h: the functions of `require "skynet"` that are written in C.
+ *
+ * Model      All are plain C functions without upvalues: they find the engine in the state itself, so
+ *            a service pays for a table of them and nothing more.
+ * Threads    [turn]
+ */
+#ifndef SNLUA_API_H
+#define SNLUA_API_H
+
+#include "engine.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+extern const luaL_Reg api_message_functions[]; /* send, call, ret ... */
+extern const luaL_Reg api_task_functions[];    /* start, fork, sleep ... */
+extern const luaL_Reg api_service_functions[]; /* names, environment, clock, statistics ... */
+
+/* What an argument addresses: a handle, or else a name. */
+struct api_address {
+	uint32_t handle; /* 0: see name */
+	const char *name; /* ":hex", ".local" or global; borrowed from the argument */
+};
+
+/* Reads an address argument; raises for what is none. */
+struct api_address api_check_address(lua_State *L, int index);
+
+/* Suspends the current task until engine_run resumes it: use as `return api_suspend(...)`. Raises
+ * when the caller is not a task. */
+int api_suspend(lua_State *L, enum task_state state, lua_KContext context, lua_KFunction resumed);
+
+/* Raises unless the calling coroutine is the current task itself. */
+struct task *api_check_task(lua_State *L);
+
+/* The loader of the module "skynet.engine": one table with all functions. */
+int api_open(lua_State *L);
+
+#endif

@@ -1,0 +1,265 @@
+/* api_task.c: tasks, from Lua: start, fork, sleep, wait, wakeup, timeout, exit. */
+#include "api.h"
+
+#define MS_PER_CS 10
+
+/* The registry's list of functions that skynet.init was given; its address is the key. */
+static char inits_key;
+
+/* --- the start function -------------------------------------------------------------------- */
+
+enum { START_DONE = -1 };
+
+/* Runs the init functions from number `next` on, then the start function (upvalue 1). */
+static int
+run_start(lua_State *L, int status, lua_KContext next)
+{
+	(void)status;
+	lua_settop(L, 0);
+	if (next == START_DONE)
+		return 0;
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key) == LUA_TTABLE) {
+		if (lua_rawgeti(L, 1, next + 1) == LUA_TFUNCTION) {
+			lua_callk(L, 0, 0, next + 1, run_start);
+			return run_start(L, LUA_OK, next + 1);
+		}
+		lua_pushnil(L);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &inits_key);
+	}
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_callk(L, 0, 0, START_DONE, run_start);
+	return 0;
+}
+
+static int
+begin_start(lua_State *L)
+{
+	engine_of(L)->current->is_start = true;
+	return run_start(L, LUA_OK, 0);
+}
+
+static int
+l_init(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &inits_key);
+	}
+	lua_pushvalue(L, 1);
+	lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+	return 0;
+}
+
+/* Has the function on top of the stack, which is popped, run in a new task after delay_ms. Returns
+ * the session that stands for the timer. */
+static int32_t
+start_timer(lua_State *L, struct engine *engine, int64_t delay_ms)
+{
+	struct waiter waiter = { .function = luaL_ref(L, LUA_REGISTRYINDEX) };
+	waiter.session = skynet_timeout(engine->ctx, delay_ms, &waiter.timer);
+	session_map_add(&engine->waiters, waiter);
+	return waiter.session;
+}
+
+static int
+l_start(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	skynet_callback(engine->ctx, engine, engine_dispatch);
+	lua_settop(L, 1);
+	lua_pushcclosure(L, begin_start, 1);
+	(void)start_timer(L, engine, 0);
+	return 0;
+}
+
+/* --- new tasks ----------------------------------------------------------------------------- */
+
+static int
+l_fork(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	int count = lua_gettop(L);
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	struct task *task = engine_new_task(engine);
+	if (!task)
+		return luaL_error(L, "not enough memory");
+	if (!lua_checkstack(task->co, count + 1)) {
+		engine_drop_task(engine, task);
+		return luaL_error(L, "too many arguments to skynet.fork");
+	}
+	lua_xmove(L, task->co, count);
+	engine_fork(engine, task);
+	lua_pushthread(task->co);
+	lua_xmove(task->co, L, 1);
+	return 1;
+}
+
+static int64_t
+check_delay_ms(lua_State *L, int index)
+{
+	lua_Integer delay_cs = luaL_checkinteger(L, index);
+	luaL_argcheck(L, delay_cs <= INT32_MAX, index, "at most 2^31-1 hundredths of a second");
+	return delay_cs * MS_PER_CS;
+}
+
+static int
+l_timeout(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	int64_t delay_ms = check_delay_ms(L, 1);
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	lua_pushinteger(L, start_timer(L, engine, delay_ms));
+	return 1;
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+/* Notes that the current task waits for the token at index 1, by default its coroutine. */
+static void
+enter_token(lua_State *L, struct engine *engine)
+{
+	if (lua_isnil(L, 1)) {
+		lua_pushthread(L);
+		lua_replace(L, 1);
+	}
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->tokens);
+	lua_pushvalue(L, 1);
+	if (lua_rawget(L, 2) != LUA_TNIL)
+		luaL_error(L, "token duplicative");
+	lua_pushvalue(L, 1);
+	lua_pushlightuserdata(L, engine->current);
+	lua_rawset(L, 2);
+	lua_settop(L, 1);
+}
+
+/* Takes the token at index 1 back. Returns its task, or NULL when nobody waits for it. */
+static struct task *
+leave_token(lua_State *L, struct engine *engine)
+{
+	lua_settop(L, 1);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->tokens);
+	lua_pushvalue(L, 1);
+	lua_rawget(L, 2);
+	struct task *task = lua_touserdata(L, 3);
+	if (task) {
+		lua_pushvalue(L, 1);
+		lua_pushnil(L);
+		lua_rawset(L, 2);
+	}
+	lua_settop(L, 1);
+	return task;
+}
+
+static int
+sleep_resumed(lua_State *L, int status, lua_KContext context)
+{
+	struct engine *engine = engine_of(L);
+	(void)status, (void)context;
+	if (engine->current->wake == WAKE_TOKEN) {
+		lua_pushliteral(L, "BREAK");
+		return 1;
+	}
+	(void)leave_token(L, engine);
+	return 0;
+}
+
+/* Suspends the current task for delay_ms. Its token is at index 1. */
+static int
+sleep_for(lua_State *L, int64_t delay_ms)
+{
+	struct engine *engine = engine_of(L);
+	struct task *task = api_check_task(L);
+	enter_token(L, engine);
+	task->session = skynet_timeout(engine->ctx, delay_ms, &task->timer);
+	session_map_add(&engine->waiters,
+			(struct waiter){ .session = task->session, .task = task });
+	return api_suspend(L, TASK_SLEEPING, 0, sleep_resumed);
+}
+
+static int
+l_sleep(lua_State *L)
+{
+	int64_t delay_ms = check_delay_ms(L, 1);
+	lua_settop(L, 2);
+	lua_remove(L, 1);
+	return sleep_for(L, delay_ms);
+}
+
+static int
+l_yield(lua_State *L)
+{
+	lua_settop(L, 0);
+	lua_pushnil(L);
+	return sleep_for(L, 0);
+}
+
+static int
+wait_resumed(lua_State *L, int status, lua_KContext context)
+{
+	(void)L, (void)status, (void)context;
+	return 0;
+}
+
+static int
+l_wait(lua_State *L)
+{
+	lua_settop(L, 1);
+	(void)api_check_task(L);
+	enter_token(L, engine_of(L));
+	return api_suspend(L, TASK_WAITING, 0, wait_resumed);
+}
+
+static int
+l_wakeup(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	luaL_checkany(L, 1);
+	if (lua_isnil(L, 1))
+		return 0;
+	struct task *task = leave_token(L, engine);
+	if (!task)
+		return 0;
+	engine_wake(engine, task, WAKE_TOKEN);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+static int
+exit_resumed(lua_State *L, int status, lua_KContext context)
+{
+	(void)L, (void)status, (void)context;
+	return 0; /* never: an exiting service runs no task any more */
+}
+
+static int
+l_exit(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	size_t base = engine->scratch.size;
+	lua_settop(L, 0);
+	lua_pushliteral(L, "REMOVE");
+	lua_pushinteger(L, skynet_current_handle());
+	lua_pushboolean(L, 0);
+	codec_pack(L, 1, &engine->scratch);
+	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
+			      engine->scratch.data + base, engine->scratch.size - base);
+	engine_close_tasks(engine);
+	(void)skynet_command(engine->ctx, "EXIT", NULL);
+	if (!engine->current)
+		return luaL_error(L, "skynet.exit in the main chunk");
+	return lua_yieldk(L, 0, 0, exit_resumed);
+}
+
+const luaL_Reg api_task_functions[] = {
+	{ "init", l_init },	  { "start", l_start },	  { "fork", l_fork },
+	{ "timeout", l_timeout }, { "sleep", l_sleep },	  { "yield", l_yield },
+	{ "wait", l_wait },	  { "wakeup", l_wakeup }, { "exit", l_exit },
+	{ NULL, NULL },
+};

@@ -1,0 +1,408 @@
+/* codec.c: packs and unpacks the "lua" message format. */
+#include "codec.h"
+
+#include "skynet.h"
+
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind {
+	KIND_NIL = 0,
+	KIND_BOOLEAN = 1,
+	KIND_NUMBER = 2,
+	KIND_POINTER = 3,
+	KIND_SHORT_STRING = 4,
+	KIND_LONG_STRING = 5,
+	KIND_TABLE = 6,
+};
+
+/* Details of KIND_NUMBER: which bytes follow. */
+enum number_detail {
+	NUMBER_ZERO = 0,
+	NUMBER_BYTE = 1,
+	NUMBER_WORD = 2,
+	NUMBER_DWORD = 4,
+	NUMBER_QWORD = 6,
+	NUMBER_REAL = 8,
+};
+
+#define SHORT_STRING_MAX 31
+#define ARRAY_DETAIL_MAX 31 /* this detail: the size follows as a number */
+#define DEPTH_MAX 32
+#define BUFFER_FIRST_BYTES 256
+
+/* --- packing ------------------------------------------------------------------------------- */
+
+static char *
+reserve(struct codec_buffer *buffer, size_t size)
+{
+	if (buffer->capacity - buffer->size < size) {
+		size_t capacity = buffer->capacity ? buffer->capacity * 2 : BUFFER_FIRST_BYTES;
+		while (capacity - buffer->size < size)
+			capacity *= 2;
+		buffer->data = skynet_realloc(buffer->data, capacity);
+		buffer->capacity = capacity;
+	}
+	char *place = buffer->data + buffer->size;
+	buffer->size += size;
+	return place;
+}
+
+static inline void
+put_tagged(struct codec_buffer *buffer, enum kind kind, unsigned detail, const void *bytes,
+	   size_t size)
+{
+	char *place = reserve(buffer, 1 + size);
+	place[0] = (char)(kind | detail << 3);
+	if (size)
+		memcpy(place + 1, bytes, size);
+}
+
+static void
+put_integer(struct codec_buffer *buffer, lua_Integer value)
+{
+	if (value == 0) {
+		put_tagged(buffer, KIND_NUMBER, NUMBER_ZERO, NULL, 0);
+	} else if (value != (int32_t)value) {
+		int64_t qword = value;
+		put_tagged(buffer, KIND_NUMBER, NUMBER_QWORD, &qword, sizeof qword);
+	} else if (value < 0 || value > UINT16_MAX) {
+		int32_t dword = (int32_t)value;
+		put_tagged(buffer, KIND_NUMBER, NUMBER_DWORD, &dword, sizeof dword);
+	} else if (value > UINT8_MAX) {
+		uint16_t word = (uint16_t)value;
+		put_tagged(buffer, KIND_NUMBER, NUMBER_WORD, &word, sizeof word);
+	} else {
+		uint8_t byte = (uint8_t)value;
+		put_tagged(buffer, KIND_NUMBER, NUMBER_BYTE, &byte, sizeof byte);
+	}
+}
+
+static void
+put_string(lua_State *L, struct codec_buffer *buffer, int index)
+{
+	size_t size;
+	const char *bytes = lua_tolstring(L, index, &size);
+	if (size <= SHORT_STRING_MAX) {
+		put_tagged(buffer, KIND_SHORT_STRING, (unsigned)size, bytes, size);
+		return;
+	}
+	if (size <= UINT16_MAX) {
+		uint16_t length = (uint16_t)size;
+		put_tagged(buffer, KIND_LONG_STRING, sizeof length, &length, sizeof length);
+	} else if (size <= INT32_MAX) {
+		uint32_t length = (uint32_t)size;
+		put_tagged(buffer, KIND_LONG_STRING, sizeof length, &length, sizeof length);
+	} else {
+		luaL_error(L, "Unsupport string of %f bytes to serialize", (double)size);
+	}
+	memcpy(reserve(buffer, size), bytes, size);
+}
+
+static void pack_value(lua_State *L, struct codec_buffer *buffer, int index, int depth);
+
+/* Packs the pair on top of the stack and pops its value. */
+static void
+pack_pair(lua_State *L, struct codec_buffer *buffer, int depth)
+{
+	int top = lua_gettop(L);
+	pack_value(L, buffer, top - 1, depth);
+	pack_value(L, buffer, top, depth);
+	lua_pop(L, 1);
+}
+
+/* A table that says itself what its pairs are. Its __pairs function is on top. */
+static void
+pack_by_metamethod(lua_State *L, struct codec_buffer *buffer, int index, int depth)
+{
+	int next = lua_gettop(L); /* with state and control behind it, as the call leaves them */
+	put_tagged(buffer, KIND_TABLE, 0, NULL, 0);
+	lua_pushvalue(L, index);
+	lua_call(L, 1, 3);
+	for (;;) {
+		lua_pushvalue(L, next);
+		lua_pushvalue(L, next + 1);
+		lua_pushvalue(L, next + 2);
+		lua_call(L, 2, 2);
+		if (lua_isnil(L, -2))
+			break;
+		pack_pair(L, buffer, depth);
+		lua_replace(L, next + 2); /* the key is the next control */
+	}
+	lua_settop(L, next - 1);
+	put_tagged(buffer, KIND_NIL, 0, NULL, 0);
+}
+
+static void
+put_array_size(struct codec_buffer *buffer, size_t size)
+{
+	if (size < ARRAY_DETAIL_MAX) {
+		put_tagged(buffer, KIND_TABLE, (unsigned)size, NULL, 0);
+		return;
+	}
+	put_tagged(buffer, KIND_TABLE, ARRAY_DETAIL_MAX, NULL, 0);
+	put_integer(buffer, (lua_Integer)size);
+}
+
+static bool
+is_array_key(lua_State *L, int index, size_t array_size)
+{
+	if (!lua_isinteger(L, index))
+		return false;
+	lua_Integer key = lua_tointeger(L, index);
+	return key >= 1 && (lua_Unsigned)key <= array_size;
+}
+
+static void
+pack_table(lua_State *L, struct codec_buffer *buffer, int index, int depth)
+{
+	if (depth > DEPTH_MAX)
+		luaL_error(L, "serialize can't pack too depth table");
+	luaL_checkstack(L, LUA_MINSTACK, "to pack a table");
+	if (luaL_getmetafield(L, index, "__pairs") != LUA_TNIL) {
+		pack_by_metamethod(L, buffer, index, depth);
+		return;
+	}
+	size_t array_size = lua_rawlen(L, index);
+	put_array_size(buffer, array_size);
+	for (size_t i = 1; i <= array_size; i++) {
+		lua_rawgeti(L, index, (lua_Integer)i);
+		pack_value(L, buffer, lua_gettop(L), depth);
+		lua_pop(L, 1);
+	}
+	lua_pushnil(L);
+	while (lua_next(L, index)) {
+		if (is_array_key(L, -2, array_size))
+			lua_pop(L, 1);
+		else
+			pack_pair(L, buffer, depth);
+	}
+	put_tagged(buffer, KIND_NIL, 0, NULL, 0);
+}
+
+static void
+pack_value(lua_State *L, struct codec_buffer *buffer, int index, int depth)
+{
+	switch (lua_type(L, index)) {
+	case LUA_TNIL:
+		put_tagged(buffer, KIND_NIL, 0, NULL, 0);
+		break;
+	case LUA_TBOOLEAN:
+		put_tagged(buffer, KIND_BOOLEAN, lua_toboolean(L, index) ? 1 : 0, NULL, 0);
+		break;
+	case LUA_TNUMBER:
+		if (lua_isinteger(L, index)) {
+			put_integer(buffer, lua_tointeger(L, index));
+		} else {
+			double real = lua_tonumber(L, index);
+			put_tagged(buffer, KIND_NUMBER, NUMBER_REAL, &real, sizeof real);
+		}
+		break;
+	case LUA_TSTRING:
+		put_string(L, buffer, index);
+		break;
+	case LUA_TLIGHTUSERDATA: {
+		void *pointer = lua_touserdata(L, index);
+		put_tagged(buffer, KIND_POINTER, 0, &pointer, sizeof pointer);
+		break;
+	}
+	case LUA_TTABLE:
+		pack_table(L, buffer, index, depth + 1);
+		break;
+	default:
+		luaL_error(L, "Unsupport type %s to serialize", luaL_typename(L, index));
+	}
+}
+
+void
+codec_pack(lua_State *L, int first, struct codec_buffer *buffer)
+{
+	int top = lua_gettop(L);
+	for (int i = first; i <= top; i++)
+		pack_value(L, buffer, i, 0);
+}
+
+void
+codec_buffer_free(struct codec_buffer *buffer)
+{
+	free(buffer->data);
+	*buffer = (struct codec_buffer){ 0 };
+}
+
+/* --- unpacking ----------------------------------------------------------------------------- */
+
+struct reader {
+	lua_State *L;
+	const unsigned char *next;
+	const unsigned char *end;
+	size_t size; /* of the whole, for the error text */
+};
+
+static void
+fail(const struct reader *reader, int line)
+{
+	luaL_error(reader->L, "Invalid serialize stream %d (line:%d)", (int)reader->size, line);
+}
+
+static const unsigned char *
+take(struct reader *reader, size_t size, int line)
+{
+	const unsigned char *bytes = reader->next;
+	if ((size_t)(reader->end - bytes) < size)
+		fail(reader, line);
+	reader->next += size;
+	return bytes;
+}
+
+static lua_Integer
+take_integer(struct reader *reader, unsigned detail)
+{
+	switch (detail) {
+	case NUMBER_ZERO:
+		return 0;
+	case NUMBER_BYTE:
+		return *take(reader, 1, __LINE__);
+	case NUMBER_WORD: {
+		uint16_t word;
+		memcpy(&word, take(reader, sizeof word, __LINE__), sizeof word);
+		return word;
+	}
+	case NUMBER_DWORD: {
+		int32_t dword;
+		memcpy(&dword, take(reader, sizeof dword, __LINE__), sizeof dword);
+		return dword;
+	}
+	case NUMBER_QWORD: {
+		int64_t qword;
+		memcpy(&qword, take(reader, sizeof qword, __LINE__), sizeof qword);
+		return qword;
+	}
+	default:
+		fail(reader, __LINE__);
+		return 0;
+	}
+}
+
+static void
+unpack_number(struct reader *reader, unsigned detail)
+{
+	if (detail != NUMBER_REAL) {
+		lua_pushinteger(reader->L, take_integer(reader, detail));
+		return;
+	}
+	double real;
+	memcpy(&real, take(reader, sizeof real, __LINE__), sizeof real);
+	lua_pushnumber(reader->L, real);
+}
+
+static void
+unpack_long_string(struct reader *reader, unsigned detail)
+{
+	uint32_t size = 0;
+	if (detail == sizeof(uint16_t)) {
+		uint16_t word;
+		memcpy(&word, take(reader, sizeof word, __LINE__), sizeof word);
+		size = word;
+	} else if (detail == sizeof(uint32_t)) {
+		memcpy(&size, take(reader, sizeof size, __LINE__), sizeof size);
+	} else {
+		fail(reader, __LINE__);
+	}
+	lua_pushlstring(reader->L, (const char *)take(reader, size, __LINE__), size);
+}
+
+static void unpack_value(struct reader *reader, int depth);
+
+static size_t
+take_array_size(struct reader *reader, unsigned detail)
+{
+	if (detail < ARRAY_DETAIL_MAX)
+		return detail;
+	unsigned tag = *take(reader, 1, __LINE__);
+	if ((tag & 7) != KIND_NUMBER)
+		fail(reader, __LINE__);
+	lua_Integer size = take_integer(reader, tag >> 3);
+	/* Each element takes a byte at least, so a size beyond the rest is a lie. */
+	if (size < 0 || size > reader->end - reader->next)
+		fail(reader, __LINE__);
+	return (size_t)size;
+}
+
+static void
+unpack_table(struct reader *reader, unsigned detail, int depth)
+{
+	lua_State *L = reader->L;
+	size_t array_size = take_array_size(reader, detail);
+	if (depth > DEPTH_MAX)
+		fail(reader, __LINE__);
+	luaL_checkstack(L, LUA_MINSTACK, "to unpack a table");
+	lua_createtable(L, (int)array_size, 0);
+	for (size_t i = 1; i <= array_size; i++) {
+		unpack_value(reader, depth);
+		lua_rawseti(L, -2, (lua_Integer)i);
+	}
+	for (;;) {
+		unpack_value(reader, depth);
+		if (lua_isnil(L, -1))
+			break;
+		if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))
+			fail(reader, __LINE__); /* NaN cannot be a key */
+		unpack_value(reader, depth);
+		lua_rawset(L, -3);
+	}
+	lua_pop(L, 1);
+}
+
+static void
+unpack_value(struct reader *reader, int depth)
+{
+	unsigned tag = *take(reader, 1, __LINE__);
+	unsigned detail = tag >> 3;
+	switch (tag & 7) {
+	case KIND_NIL:
+		lua_pushnil(reader->L);
+		break;
+	case KIND_BOOLEAN:
+		lua_pushboolean(reader->L, (int)detail);
+		break;
+	case KIND_NUMBER:
+		unpack_number(reader, detail);
+		break;
+	case KIND_POINTER: {
+		void *pointer;
+		memcpy(&pointer, take(reader, sizeof pointer, __LINE__), sizeof pointer);
+		lua_pushlightuserdata(reader->L, pointer);
+		break;
+	}
+	case KIND_SHORT_STRING:
+		lua_pushlstring(reader->L, (const char *)take(reader, detail, __LINE__), detail);
+		break;
+	case KIND_LONG_STRING:
+		unpack_long_string(reader, detail);
+		break;
+	case KIND_TABLE:
+		unpack_table(reader, detail, depth + 1);
+		break;
+	default:
+		fail(reader, __LINE__);
+	}
+}
+
+int
+codec_unpack(lua_State *L, const char *data, size_t size)
+{
+	struct reader reader = { .L = L,
+				 .next = (const unsigned char *)data,
+				 .end = (const unsigned char *)data + size,
+				 .size = size };
+	int count = 0;
+	for (; reader.next < reader.end; count++) {
+		if (count % 8 == 0)
+			luaL_checkstack(L, LUA_MINSTACK, "to unpack a message");
+		unpack_value(&reader, 0);
+	}
+	return count;
+}

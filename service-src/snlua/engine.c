@@ -1,0 +1,710 @@
+/* engine.c: runs the tasks of one Lua service; see engine.h.
+ *
+ * E1  A task that waits for a session is in `waiters` under it, and only then. A waiter without task
+ *     and function is a timer that fired while its task was woken by something else: ignored.
+ * E2  A task is in one place: the pool, one list, a waiter or a token, or running.
+ * E3  Outside a task nothing here may raise a Lua error, for nobody would catch it: coroutines are
+ *     made under lua_pcall, everything else that allocates happens inside a task.
+ * E4  Each request is answered exactly once: by the task, by a response closure that took it over, or
+ *     with an error when the task fails, is closed, or the service ends.
+ */
+#include "engine.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Finished coroutines that are kept for the next requests; each holds about 1 KB. */
+#define POOL_MAX 64
+
+/* --- lists --------------------------------------------------------------------------------- */
+
+static void
+list_init(struct task_list *list)
+{
+	list->first = NULL;
+	list->last = &list->first;
+}
+
+static void
+list_add(struct task_list *list, struct task *task)
+{
+	task->next = NULL;
+	*list->last = task;
+	list->last = &task->next;
+}
+
+static struct task *
+list_take(struct task_list *list)
+{
+	struct task *task = list->first;
+	if (!task)
+		return NULL;
+	list->first = task->next;
+	if (!list->first)
+		list->last = &list->first;
+	return task;
+}
+
+static void
+link_task(struct engine *engine, struct task *task)
+{
+	task->all_next = engine->all;
+	task->all_link = &engine->all;
+	if (task->all_next)
+		task->all_next->all_link = &task->all_next;
+	engine->all = task;
+}
+
+static void
+unlink_task(struct task *task)
+{
+	*task->all_link = task->all_next;
+	if (task->all_next)
+		task->all_next->all_link = task->all_link;
+}
+
+/* --- tasks --------------------------------------------------------------------------------- */
+
+/* Called by lua_pcall with the engine's anchors: returns a new coroutine and its reference. */
+static int
+make_coroutine(lua_State *L)
+{
+	lua_State *co = lua_newthread(L);
+	lua_pushlightuserdata(L, co);
+	lua_insert(L, -2);
+	lua_pushinteger(L, luaL_ref(L, 1));
+	return 2;
+}
+
+static struct task *
+make_task(struct engine *engine)
+{
+	lua_State *L = engine->L;
+	if (!lua_checkstack(L, 4))
+		return NULL;
+	lua_pushcfunction(L, make_coroutine);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->anchors);
+	if (lua_pcall(L, 1, 2, 0) != LUA_OK) { /* E3: out of memory */
+		lua_pop(L, 1);
+		return NULL;
+	}
+	struct task *task = skynet_calloc(1, sizeof *task);
+	task->co = lua_touserdata(L, -2);
+	task->anchor = (int)lua_tointeger(L, -1);
+	lua_pop(L, 2);
+	return task;
+}
+
+struct task *
+engine_new_task(struct engine *engine)
+{
+	struct task *task = engine->pool;
+	if (task) {
+		engine->pool = task->next;
+		engine->pool_size--;
+	} else {
+		task = make_task(engine);
+		if (!task)
+			return NULL;
+	}
+	link_task(engine, task);
+	task->state = TASK_READY;
+	return task;
+}
+
+static void
+free_task(struct engine *engine, struct task *task)
+{
+	/* Pairs with the stores and loads in engine_interrupt, which may hold the coroutine: either it
+	 * sees that the coroutine does not run, or this sees that it is at work. */
+	atomic_thread_fence(memory_order_seq_cst);
+	while (atomic_load_explicit(&engine->is_interrupting, memory_order_acquire))
+		;
+	lua_rawgeti(engine->L, LUA_REGISTRYINDEX, engine->anchors);
+	luaL_unref(engine->L, -1, task->anchor);
+	lua_pop(engine->L, 1);
+	free(task->reason);
+	free(task);
+}
+
+/* The task has ended, its coroutine can be used again. */
+static void
+pool_task(struct engine *engine, struct task *task)
+{
+	unlink_task(task);
+	if (engine->pool_size >= POOL_MAX) {
+		free_task(engine, task);
+		return;
+	}
+	lua_State *co = task->co;
+	int anchor = task->anchor;
+	free(task->reason);
+	*task = (struct task){ .co = co, .anchor = anchor, .next = engine->pool };
+	engine->pool = task;
+	engine->pool_size++;
+}
+
+void
+engine_drop_task(struct engine *engine, struct task *task)
+{
+	lua_settop(task->co, 0);
+	pool_task(engine, task);
+}
+
+void
+engine_fork(struct engine *engine, struct task *task)
+{
+	list_add(&engine->forked, task);
+}
+
+int32_t
+engine_new_session(struct engine *engine)
+{
+	int32_t session;
+	do
+		session = skynet_send(engine->ctx, 0, 0, PTYPE_TAG_ALLOCSESSION, 0, NULL, 0);
+	while (session_map_find(&engine->waiters, session));
+	return session;
+}
+
+/* --- answers ------------------------------------------------------------------------------- */
+
+bool
+engine_answer(struct engine *engine, uint32_t source, int32_t session, int type, void *data,
+	      size_t size)
+{
+	int sent = skynet_send(engine->ctx, 0, source, type, session, data, size);
+	if (sent >= 0)
+		return true;
+	if (sent == -2) /* too large: the requester is told so instead */
+		(void)skynet_send(engine->ctx, 0, source, PTYPE_ERROR, session, NULL, 0);
+	return false;
+}
+
+/* Answers the request of a task with an error, if it is still open. text: borrowed, or NULL. */
+static void
+refuse_request(struct engine *engine, struct task *task, const char *text)
+{
+	if (task->has_request && task->request != 0)
+		(void)skynet_send(engine->ctx, 0, task->source, PTYPE_ERROR, task->request,
+				  (void *)(uintptr_t)text, text ? strlen(text) : 0);
+	task->has_request = false;
+	task->request = 0;
+}
+
+static void
+refuse_responses(struct engine *engine)
+{
+	while (engine->responses) {
+		struct response *response = engine->responses;
+		engine->responses = response->next;
+		response->link = NULL;
+		(void)skynet_send(engine->ctx, 0, response->source, PTYPE_ERROR,
+				  response->session, NULL, 0);
+	}
+}
+
+/* --- running ------------------------------------------------------------------------------- */
+
+/* Runs body(L) on the main state with argument as light userdata. Outside a task nothing may raise
+ * (E3), so what body raises, out of memory that is, is swallowed, after a line that says so. */
+static void
+run_protected(struct engine *engine, lua_CFunction body, void *argument)
+{
+	lua_State *L = engine->L;
+	lua_pushcfunction(L, body);
+	lua_pushlightuserdata(L, argument);
+	if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+		return;
+	skynet_error(engine->ctx, "lua memory error : [%x to :%x : %d msgsz = %d]",
+		     engine->message.source, skynet_current_handle(), (int)engine->message.session,
+		     (int)engine->message.size);
+	lua_pop(L, 1);
+}
+
+/* A task that has raised; its coroutine has the error on top. */
+static int
+log_failure(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	const struct task *task = lua_touserdata(L, 1);
+	const char *text = luaL_tolstring(task->co, -1, NULL);
+	luaL_traceback(L, task->co, text, 0);
+	lua_pop(task->co, 1);
+	text = lua_tostring(L, -1);
+	if (task->is_start)
+		skynet_error(engine->ctx, "init service failed: %s", text);
+	else
+		skynet_error(engine->ctx,
+			     "lua call [%x to :%x : %d msgsz = %d] error : \x1b[31m%s\x1b[0m",
+			     engine->message.source, skynet_current_handle(),
+			     (int)engine->message.session, (int)engine->message.size, text);
+	return 0;
+}
+
+static int
+tell_launcher(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	size_t base = engine->scratch.size;
+	lua_pushstring(L, lua_touserdata(L, 1));
+	codec_pack(L, 2, &engine->scratch);
+	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
+			      engine->scratch.data + base, engine->scratch.size - base);
+	engine->scratch.size = base;
+	return 0;
+}
+
+static char launch_ok[] = "LAUNCHOK";
+static char launch_error[] = "ERROR";
+
+static void
+check_answered(struct engine *engine, struct task *task)
+{
+	lua_Debug where;
+	if (!task->has_request || task->request == 0)
+		return;
+	lua_State *L = engine->L;
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->protocols[task->protocol].dispatch);
+	if (lua_isfunction(L, -1) && lua_getinfo(L, ">S", &where))
+		skynet_error(engine->ctx, "Maybe forgot response session %d from :%08x : %s:%d",
+			     (int)task->request, task->source, where.short_src, where.linedefined);
+	else
+		lua_pop(L, 1);
+}
+
+static void
+end_task(struct engine *engine, struct task *task)
+{
+	check_answered(engine, task);
+	lua_settop(task->co, 0);
+	if (task->is_start && !engine->is_exiting)
+		run_protected(engine, tell_launcher, launch_ok);
+	pool_task(engine, task);
+}
+
+/* The error is on top of the task's stack. Its coroutine is given up. */
+static void
+fail_task(struct engine *engine, struct task *task)
+{
+	const char *text = lua_tostring(task->co, -1);
+	refuse_request(engine, task, text);
+	if (!engine->is_exiting) {
+		run_protected(engine, log_failure, task);
+		if (task->is_start) { /* the service cannot live */
+			run_protected(engine, tell_launcher, launch_error);
+			engine->is_exiting = true;
+			(void)skynet_command(engine->ctx, "EXIT", NULL);
+		}
+	}
+	lua_resetthread(task->co); /* runs its to-be-closed variables */
+	unlink_task(task);
+	free_task(engine, task);
+}
+
+void
+engine_run(struct engine *engine, struct task *task, int argument_count)
+{
+	int result_count;
+	task->state = TASK_RUNNING;
+	engine->current = task;
+	/* Release pairs with the acquire in engine_interrupt. */
+	atomic_store_explicit(&engine->running, task->co, memory_order_release);
+	int status = lua_resume(task->co, engine->L, argument_count, &result_count);
+	atomic_store_explicit(&engine->running, NULL, memory_order_release);
+	engine->current = NULL;
+	if (status == LUA_OK) {
+		end_task(engine, task);
+		return;
+	}
+	if (status == LUA_YIELD && (task->state != TASK_RUNNING || engine->is_exiting)) {
+		lua_pop(task->co, result_count);
+		return;
+	}
+	if (status == LUA_YIELD)
+		lua_pushliteral(task->co,
+				"attempt to yield a task: coroutine.yield has nobody to return to");
+	fail_task(engine, task);
+}
+
+/* Runs what the message has made ready, in the order that engine.h promises. */
+static void
+run_ready(struct engine *engine)
+{
+	struct task *task;
+	while (!engine->is_exiting) {
+		if ((task = list_take(&engine->woken)) || (task = list_take(&engine->failed)))
+			engine_run(engine, task, 0);
+		else if ((task = list_take(&engine->forked)))
+			engine_run(engine, task, lua_gettop(task->co) - 1);
+		else
+			return;
+	}
+}
+
+/* Ends the wait of a task for a timer. */
+static void
+stop_timer(struct engine *engine, struct task *task)
+{
+	struct waiter waiter;
+	if (task->timer && skynet_timer_cancel(engine->ctx, task->timer)) {
+		(void)session_map_remove(&engine->waiters, task->session, &waiter);
+	} else {
+		struct waiter *fired = session_map_find(&engine->waiters, task->session);
+		if (fired)
+			fired->task = NULL; /* E1 */
+	}
+	task->timer = NULL;
+	task->session = 0;
+}
+
+void
+engine_wake(struct engine *engine, struct task *task, enum task_wake wake)
+{
+	if (task->state == TASK_SLEEPING)
+		stop_timer(engine, task);
+	task->state = TASK_READY;
+	task->wake = wake;
+	list_add(&engine->woken, task);
+}
+
+void
+engine_source_died(struct engine *engine, uint32_t source)
+{
+	struct waiter waiter;
+	for (struct task *task = engine->all; task; task = task->all_next) {
+		if (task->has_request && task->source == source)
+			task->request = 0;
+		if (task->state != TASK_CALLING || task->callee != source)
+			continue;
+		(void)session_map_remove(&engine->waiters, task->session, &waiter);
+		task->session = 0;
+		task->state = TASK_READY;
+		task->wake = WAKE_FAILED;
+		list_add(&engine->failed, task);
+	}
+	for (struct response *response = engine->responses; response;) {
+		struct response *next = response->next;
+		if (response->source == source) {
+			*response->link = next;
+			if (next)
+				next->link = response->link;
+			response->link = NULL;
+		}
+		response = next;
+	}
+}
+
+/* --- messages ------------------------------------------------------------------------------ */
+
+struct protocol *
+engine_protocol(struct engine *engine, int id)
+{
+	int index = engine->index_of[id & 0xff];
+	return index ? &engine->protocols[index - 1] : NULL;
+}
+
+struct protocol *
+engine_add_protocol(struct engine *engine, const struct protocol *protocol)
+{
+	size_t count = (size_t)engine->protocol_count + 1;
+	engine->protocols = skynet_realloc(engine->protocols, count * sizeof *protocol);
+	engine->protocols[count - 1] = *protocol;
+	engine->protocol_count = (int)count;
+	engine->index_of[protocol->id] = (uint8_t)count;
+	return &engine->protocols[count - 1];
+}
+
+/* Pushes the arguments of a request and returns how many. */
+static int
+push_arguments(lua_State *L, struct engine *engine, const struct protocol *protocol)
+{
+	const struct envelope *message = &engine->message;
+	if (protocol->unpacks_lua)
+		return codec_unpack(L, message->data, message->size);
+	if (protocol->unpack == LUA_NOREF)
+		return 0;
+	int top = lua_gettop(L);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, protocol->unpack);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
+	lua_pushinteger(L, (lua_Integer)message->size);
+	lua_call(L, 2, LUA_MULTRET);
+	return lua_gettop(L) - top;
+}
+
+static int
+request_done(lua_State *L, int status, lua_KContext context)
+{
+	(void)L, (void)status, (void)context;
+	return 0;
+}
+
+/* The body of a task that runs a request. */
+static int
+run_request(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	const struct protocol *protocol = &engine->protocols[engine->current->protocol];
+	lua_rawgeti(L, LUA_REGISTRYINDEX, protocol->dispatch);
+	lua_pushinteger(L, engine->message.session);
+	lua_pushinteger(L, engine->message.source);
+	int count = push_arguments(L, engine, protocol);
+	lua_callk(L, count + 2, 0, 0, request_done);
+	return request_done(L, LUA_OK, 0);
+}
+
+/* The body of a task that runs the handler for requests nobody expects. */
+static int
+run_unknown_request(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	const struct envelope *message = &engine->message;
+	const struct protocol *protocol = engine_protocol(engine, message->type);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->unknown_request);
+	lua_pushinteger(L, message->session);
+	lua_pushinteger(L, message->source);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
+	lua_pushinteger(L, (lua_Integer)message->size);
+	if (protocol)
+		lua_pushstring(L, protocol->name);
+	else
+		lua_pushinteger(L, message->type);
+	lua_callk(L, 5, 0, 0, request_done);
+	return request_done(L, LUA_OK, 0);
+}
+
+static void
+start_task(struct engine *engine, lua_CFunction body, bool is_request, int protocol)
+{
+	struct task *task = engine_new_task(engine);
+	if (!task) {
+		skynet_error(engine->ctx, "lua memory error : [%x to :%x : %d msgsz = %d]",
+			     engine->message.source, skynet_current_handle(),
+			     (int)engine->message.session, (int)engine->message.size);
+		if (engine->message.session != 0)
+			(void)skynet_send(engine->ctx, 0, engine->message.source, PTYPE_ERROR,
+					  engine->message.session, NULL, 0);
+		return;
+	}
+	task->has_request = is_request;
+	task->request = is_request ? engine->message.session : 0;
+	task->source = engine->message.source;
+	task->protocol = (uint8_t)protocol;
+	lua_pushcfunction(task->co, body);
+	engine_run(engine, task, 0);
+}
+
+static void
+refuse_unknown(struct engine *engine)
+{
+	const struct envelope *message = &engine->message;
+	const struct protocol *protocol = engine_protocol(engine, message->type);
+	if (message->session != 0) {
+		(void)skynet_send(engine->ctx, 0, message->source, PTYPE_ERROR, message->session,
+				  NULL, 0);
+		return;
+	}
+	if (engine->unknown_request != LUA_NOREF) {
+		start_task(engine, run_unknown_request, false, 0);
+		return;
+	}
+	skynet_error(engine->ctx, "Unknown request (%s, type %d) from :%08x : %d bytes",
+		     protocol ? protocol->name : "no protocol registered", message->type,
+		     message->source, (int)message->size);
+}
+
+static void
+handle_request(struct engine *engine)
+{
+	int index = engine->index_of[engine->message.type & 0xff];
+	if (index == 0 || engine->protocols[index - 1].dispatch == LUA_NOREF)
+		refuse_unknown(engine);
+	else
+		start_task(engine, run_request, true, index - 1);
+}
+
+/* Runs the function of a timer. */
+static void
+run_timer(struct engine *engine, int function)
+{
+	struct task *task = engine_new_task(engine);
+	if (!task) {
+		skynet_error(engine->ctx, "lua memory error : a timer's function was not run");
+		luaL_unref(engine->L, LUA_REGISTRYINDEX, function);
+		return;
+	}
+	lua_rawgeti(task->co, LUA_REGISTRYINDEX, function);
+	luaL_unref(task->co, LUA_REGISTRYINDEX, function);
+	engine_run(engine, task, 0);
+}
+
+/* The body of a task that runs the handler for answers nobody waits for. */
+static int
+run_unknown_response(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->unknown_response);
+	lua_pushinteger(L, engine->message.session);
+	lua_pushinteger(L, engine->message.source);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)engine->message.data);
+	lua_pushinteger(L, (lua_Integer)engine->message.size);
+	lua_callk(L, 4, 0, 0, request_done);
+	return request_done(L, LUA_OK, 0);
+}
+
+static void
+handle_response(struct engine *engine)
+{
+	struct waiter waiter;
+	if (!session_map_remove(&engine->waiters, engine->message.session, &waiter)) {
+		if (engine->unknown_response != LUA_NOREF)
+			start_task(engine, run_unknown_response, false, 0);
+		else
+			skynet_error(engine->ctx, "Unknown response session %d from :%08x",
+				     (int)engine->message.session, engine->message.source);
+		return;
+	}
+	if (waiter.function != 0) {
+		run_timer(engine, waiter.function);
+	} else if (waiter.task) {
+		waiter.task->wake = waiter.task->state == TASK_SLEEPING ? WAKE_TIMER : WAKE_ANSWER;
+		waiter.task->session = 0;
+		waiter.task->timer = NULL;
+		engine_run(engine, waiter.task, 0);
+	}
+}
+
+static char *
+copy_text(const void *data, size_t size)
+{
+	if (size == 0)
+		return NULL;
+	char *text = skynet_malloc(size + 1);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	return text;
+}
+
+static void
+handle_error(struct engine *engine)
+{
+	struct waiter waiter;
+	if (engine->message.session == 0) {
+		engine_source_died(engine, engine->message.source);
+		return;
+	}
+	struct waiter *found = session_map_find(&engine->waiters, engine->message.session);
+	if (!found || found->function != 0 || !found->task || found->task->state != TASK_CALLING)
+		return; /* the call has ended already */
+	(void)session_map_remove(&engine->waiters, engine->message.session, &waiter);
+	waiter.task->session = 0;
+	waiter.task->wake = WAKE_FAILED;
+	waiter.task->reason = copy_text(engine->message.data, engine->message.size);
+	engine_run(engine, waiter.task, 0);
+}
+
+int
+engine_dispatch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
+		const void *msg, size_t sz)
+{
+	struct engine *engine = ud;
+	(void)ctx;
+	engine->message = (struct envelope){
+		.type = type, .session = session, .source = source, .data = msg, .size = sz
+	};
+	engine->scratch.size = 0; /* whatever a failed pack left behind */
+	switch (type) {
+	case PTYPE_RESPONSE:
+		handle_response(engine);
+		break;
+	case PTYPE_ERROR:
+		handle_error(engine);
+		break;
+	default:
+		handle_request(engine);
+	}
+	run_ready(engine);
+	return SKYNET_DONE;
+}
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+static void
+close_task(struct engine *engine, struct task *task)
+{
+	refuse_request(engine, task, NULL);
+	if (task->state == TASK_CALLING && task->callee != 0)
+		/* The callee may drop what it is preparing. */
+		(void)skynet_send(engine->ctx, 0, task->callee, PTYPE_ERROR, 0, NULL, 0);
+	if (task == engine->current)
+		return; /* it runs this very function */
+	lua_resetthread(task->co);
+	unlink_task(task);
+	free_task(engine, task);
+}
+
+void
+engine_close_tasks(struct engine *engine)
+{
+	struct task *next;
+	engine->is_exiting = true;
+	list_init(&engine->forked);
+	list_init(&engine->woken);
+	list_init(&engine->failed);
+	for (struct task *task = engine->all; task; task = next) {
+		next = task->all_next;
+		close_task(engine, task);
+	}
+	refuse_responses(engine);
+}
+
+void
+engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L)
+{
+	*engine = (struct engine){ .ctx = ctx,
+				   .L = L,
+				   .unknown_request = LUA_NOREF,
+				   .unknown_response = LUA_NOREF };
+	list_init(&engine->woken);
+	list_init(&engine->failed);
+	list_init(&engine->forked);
+	*(struct engine **)lua_getextraspace(L) = engine;
+	lua_newtable(L);
+	engine->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_newtable(L);
+	engine->tokens = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void
+engine_fini(struct engine *engine)
+{
+	while (engine->pool) {
+		struct task *task = engine->pool;
+		engine->pool = task->next;
+		free(task->reason);
+		free(task);
+	}
+	session_map_free(&engine->waiters);
+	codec_buffer_free(&engine->scratch);
+	free(engine->protocols);
+}
+
+static void
+raise_interrupt(lua_State *L, lua_Debug *where)
+{
+	(void)where;
+	lua_sethook(L, NULL, 0, 0);
+	luaL_error(L, "signal 0");
+}
+
+void
+engine_interrupt(struct engine *engine)
+{
+	/* Sequentially consistent: pairs with the fence in free_task. */
+	atomic_store(&engine->is_interrupting, true);
+	lua_State *co = atomic_load(&engine->running);
+	if (co)
+		lua_sethook(co, raise_interrupt, LUA_MASKCOUNT, 1);
+	atomic_store_explicit(&engine->is_interrupting, false, memory_order_release);
+}

@@ -1,0 +1,40 @@
+/* session_map.h: what waits for which session: an open-addressing hash table of small records.
+ *
+ * Model      Linear probing; removal shifts back, so there are no tombstones, and memory follows the
+ *            number of waiters.
+ * Threads    [turn]
+ */
+#ifndef SNLUA_SESSION_MAP_H
+#define SNLUA_SESSION_MAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct task;
+struct skynet_timer;
+
+/* What a message with this session means. */
+struct waiter {
+	int32_t session; /* 0: an empty slot */
+	int32_t function; /* of a timer: reference to the function to run; else 0 */
+	union {
+		struct task *task;	    /* function 0: the task to resume */
+		struct skynet_timer *timer; /* may be NULL: fires at once */
+	};
+};
+
+struct session_map {
+	struct waiter *slots;
+	uint32_t capacity; /* 0 or a power of two */
+	uint32_t count;
+};
+
+/* Adds a waiter. Its session must not be in the map. */
+void session_map_add(struct session_map *map, struct waiter waiter);
+/* Returns the waiter, valid until the next change, or NULL. */
+struct waiter *session_map_find(const struct session_map *map, int32_t session);
+/* Takes a waiter out. Returns false when there is none. */
+bool session_map_remove(struct session_map *map, int32_t session, struct waiter *waiter);
+void session_map_free(struct session_map *map);
+
+#endif

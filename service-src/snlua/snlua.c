@@ -1,0 +1,311 @@
+/* snlua.c: the module that runs a Lua service.
+ *
+ * Launch parameter: `NAME ARGUMENT ...`. init only sends the parameter to the service itself, so that
+ * the VM is made, and the script runs, on whichever worker takes that first message, not on the
+ * launcher's. The script is found and run by the file named in config `lualoader`.
+ */
+#include "api.h"
+#include "code_cache.h"
+#include "engine.h"
+#include "skynet.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (1024.0 * 1024.0)
+/* A VM that grows beyond is worth a line in the log; then each time it has doubled. */
+#define MEMORY_WARNING_BYTES (32u * 1024 * 1024)
+
+struct snlua {
+	struct engine engine;
+	struct skynet_context *ctx;
+	lua_State *L;
+	/* Written by the owner; signal 1 reads it on another thread, for a human. */
+	_Atomic size_t memory_bytes;
+	size_t memory_warning_bytes;
+	size_t memory_limit_bytes; /* 0: none */
+};
+
+/* The module's functions; the framework finds them by name. */
+SKYNET_API void *snlua_create(void);
+SKYNET_API int snlua_init(void *instance, struct skynet_context *ctx, const char *parm);
+SKYNET_API void snlua_release(void *instance);
+SKYNET_API void snlua_signal(void *instance, int signal);
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+static void *
+allocate(void *ud, void *block, size_t old_size, size_t new_size)
+{
+	struct snlua *service = ud;
+	size_t bytes = atomic_load_explicit(&service->memory_bytes, memory_order_relaxed) +
+		       new_size - (block ? old_size : 0);
+	if (service->memory_limit_bytes != 0 && bytes > service->memory_limit_bytes &&
+	    new_size > (block ? old_size : 0))
+		return NULL;
+	if (bytes > service->memory_warning_bytes) {
+		skynet_error(service->ctx, "Memory warning %.2f M", (double)bytes / MIB);
+		service->memory_warning_bytes *= 2;
+	}
+	void *result = skynet_lalloc(block, old_size, new_size);
+	if (result || new_size == 0)
+		atomic_store_explicit(&service->memory_bytes, bytes, memory_order_relaxed);
+	return result;
+}
+
+/* skynet.memlimit(bytes): for the main chunk, once. */
+static int
+l_memlimit(lua_State *L)
+{
+	struct snlua *service = (struct snlua *)engine_of(L); /* the engine is its first member */
+	lua_Integer bytes = luaL_checkinteger(L, 1);
+	luaL_argcheck(L, bytes > 0, 1, "a number of bytes expected");
+	if (service->memory_limit_bytes != 0)
+		return luaL_error(L, "the memory limit is set already");
+	service->memory_limit_bytes = (size_t)bytes;
+	skynet_error(service->ctx, "Set memory limit to %.2f M", (double)bytes / MIB);
+	return 0;
+}
+
+/* --- loading ------------------------------------------------------------------------------- */
+
+/* loadfile(path[, mode[, env]]), from the cache. */
+static int
+cached_loadfile(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	lua_settop(L, 3);
+	if (code_cache_load(L, path) != LUA_OK) {
+		lua_pushnil(L);
+		lua_insert(L, -2);
+		return 2;
+	}
+	if (!lua_isnil(L, 3)) {
+		lua_pushvalue(L, 3);
+		if (!lua_setupvalue(L, -2, 1)) /* a chunk that uses no global */
+			lua_pop(L, 1);
+	}
+	return 1;
+}
+
+/* The searcher of Lua files in package.searchers, from the cache. */
+static int
+cached_searcher(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "searchpath");
+	lua_pushstring(L, name);
+	if (lua_getfield(L, -3, "path") != LUA_TSTRING)
+		return luaL_error(L, "'package.path' must be a string");
+	lua_call(L, 2, 2);
+	if (lua_isnil(L, -2))
+		return 1; /* the list of files tried */
+	lua_pop(L, 1);
+	const char *path = lua_tostring(L, -1);
+	if (code_cache_load(L, path) != LUA_OK)
+		return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path,
+				  lua_tostring(L, -1));
+	lua_insert(L, -2);
+	return 2;
+}
+
+static int
+clear_cache(lua_State *L)
+{
+	(void)L;
+	code_cache_clear();
+	return 0;
+}
+
+static int
+open_engine(lua_State *L)
+{
+	(void)api_open(L);
+	lua_pushcfunction(L, l_memlimit);
+	lua_setfield(L, -2, "memlimit");
+	return 1;
+}
+
+static int
+open_code_cache(lua_State *L)
+{
+	lua_createtable(L, 0, 2);
+	lua_pushcfunction(L, clear_cache);
+	lua_setfield(L, -2, "clear");
+	lua_pushcfunction(L, cached_loadfile);
+	lua_setfield(L, -2, "loadfile");
+	return 1;
+}
+
+static void
+set_package_path(lua_State *L, struct skynet_context *ctx, const char *field, const char *key)
+{
+	const char *path = skynet_command(ctx, "GETENV", key);
+	if (!path)
+		return;
+	lua_pushstring(L, path);
+	lua_setfield(L, -2, field);
+}
+
+/* Sets up `package` so that modules come from the config's paths and the cache. */
+static void
+prepare_package(lua_State *L, struct skynet_context *ctx)
+{
+	lua_getglobal(L, "package");
+	set_package_path(L, ctx, "path", "lua_path");
+	set_package_path(L, ctx, "cpath", "lua_cpath");
+	lua_getfield(L, -1, "searchers");
+	lua_pushcfunction(L, cached_searcher);
+	lua_rawseti(L, -2, 2);
+	lua_pop(L, 1);
+	lua_getfield(L, -1, "preload");
+	lua_pushcfunction(L, open_engine);
+	lua_setfield(L, -2, "skynet.engine");
+	lua_pushcfunction(L, open_code_cache);
+	lua_setfield(L, -2, "skynet.codecache");
+	lua_pop(L, 2);
+	lua_pushcfunction(L, cached_loadfile);
+	lua_setglobal(L, "loadfile");
+}
+
+static int
+add_traceback(lua_State *L)
+{
+	luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+	return 1;
+}
+
+/* Called protected, with the service and the parameter text: makes the VM a service's and runs the
+ * loader. */
+static int
+run_loader(lua_State *L)
+{
+	struct snlua *service = lua_touserdata(L, 1);
+	const char *parameter = lua_touserdata(L, 2);
+	const char *loader = skynet_command(service->ctx, "GETENV", "lualoader");
+	lua_settop(L, 0);
+	luaL_openlibs(L);
+	lua_pushlightuserdata(L, service->ctx);
+	lua_setfield(L, LUA_REGISTRYINDEX, "skynet_context");
+	prepare_package(L, service->ctx);
+	lua_pushcfunction(L, add_traceback);
+	if (code_cache_load(L, loader ? loader : "./lualib/loader.lua") != LUA_OK)
+		return luaL_error(L, "can't load the loader (config key lualoader): %s",
+				  lua_tostring(L, -1));
+	lua_pushstring(L, parameter);
+	if (lua_pcall(L, 1, 0, 1) != LUA_OK)
+		return lua_error(L); /* with its traceback */
+	lua_settop(L, 0);
+	lua_gc(L, LUA_GCGEN, 0, 0);
+	return 0;
+}
+
+static int
+pack_error_report(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	lua_settop(L, 0);
+	lua_pushliteral(L, "ERROR");
+	codec_pack(L, 1, &engine->scratch);
+	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
+			      engine->scratch.data, engine->scratch.size);
+	return 0;
+}
+
+/* The script has raised: the service cannot live. The error is on top. */
+static void
+give_up(struct snlua *service)
+{
+	lua_State *L = service->L;
+	if (service->engine.is_exiting)
+		return; /* it called skynet.exit, which is no failure */
+	const char *text = lua_tostring(L, -1);
+	skynet_error(service->ctx, "lua loader error : %s",
+		     text ? text : "(error object is not a string)");
+	service->engine.scratch.size = 0;
+	lua_pushcfunction(L, pack_error_report);
+	(void)lua_pcall(L, 0, 0, 0); /* out of memory: then the launcher sees the exit */
+	(void)skynet_command(service->ctx, "EXIT", NULL);
+}
+
+/* The callback of the first message, whose text is the launch parameter. */
+static int
+launch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
+       const void *msg, size_t sz)
+{
+	struct snlua *service = ud;
+	(void)type, (void)session, (void)source, (void)sz;
+	skynet_callback(ctx, NULL, NULL); /* the script sets its own, by skynet.start */
+	service->L = lua_newstate(allocate, service);
+	if (!service->L) {
+		skynet_error(ctx, "lua loader error : not enough memory for a Lua VM");
+		(void)skynet_command(ctx, "EXIT", NULL);
+		return SKYNET_DONE;
+	}
+	lua_State *L = service->L;
+	lua_gc(L, LUA_GCSTOP);
+	engine_init(&service->engine, ctx, L);
+	lua_pushcfunction(L, run_loader);
+	lua_pushlightuserdata(L, service);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)msg);
+	if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+		give_up(service);
+	lua_gc(L, LUA_GCRESTART);
+	return SKYNET_DONE;
+}
+
+/* --- the module ---------------------------------------------------------------------------- */
+
+void *
+snlua_create(void)
+{
+	struct snlua *service = skynet_calloc(1, sizeof *service);
+	service->memory_warning_bytes = MEMORY_WARNING_BYTES;
+	return service;
+}
+
+int
+snlua_init(void *instance, struct skynet_context *ctx, const char *parm)
+{
+	struct snlua *service = instance;
+	service->ctx = ctx;
+	if (!parm || parm[strspn(parm, " \t")] == '\0') {
+		skynet_error(ctx, "error: snlua needs the name of a Lua service: snlua NAME ARGUMENT ...");
+		return 1;
+	}
+	skynet_callback(ctx, service, launch);
+	/* A copy with a NUL behind it, as skynet_send makes. */
+	(void)skynet_send(ctx, 0, skynet_current_handle(), PTYPE_TEXT, 0, (void *)(uintptr_t)parm,
+			  strlen(parm));
+	return 0;
+}
+
+void
+snlua_release(void *instance)
+{
+	struct snlua *service = instance;
+	if (service->L) {
+		engine_close_tasks(&service->engine);
+		lua_close(service->L);
+		engine_fini(&service->engine);
+	}
+	free(service);
+}
+
+void
+snlua_signal(void *instance, int signal)
+{
+	struct snlua *service = instance;
+	skynet_error(service->ctx, "recv a signal %d", signal);
+	if (signal == 0)
+		engine_interrupt(&service->engine);
+	else if (signal == 1)
+		skynet_error(service->ctx, "Current Memory %.3fK",
+			     (double)atomic_load_explicit(&service->memory_bytes,
+							  memory_order_relaxed) /
+				     1024);
+}

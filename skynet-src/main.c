@@ -1,0 +1,167 @@
+/* main.c: from the command line to a running node, and back.
+ *
+ * Order: settings, background, node, signals, threads. What can fail early fails before anything has
+ * been started, and each step is undone by the function that made it. Exit status: 0 the node has
+ * ended in good order, 1 it could not start, 2 the command line is wrong, 128 + N a second signal N. */
+#include "sk_config.h"
+#include "sk_daemon.h"
+#include "sk_env.h"
+#include "sk_node.h"
+#include "sk_options.h"
+#include "sk_signals.h"
+#include "sk_version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+#define ERROR_SIZE 1024
+
+/* A descriptor that is missing here would go to the next file or socket, which would then receive
+ * what somebody prints. */
+static void
+open_standard_streams(void)
+{
+	int fd = 0;
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = open("/dev/null", O_RDWR);
+	if (fd > STDERR_FILENO)
+		(void)close(fd);
+}
+
+/* One descriptor per client: the soft limit is for programs that use select. */
+static void
+raise_file_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* the limit that there is also does */
+}
+
+/* Runs the node until it ends. Returns SK_OK, or an error if it did not start. */
+static int
+run_node(struct sk_node *node, struct sk_daemon *daemon, char *error, size_t error_size)
+{
+	struct sk_signals signals;
+	if (sk_signals_init(&signals, node, daemon) != SK_OK) {
+		(void)snprintf(error, error_size, "cannot start the thread for signals: %s",
+			       strerror(errno));
+		return SK_ESYSTEM;
+	}
+	int result = sk_node_start(node, error, error_size);
+	if (result == SK_OK) {
+		sk_daemon_ready(daemon);
+		sk_signals_started(&signals);
+		sk_node_wait(node);
+	}
+	sk_signals_fini(&signals);
+	return result;
+}
+
+/* env: taken. The error has been written, here or by the process in front. */
+static int
+run_in_daemon(struct sk_env *env, struct sk_daemon *daemon)
+{
+	char error[ERROR_SIZE];
+	int result = SK_EINVAL;
+	struct sk_node *node = sk_node_new(env, error, sizeof(error));
+	if (node != NULL) {
+		result = run_node(node, daemon, error, sizeof(error));
+		sk_node_free(node);
+	}
+	if (result == SK_OK)
+		return EXIT_SUCCESS;
+	if (daemon->is_active)
+		sk_daemon_failed(daemon, error);
+	else
+		(void)fprintf(stderr, "%s\n", error);
+	return EXIT_FAILURE;
+}
+
+/* env: taken. */
+static int
+run(struct sk_env *env)
+{
+	char error[ERROR_SIZE];
+	struct sk_daemon daemon = {0};
+	const char *pid_path = sk_env_get(env, "daemon");
+	if (pid_path != NULL &&
+	    sk_daemon_detach(&daemon, pid_path, error, sizeof(error)) != SK_OK) {
+		(void)fprintf(stderr, "%s\n", error);
+		sk_env_free(env);
+		return EXIT_FAILURE;
+	}
+	if (daemon.is_parent) {
+		sk_env_free(env);
+		return EXIT_SUCCESS;
+	}
+	int status = run_in_daemon(env, &daemon);
+	sk_daemon_end(&daemon);
+	return status;
+}
+
+static int
+run_or_check(const struct sk_options *options)
+{
+	char error[ERROR_SIZE];
+	struct sk_env *env = sk_env_new();
+	if (sk_config_load(env, options->config_path, options->overrides, options->override_count,
+			   stderr, error, sizeof(error)) != SK_OK) {
+		(void)fprintf(stderr, "%s\n", error);
+		sk_env_free(env);
+		return EXIT_FAILURE;
+	}
+	if (options->action == SK_OPTIONS_RUN)
+		return run(env);
+	(void)printf("%s: ok\n", options->config_path);
+	sk_env_free(env);
+	return EXIT_SUCCESS;
+}
+
+static int
+act(const struct sk_options *options)
+{
+	switch (options->action) {
+	case SK_OPTIONS_RUN:
+	case SK_OPTIONS_CHECK:
+		return run_or_check(options);
+	case SK_OPTIONS_HELP:
+		sk_options_describe(stdout);
+		break;
+	case SK_OPTIONS_KEYS:
+		sk_config_describe(stdout);
+		break;
+	case SK_OPTIONS_VERSION:
+		(void)puts("skynet " SK_VERSION);
+		break;
+	case SK_OPTIONS_NOTHING:
+		sk_options_describe(stderr);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+	char error[ERROR_SIZE];
+	struct sk_options options;
+	open_standard_streams();
+	(void)signal(SIGPIPE, SIG_IGN); /* a peer that has gone is told by the write */
+	raise_file_limit();
+	if (sk_options_init(&options, argc, argv, error, sizeof(error)) != SK_OK) {
+		(void)fprintf(stderr, "skynet: %s (see skynet --help)\n", error);
+		return EXIT_USAGE;
+	}
+	int status = act(&options);
+	sk_options_fini(&options);
+	return status;
+}

@@ -1,0 +1,295 @@
+/* sk_command.c: skynet_command: the framework's functions as words of text.
+ *
+ * One table, exact match, one function a command. A command returns NULL where it has no result, or
+ * where it failed; what went wrong is a line in the log.
+ */
+#include "sk_clock.h"
+#include "sk_memory.h"
+#include "sk_record.h"
+#include "sk_service.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *
+result(struct skynet_context *ctx, const char *format, ...) SK_PRINTF(2, 3);
+
+static const char *
+result(struct skynet_context *ctx, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(ctx->result, sizeof ctx->result, format, arguments);
+	va_end(arguments);
+	return ctx->result;
+}
+
+/* Resolves ":hex" or ".name"; 0, and a line in the log, for anything else or an unknown name. */
+static uint32_t
+to_handle(struct skynet_context *ctx, const char *address)
+{
+	if (address && (address[0] == ':' || address[0] == '.'))
+		return sk_service_resolve(ctx->core, address);
+	skynet_error(ctx, "error: Can't convert %s to handle", address ? address : "nothing");
+	return 0;
+}
+
+static const char *
+command_timeout(struct skynet_context *ctx, const char *parm)
+{
+	long delay_cs = parm ? strtol(parm, NULL, 10) : 0;
+	if (delay_cs > INT_MAX)
+		delay_cs = INT_MAX;
+	return result(ctx, "%d", skynet_timeout(ctx, (int64_t)delay_cs * 10, NULL));
+}
+
+static const char *
+command_reg(struct skynet_context *ctx, const char *parm)
+{
+	if (!parm || parm[0] == '\0')
+		return result(ctx, ":%x", ctx->handle);
+	if (parm[0] == '.')
+		return sk_names_add(&ctx->core->names, parm + 1, ctx->handle);
+	skynet_error(ctx, "error: Can't register global name %s in C", parm);
+	return NULL;
+}
+
+static const char *
+command_query(struct skynet_context *ctx, const char *parm)
+{
+	uint32_t handle = parm && parm[0] == '.' ? sk_service_resolve(ctx->core, parm) : 0;
+	return handle ? result(ctx, ":%x", handle) : NULL;
+}
+
+static const char *
+command_name(struct skynet_context *ctx, const char *parm)
+{
+	size_t length = parm ? strcspn(parm, " ") : 0;
+	if (length == 0 || parm[length] == '\0' || parm[length + 1] != ':')
+		return NULL;
+	uint32_t handle = (uint32_t)strtoul(parm + length + 2, NULL, 16);
+	if (handle == 0)
+		return NULL;
+	char *name = skynet_strdup(parm);
+	const char *stored = NULL;
+	name[length] = '\0';
+	if (name[0] == '.')
+		stored = sk_names_add(&ctx->core->names, name + 1, handle);
+	else
+		skynet_error(ctx, "error: Can't set global name %s in C", name);
+	free(name);
+	return stored;
+}
+
+static const char *
+command_exit(struct skynet_context *ctx, const char *parm)
+{
+	(void)parm;
+	skynet_error(ctx, "KILL self");
+	(void)sk_service_kill(ctx->core, ctx->handle);
+	return NULL;
+}
+
+static const char *
+command_kill(struct skynet_context *ctx, const char *parm)
+{
+	uint32_t handle = to_handle(ctx, parm);
+	if (handle == 0)
+		return NULL;
+	if (handle == ctx->handle)
+		return command_exit(ctx, NULL);
+	skynet_error(ctx, "KILL :%0x", handle);
+	(void)sk_service_kill(ctx->core, handle); /* one that is gone already is as good as killed */
+	return NULL;
+}
+
+static const char *
+command_launch(struct skynet_context *ctx, const char *parm)
+{
+	size_t name_length = parm ? strcspn(parm, " \t\r\n") : 0;
+	if (name_length == 0)
+		return NULL;
+	char *name = skynet_strdup(parm);
+	char *rest = name + name_length;
+	if (*rest)
+		*rest++ = '\0';
+	rest[strcspn(rest, "\r\n")] = '\0';
+	uint32_t handle = sk_service_launch(ctx->core, name, *rest ? rest : NULL);
+	free(name);
+	return handle ? result(ctx, ":%08X", handle) : NULL;
+}
+
+static const char *
+command_getenv(struct skynet_context *ctx, const char *parm)
+{
+	return parm ? sk_env_get(ctx->core->env, parm) : NULL;
+}
+
+static const char *
+command_setenv(struct skynet_context *ctx, const char *parm)
+{
+	size_t length = parm ? strcspn(parm, " ") : 0;
+	if (length == 0 || parm[length] == '\0')
+		return NULL;
+	char *key = skynet_strdup(parm);
+	key[length] = '\0';
+	if (sk_env_set(ctx->core->env, key, parm + length + 1) != SK_OK)
+		skynet_error(ctx, "error: Can't setenv exist key : %s", key);
+	free(key);
+	return NULL;
+}
+
+static const char *
+command_starttime(struct skynet_context *ctx, const char *parm)
+{
+	(void)parm;
+	return result(ctx, "%" PRIu64, ctx->core->start_wall_s);
+}
+
+static const char *
+command_now(struct skynet_context *ctx, const char *parm)
+{
+	(void)parm;
+	return result(ctx, "%" PRIu64, sk_core_now_cs(ctx->core));
+}
+
+static const char *
+command_abort(struct skynet_context *ctx, const char *parm)
+{
+	(void)parm;
+	sk_service_kill_all(ctx->core);
+	return NULL;
+}
+
+static const char *
+command_monitor(struct skynet_context *ctx, const char *parm)
+{
+	if (!parm || parm[0] == '\0') {
+		uint32_t monitor = atomic_load(&ctx->core->monitor);
+		return monitor ? result(ctx, ":%x", monitor) : NULL;
+	}
+	atomic_store(&ctx->core->monitor, to_handle(ctx, parm));
+	return NULL;
+}
+
+/* Seconds that ticks stand for; 0 while profiling is off. */
+static const char *
+cpu_seconds(struct skynet_context *ctx, uint64_t ticks)
+{
+	double seconds = ctx->core->is_profiled ? (double)sk_clock_ticks_to_ns(ticks) / 1e9 : 0;
+	return result(ctx, "%lf", seconds);
+}
+
+static uint64_t
+message_ticks(void)
+{
+	return sk_this_worker ? sk_clock_ticks() - sk_this_worker->turn_end_ticks : 0;
+}
+
+static const char *
+command_stat(struct skynet_context *ctx, const char *parm)
+{
+	if (!parm)
+		return "";
+	if (strcmp(parm, "mqlen") == 0)
+		return result(ctx, "%" PRIu32, sk_mailbox_length(&ctx->mailbox));
+	if (strcmp(parm, "endless") == 0)
+		/* Relaxed: a flag for a human, it guards nothing. */
+		return atomic_exchange_explicit(&ctx->is_endless, false, memory_order_relaxed)
+			       ? "1"
+			       : "0";
+	if (strcmp(parm, "cpu") == 0)
+		return cpu_seconds(ctx, ctx->cpu_ticks + message_ticks());
+	if (strcmp(parm, "time") == 0)
+		return ctx->core->is_profiled ? cpu_seconds(ctx, message_ticks()) : "0";
+	if (strcmp(parm, "message") == 0)
+		return result(ctx, "%" PRIu64, ctx->message_count);
+	if (strcmp(parm, "memory") == 0)
+		return result(ctx, "%" PRId64, ctx->memory_bytes);
+	return "";
+}
+
+static const char *
+command_logon(struct skynet_context *ctx, const char *parm)
+{
+	struct sk_core *core = ctx->core;
+	uint32_t handle = to_handle(ctx, parm);
+	struct skynet_context *service = sk_registry_find(&core->registry, handle);
+	if (!service || atomic_load(&service->record))
+		return NULL;
+	struct sk_record *record = sk_record_open(core, ctx->handle, handle);
+	struct sk_record *none = NULL;
+	/* Two services may ask at once: the second closes what it opened. */
+	if (record && !atomic_compare_exchange_strong(&service->record, &none, record))
+		sk_record_close(core, ctx->handle, record);
+	return NULL;
+}
+
+static const char *
+command_logoff(struct skynet_context *ctx, const char *parm)
+{
+	struct sk_core *core = ctx->core;
+	struct skynet_context *service = sk_registry_find(&core->registry, to_handle(ctx, parm));
+	if (service)
+		sk_record_close(core, ctx->handle, atomic_exchange(&service->record, NULL));
+	return NULL;
+}
+
+static const char *
+command_signal(struct skynet_context *ctx, const char *parm)
+{
+	struct sk_core *core = ctx->core;
+	char address[64];
+	size_t length = parm ? strcspn(parm, " ") : 0;
+	if (length >= sizeof address)
+		return NULL;
+	(void)snprintf(address, sizeof address, "%.*s", (int)length, parm ? parm : "");
+	int number = parm && parm[length] ? (int)strtol(parm + length + 1, NULL, 0) : 0;
+	struct skynet_context *service = sk_registry_find(&core->registry, to_handle(ctx, address));
+	if (!service || !service->module->signal)
+		return NULL;
+	(void)pthread_mutex_lock(&core->signal_lock);
+	if (service->has_instance)
+		service->module->signal(service->instance, number);
+	(void)pthread_mutex_unlock(&core->signal_lock);
+	return NULL;
+}
+
+struct command {
+	const char *name;
+	const char *(*run)(struct skynet_context *ctx, const char *parm);
+};
+
+static const struct command commands[] = {
+	{ "TIMEOUT", command_timeout },	{ "REG", command_reg },
+	{ "QUERY", command_query },	{ "NAME", command_name },
+	{ "EXIT", command_exit },	{ "KILL", command_kill },
+	{ "LAUNCH", command_launch },	{ "GETENV", command_getenv },
+	{ "SETENV", command_setenv },	{ "STARTTIME", command_starttime },
+	{ "NOW", command_now },		{ "ABORT", command_abort },
+	{ "MONITOR", command_monitor }, { "STAT", command_stat },
+	{ "LOGON", command_logon },	{ "LOGOFF", command_logoff },
+	{ "SIGNAL", command_signal },
+};
+
+const char *
+skynet_command(struct skynet_context *ctx, const char *cmd, const char *parm)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (strcmp(cmd, commands[i].name) == 0)
+			return commands[i].run(ctx, parm);
+	return NULL;
+}
+
+void
+skynet_debug_memory(const char *info)
+{
+	const struct skynet_context *service = sk_this_service;
+	if (service)
+		(void)fprintf(stderr, "[:%08x] %s %p\n", service->handle, info,
+			      (void *)(uintptr_t)service->memory_bytes);
+}

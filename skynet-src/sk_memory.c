@@ -1,0 +1,126 @@
+/* sk_memory.c: the malloc family that services use: libc's (in practice jemalloc's), except that
+ * running out of memory ends the process with a line that says how much was asked for. */
+#include "sk_base.h"
+#include "sk_memory.h"
+#include "skynet.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(SK_HAS_JEMALLOC)
+#include <jemalloc/jemalloc.h>
+#endif
+
+static void *
+checked(void *block, size_t size)
+{
+	if (SK_UNLIKELY(!block && size)) {
+		(void)fprintf(stderr, "skynet: out of memory trying to allocate %zu bytes (service :%08x)\n",
+			      size, skynet_current_handle());
+		abort();
+	}
+	return block;
+}
+
+void *
+skynet_malloc(size_t size)
+{
+	return checked(malloc(size), size);
+}
+
+void *
+skynet_calloc(size_t count, size_t size)
+{
+	return checked(calloc(count, size), count && size ? count * size : 0);
+}
+
+void *
+skynet_realloc(void *ptr, size_t size)
+{
+	return checked(realloc(ptr, size), size);
+}
+
+void
+skynet_free(void *ptr)
+{
+	free(ptr);
+}
+
+void *
+skynet_memalign(size_t alignment, size_t size)
+{
+	void *block;
+	if (skynet_posix_memalign(&block, alignment, size) != 0)
+		return NULL;
+	return block;
+}
+
+void *
+skynet_aligned_alloc(size_t alignment, size_t size)
+{
+	return checked(aligned_alloc(alignment, size), size);
+}
+
+int
+skynet_posix_memalign(void **ptr, size_t alignment, size_t size)
+{
+	int error = posix_memalign(ptr, alignment, size);
+	if (error == ENOMEM)
+		(void)checked(NULL, size);
+	return error;
+}
+
+char *
+skynet_strdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	return memcpy(skynet_malloc(size), text, size);
+}
+
+void *
+skynet_lalloc(void *ptr, size_t osize, size_t nsize)
+{
+	(void)osize;
+	if (nsize == 0) {
+		free(ptr);
+		return NULL;
+	}
+	return realloc(ptr, nsize);
+}
+
+#if defined(SK_HAS_JEMALLOC)
+
+/* jemalloc counts what each thread allocated and freed anyway, and lends the two counters. */
+static _Thread_local const uint64_t *allocated_bytes;
+static _Thread_local const uint64_t *freed_bytes;
+
+static const uint64_t *
+counter(const char *name)
+{
+	static const uint64_t nothing = 0;
+	const uint64_t *bytes;
+	size_t size = sizeof bytes;
+	return mallctl(name, &bytes, &size, NULL, 0) == 0 ? bytes : &nothing;
+}
+
+int64_t
+sk_memory_thread_bytes(void)
+{
+	if (SK_UNLIKELY(!allocated_bytes)) {
+		allocated_bytes = counter("thread.allocatedp");
+		freed_bytes = counter("thread.deallocatedp");
+	}
+	return (int64_t)(*allocated_bytes - *freed_bytes);
+}
+
+#else
+
+int64_t
+sk_memory_thread_bytes(void)
+{
+	return 0;
+}
+
+#endif

@@ -1,0 +1,126 @@
+/* sk_send.c: the sends of skynet.h: from a service to a service.
+ *
+ * A payload handed over without a copy is freed here on every path on which it is not delivered.
+ */
+#include "sk_service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Results of the public functions, known to users. */
+enum { SEND_NO_DESTINATION = -1, SEND_TOO_LARGE = -2 };
+
+static int
+give_up(int type, void *msg, int result)
+{
+	if (type & PTYPE_TAG_DONTCOPY)
+		free(msg);
+	return result;
+}
+
+/* The block to put into the envelope: msg itself, or a copy with a NUL behind it. */
+static void *
+payload_of(int type, void *msg, size_t sz)
+{
+	if ((type & PTYPE_TAG_DONTCOPY) || !msg)
+		return msg;
+	char *copy = skynet_malloc(sz + 1);
+	memcpy(copy, msg, sz);
+	copy[sz] = '\0';
+	return copy;
+}
+
+/* Without a link to other nodes a request to one fails at once. */
+static int
+refuse_remote(struct skynet_context *ctx, uint32_t source, uint32_t destination, int session)
+{
+	(void)sk_service_post(ctx->core, source,
+			      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, destination, session,
+					     NULL, 0));
+	return session;
+}
+
+int
+skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
+	    int session, void *msg, size_t sz)
+{
+	struct sk_core *core = ctx->core;
+	if (SK_UNLIKELY(sz > SK_MESSAGE_SIZE_MAX)) {
+		skynet_error(ctx, "error: The message to %x is too large", destination);
+		return give_up(type, msg, SEND_TOO_LARGE);
+	}
+	if (type & PTYPE_TAG_ALLOCSESSION)
+		session = sk_service_new_session(ctx);
+	if (source == 0)
+		source = ctx->handle;
+	if (SK_UNLIKELY(destination == 0)) {
+		if (!msg)
+			return session;
+		skynet_error(ctx, "error: Destination address can't be 0");
+		return give_up(type, msg, SEND_NO_DESTINATION);
+	}
+	struct skynet_context *receiver = sk_registry_find(&core->registry, destination);
+	if (SK_UNLIKELY(!receiver)) {
+		if (!sk_service_is_remote(core, destination))
+			return give_up(type, msg, SEND_NO_DESTINATION);
+		(void)give_up(type, msg, 0);
+		return refuse_remote(ctx, source, destination, session);
+	}
+	struct sk_message *message = sk_message_new(SK_MESSAGE_PLAIN, type, source, session,
+						    payload_of(type, msg, sz), sz);
+	ctx->memory_bytes -= (int64_t)(sizeof *message + sz);
+	if (sk_mailbox_push(&receiver->mailbox, message))
+		sk_scheduler_ready(&core->scheduler, &receiver->mailbox);
+	return session;
+}
+
+int
+skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr, int type,
+		int session, void *msg, size_t sz)
+{
+	uint32_t destination = sk_service_resolve(ctx->core, addr);
+	if (destination == 0) {
+		if (addr[0] != ':' && addr[0] != '.')
+			skynet_error(ctx, "error: Can't send to %s: no global name is known on this node",
+				     addr);
+		return give_up(type, msg, SEND_NO_DESTINATION);
+	}
+	return skynet_send(ctx, source, destination, type, session, msg, sz);
+}
+
+int
+skynet_probe(struct skynet_context *ctx, uint32_t destination)
+{
+	struct sk_core *core = ctx->core;
+	int32_t session = sk_service_new_session(ctx);
+	if (sk_service_is_remote(core, destination))
+		return refuse_remote(ctx, ctx->handle, destination, session);
+	struct sk_message *probe =
+		sk_message_new(SK_MESSAGE_PROBE, 0, ctx->handle, session, NULL, 0);
+	return sk_service_post(core, destination, probe) == SK_OK ? session : SEND_NO_DESTINATION;
+}
+
+void
+skynet_callback(struct skynet_context *ctx, void *ud, skynet_cb cb)
+{
+	ctx->callback = cb;
+	ctx->callback_ud = ud;
+}
+
+uint32_t
+skynet_queryname(struct skynet_context *ctx, const char *name)
+{
+	if (name[0] != ':' && name[0] != '.') {
+		skynet_error(ctx, "error: Don't support query global name %s", name);
+		return 0;
+	}
+	return sk_service_resolve(ctx->core, name);
+}
+
+int
+skynet_isremote(struct skynet_context *ctx, uint32_t handle, int *harbor)
+{
+	if (harbor)
+		*harbor = (int)(handle >> SK_HANDLE_NODE_SHIFT);
+	return sk_service_is_remote(ctx->core, handle);
+}

@@ -1,0 +1,438 @@
+/* sk_service.c: the life of a service.
+ *
+ *   BORN --init returned 0--> ALIVE --kill--> DYING --last turn--> RETIRED --grace period--> freed
+ *     \------ init failed, or killed meanwhile -----^
+ *
+ * V1  The launcher's thread holds the mailbox (sk_mailbox.c) while BORN; after that whoever runs the
+ *     turn. So init, the callback and release never run at the same time.
+ * V2  Exactly one party ends a service: the one to whom sk_registry_remove gives it.
+ * V3  After is_dying is set, a nudge is pushed, so a turn follows that sees it. That turn is the last:
+ *     it never lets go of the mailbox, so nobody can schedule the service again.
+ * V4  Mail that arrives after the last turn, from a sender that had found the service before, is
+ *     answered when the service is freed: by then no sender can hold a pointer to it.
+ * V5  Each message a service never handled is answered with PTYPE_ERROR, so no caller waits for it.
+ */
+#include "sk_service.h"
+
+#include "sk_clock.h"
+#include "sk_memory.h"
+#include "sk_record.h"
+#include "skynet_socket.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How many messages a turn may take; its time is bounded by the scheduler's turn_limit_ticks. */
+#define TURN_MESSAGES_MAX 64
+/* A longer mailbox is worth a line in the log; then each time it has doubled. */
+#define OVERLOAD_FIRST 1024
+/* The instance of a module without a create function. */
+#define NO_INSTANCE ((void *)(intptr_t)-1)
+
+_Thread_local struct skynet_context *sk_this_service;
+
+uint32_t
+skynet_current_handle(void)
+{
+	return sk_this_service ? sk_this_service->handle : 0;
+}
+
+/* --- messages ------------------------------------------------------------------------------ */
+
+void
+sk_service_discard(struct sk_core *core, struct sk_message *message)
+{
+	if (message->kind == SK_MESSAGE_SOCKET)
+		core->socket_hooks.discard(core->sockets, message->data);
+	free(message->data);
+	free(message); /* a timer entry begins with its message, so this frees the entry */
+}
+
+static void
+push(struct skynet_context *service, struct sk_message *message)
+{
+	if (sk_mailbox_push(&service->mailbox, message))
+		sk_scheduler_ready(&service->core->scheduler, &service->mailbox);
+}
+
+int
+sk_service_post(struct sk_core *core, uint32_t handle, struct sk_message *message)
+{
+	struct skynet_context *service = sk_registry_find(&core->registry, handle);
+	if (SK_UNLIKELY(!service)) {
+		sk_service_discard(core, message);
+		return SK_ENOENT;
+	}
+	push(service, message);
+	return SK_OK;
+}
+
+static void
+post_empty(struct sk_core *core, uint32_t to, int type, uint32_t source, int32_t session)
+{
+	/* A receiver that is gone wants no answer. */
+	(void)sk_service_post(core, to,
+			      sk_message_new(SK_MESSAGE_PLAIN, type, source, session, NULL, 0));
+}
+
+void
+sk_service_expired(void *owner, struct sk_timer_entry *list)
+{
+	struct sk_core *core = owner;
+	while (list) {
+		struct sk_message *message = &list->message;
+		uint32_t handle = list->owner;
+		list = (struct sk_timer_entry *)message->next;
+		(void)sk_service_post(core, handle, message); /* of a dead service: dropped */
+	}
+}
+
+/* Answers a message that nobody will handle (V5), and frees it. */
+static void
+refuse(struct skynet_context *service, struct sk_message *message)
+{
+	struct sk_core *core = service->core;
+	if (message->source != 0 && message->type != PTYPE_ERROR) {
+		/* The session of a response counts at our end, not at its sender's: tell that one
+		 * only that we are gone. */
+		int32_t session = message->type == PTYPE_RESPONSE ? 0 : message->session;
+		post_empty(core, message->source, PTYPE_ERROR, service->handle, session);
+	}
+	sk_service_discard(core, message);
+}
+
+static void
+refuse_all(struct skynet_context *service)
+{
+	struct sk_message *message;
+	while ((message = sk_mailbox_pop(&service->mailbox)))
+		refuse(service, message);
+}
+
+/* --- the end of a service ------------------------------------------------------------------ */
+
+static void
+free_service(struct sk_retired *retired)
+{
+	struct skynet_context *service =
+		SK_CONTAINER_OF(retired, struct skynet_context, retired);
+	refuse_all(service); /* V4 */
+	free(service);
+}
+
+static void
+release_instance(struct skynet_context *service)
+{
+	struct sk_core *core = service->core;
+	(void)pthread_mutex_lock(&core->signal_lock);
+	bool has_instance = service->has_instance;
+	service->has_instance = false;
+	(void)pthread_mutex_unlock(&core->signal_lock);
+	if (has_instance && service->module->release)
+		service->module->release(service->instance);
+}
+
+/* One service less. When only the log service is left of a node that is being stopped, it ends too,
+ * so that it was there for the last lines of all others. */
+static void
+count_death(struct sk_core *core)
+{
+	int32_t left = atomic_fetch_sub(&core->living, 1) - 1;
+	uint32_t logger = atomic_load(&core->logger);
+	if (left == 0)
+		core->ended(core);
+	else if (left == 1 && logger != 0 && atomic_load(&core->is_aborting))
+		(void)sk_service_kill(core, logger);
+}
+
+/* The caller holds the mailbox, and keeps it for ever (V3). */
+static void
+last_turn(struct skynet_context *service)
+{
+	struct sk_core *core = service->core;
+	struct skynet_context *outer = sk_this_service;
+	sk_this_service = service;
+	refuse_all(service);
+	release_instance(service);
+	if (atomic_load_explicit(&service->owns_sockets, memory_order_relaxed))
+		core->socket_hooks.release_owner(core->sockets, service->handle);
+	/* Acquire pairs with the exchange in LOGON. */
+	sk_record_close(core, service->handle,
+			atomic_exchange_explicit(&service->record, NULL, memory_order_acq_rel));
+	sk_this_service = outer;
+	sk_quiesce_retire(&core->quiesce, &service->retired, free_service);
+	count_death(core);
+}
+
+int
+sk_service_kill(struct sk_core *core, uint32_t handle)
+{
+	struct skynet_context *service = sk_registry_remove(&core->registry, handle);
+	if (!service)
+		return SK_ENOENT; /* V2 */
+	sk_names_remove(&core->names, handle);
+	uint32_t monitor = atomic_load(&core->monitor);
+	if (monitor != 0 && !atomic_load(&core->is_aborting))
+		post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
+	/* Release pairs with the acquire in sk_service_turn. */
+	atomic_store_explicit(&service->is_dying, true, memory_order_release);
+	push(service, sk_message_new(SK_MESSAGE_NUDGE, 0, 0, 0, NULL, 0)); /* V3 */
+	return SK_OK;
+}
+
+void
+sk_service_kill_all(struct sk_core *core)
+{
+	uint32_t logger = atomic_load(&core->logger);
+	uint32_t handle = 0;
+	atomic_store(&core->is_aborting, true);
+	while ((handle = sk_registry_next(&core->registry, handle)) != 0)
+		if (handle != logger)
+			(void)sk_service_kill(core, handle);
+	/* Nobody but the logger was there, so nobody's death ends it. */
+	if (logger != 0 && atomic_load(&core->living) == 1)
+		(void)sk_service_kill(core, logger);
+}
+
+void
+sk_service_release_all(struct sk_core *core)
+{
+	uint32_t handle = 0;
+	atomic_store(&core->is_aborting, true);
+	atomic_store(&core->logger, 0); /* nobody's death ends it but this loop */
+	while ((handle = sk_registry_next(&core->registry, handle)) != 0) {
+		struct skynet_context *service = sk_registry_find(&core->registry, handle);
+		if (sk_service_kill(core, handle) == SK_OK)
+			last_turn(service);
+	}
+}
+
+/* --- turns --------------------------------------------------------------------------------- */
+
+static void
+deliver(struct skynet_context *service, struct sk_message *message)
+{
+	struct sk_core *core = service->core;
+	bool is_socket = message->kind == SK_MESSAGE_SOCKET;
+	int socket_id = is_socket ? ((struct skynet_socket_message *)message->data)->id : 0;
+	struct sk_record *record =
+		atomic_load_explicit(&service->record, memory_order_relaxed);
+	if (SK_UNLIKELY(record))
+		sk_record_message(record, core, message);
+	service->message_count++;
+	service->memory_bytes += (int64_t)(sizeof *message + message->size);
+	if (SK_UNLIKELY(!service->callback)) {
+		sk_service_discard(core, message);
+	} else {
+		int kept = service->callback(service, service->callback_ud, message->type,
+					     message->session, message->source, message->data,
+					     message->size);
+		if (kept == SKYNET_DONE)
+			free(message->data);
+		free(message);
+	}
+	if (is_socket)
+		core->socket_hooks.consumed(core->sockets, socket_id);
+}
+
+static void
+handle_message(struct skynet_context *service, struct sk_message *message)
+{
+	switch ((enum sk_message_kind)message->kind) {
+	case SK_MESSAGE_PLAIN:
+	case SK_MESSAGE_SOCKET:
+	case SK_MESSAGE_TIMER:
+		deliver(service, message);
+		break;
+	case SK_MESSAGE_PROBE:
+		post_empty(service->core, message->source, PTYPE_RESPONSE, service->handle,
+			   message->session);
+		free(message);
+		break;
+	case SK_MESSAGE_NUDGE:
+		free(message);
+		break;
+	}
+}
+
+static void
+check_overload(struct skynet_context *service)
+{
+	uint32_t length = sk_mailbox_length(&service->mailbox);
+	if (SK_LIKELY(length <= service->overload_at))
+		return;
+	while (length > service->overload_at && service->overload_at < UINT32_MAX / 2)
+		service->overload_at *= 2;
+	sk_core_log(service->core, service->handle,
+		    "error: May overload, message queue length = %u", length);
+}
+
+static bool
+is_dying(const struct skynet_context *service)
+{
+	/* Acquire pairs with the release in sk_service_kill. */
+	return atomic_load_explicit(&service->is_dying, memory_order_acquire);
+}
+
+/* Handles messages until there are none, the turn is over, or the service is dying. */
+static void
+handle_messages(struct skynet_context *service, struct sk_worker *worker)
+{
+	uint64_t limit_ticks = worker->turn_end_ticks + worker->scheduler->turn_limit_ticks;
+	uint64_t number = atomic_load_explicit(&worker->message_number, memory_order_relaxed);
+	for (int i = 0; i < TURN_MESSAGES_MAX; i++) {
+		struct sk_message *message = sk_mailbox_pop(&service->mailbox);
+		if (!message)
+			return;
+		atomic_store_explicit(&worker->running_source, message->source,
+				      memory_order_relaxed);
+		atomic_store_explicit(&worker->message_number, ++number, memory_order_relaxed);
+		handle_message(service, message);
+		uint64_t now_ticks = sk_clock_ticks();
+		service->cpu_ticks += now_ticks - worker->turn_end_ticks;
+		worker->turn_end_ticks = now_ticks;
+		if (SK_UNLIKELY(is_dying(service)) || (int64_t)(now_ticks - limit_ticks) > 0)
+			return;
+	}
+}
+
+void
+sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
+{
+	struct sk_core *core = owner;
+	struct skynet_context *service = SK_CONTAINER_OF(box, struct skynet_context, mailbox);
+	int64_t bytes = sk_memory_thread_bytes();
+	sk_this_service = service;
+	atomic_store_explicit(&worker->running_handle, service->handle, memory_order_relaxed);
+	if (SK_LIKELY(!is_dying(service))) {
+		check_overload(service);
+		handle_messages(service, worker);
+	}
+	sk_this_service = NULL;
+	service->memory_bytes += sk_memory_thread_bytes() - bytes;
+	bool is_last = SK_UNLIKELY(is_dying(service));
+	if (is_last)
+		last_turn(service);
+	if (worker->dirty_sockets)
+		core->socket_hooks.flush(core->sockets, worker);
+	atomic_store_explicit(&worker->running_handle, 0, memory_order_relaxed);
+	if (is_last)
+		return;
+	if (service->overload_at != OVERLOAD_FIRST && sk_mailbox_length(box) == 0)
+		service->overload_at = OVERLOAD_FIRST;
+	if (!sk_mailbox_rest(box))
+		sk_scheduler_requeue(worker, box);
+}
+
+/* --- the birth of a service ---------------------------------------------------------------- */
+
+static struct skynet_context *
+new_service(struct sk_core *core, const struct sk_module *module)
+{
+	struct skynet_context *service =
+		skynet_aligned_alloc(SK_CACHE_LINE, sizeof(struct skynet_context));
+	*service = (struct skynet_context){ .core = core,
+					    .module = module,
+					    .overload_at = OVERLOAD_FIRST };
+	sk_mailbox_init(&service->mailbox);
+	return service;
+}
+
+/* Runs create and init. Returns false when the service is not to live. */
+static bool
+init_instance(struct skynet_context *service, const char *parm)
+{
+	service->instance = service->module->create ? service->module->create() : NO_INSTANCE;
+	if (!service->instance)
+		return false;
+	(void)pthread_mutex_lock(&service->core->signal_lock);
+	service->has_instance = true;
+	(void)pthread_mutex_unlock(&service->core->signal_lock);
+	return service->module->init(service->instance, service, parm) == 0;
+}
+
+/* Gives birth to a registered service: charges it for what its init allocates, logs, lets it run. */
+static bool
+bear(struct skynet_context *service, const char *name, const char *parm)
+{
+	struct sk_core *core = service->core;
+	struct skynet_context *launcher = sk_this_service;
+	int64_t bytes = sk_memory_thread_bytes();
+	sk_this_service = service;
+	bool lives = init_instance(service, parm) && !is_dying(service);
+	sk_this_service = launcher;
+	service->memory_bytes = sk_memory_thread_bytes() - bytes;
+	if (launcher)
+		launcher->memory_bytes -= service->memory_bytes;
+	if (!lives) {
+		sk_core_log(core, service->handle, "error: launch %s FAILED", name);
+		return false;
+	}
+	sk_core_log(core, service->handle, "LAUNCH %s %s", name, parm ? parm : "");
+	return true;
+}
+
+uint32_t
+sk_service_launch(struct sk_core *core, const char *name, const char *parm)
+{
+	char error[512];
+	uint32_t caller = skynet_current_handle();
+	if (atomic_load(&core->is_aborting))
+		return 0;
+	const struct sk_module *module = sk_modules_find(core->modules, name, error, sizeof error);
+	if (!module) {
+		sk_core_log(core, caller, "error: %s", error);
+		return 0;
+	}
+	struct skynet_context *service = new_service(core, module);
+	atomic_fetch_add(&core->living, 1);
+	if (sk_registry_add(&core->registry, service, &service->handle) != SK_OK) {
+		sk_core_log(core, caller, "error: launch %s FAILED: all 2^24-1 handles are in use",
+			    name);
+		free(service);
+		atomic_fetch_sub(&core->living, 1);
+		return 0;
+	}
+	uint32_t handle = service->handle;
+	if (!bear(service, name, parm)) {
+		if (sk_service_kill(core, handle) == SK_ENOENT)
+			assert(is_dying(service)); /* V2: it was killed during its init */
+		last_turn(service);
+		return 0;
+	}
+	if (!sk_mailbox_rest(&service->mailbox)) /* V1: ends the launcher's hold */
+		sk_scheduler_ready(&core->scheduler, &service->mailbox);
+	return handle;
+}
+
+/* --- small things -------------------------------------------------------------------------- */
+
+int32_t
+sk_service_new_session(struct skynet_context *service)
+{
+	if (service->last_session == INT32_MAX)
+		service->last_session = 0;
+	return ++service->last_session;
+}
+
+bool
+sk_service_is_remote(const struct sk_core *core, uint32_t handle)
+{
+	return (handle & ~SK_HANDLE_MASK) != 0 &&
+	       (handle & ~SK_HANDLE_MASK) != core->registry.node_bits;
+}
+
+uint32_t
+sk_service_resolve(struct sk_core *core, const char *address)
+{
+	switch (address[0]) {
+	case ':':
+		return (uint32_t)strtoul(address + 1, NULL, 16);
+	case '.':
+		return sk_names_find(&core->names, address + 1, strlen(address + 1));
+	default:
+		return 0;
+	}
+}

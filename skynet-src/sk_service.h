@@ -1,0 +1,97 @@
+/* sk_service.h: one service: its life from launch to release, its turns, its sends.
+ *
+ * Model      struct skynet_context is the service; a handle names it, a mailbox feeds it, a module
+ *            gives it code. Life:
+ *              BORN     in the registry; mail collects; create and init run on the launcher's thread
+ *              ALIVE    turns on workers, one at a time
+ *              DYING    out of the registry; its last turn answers what is left in the mailbox with
+ *                       errors, then release runs
+ *              RETIRED  nobody can find it; freed when no thread can still hold a pointer
+ * Threads    marked at each function.
+ */
+#ifndef SK_SERVICE_H
+#define SK_SERVICE_H
+
+#include "sk_base.h"
+#include "sk_core.h"
+#include "sk_mailbox.h"
+#include "sk_module.h"
+#include "sk_quiesce.h"
+#include "sk_scheduler.h"
+#include "skynet.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sk_record;
+
+struct skynet_context {
+	/* Any sender writes it. */
+	_Alignas(SK_CACHE_LINE) struct sk_mailbox mailbox;
+	/* Atomic. */
+	_Atomic bool is_dying;
+	_Atomic bool is_endless;   /* set by the watchdog, cleared by STAT endless */
+	_Atomic bool owns_sockets; /* has ever owned one */
+	_Atomic(struct sk_record *) record; /* recording of its messages, or NULL */
+	/* Under core->signal_lock. */
+	bool has_instance;
+	/* Constant after launch. */
+	_Alignas(SK_CACHE_LINE) struct sk_core *core;
+	const struct sk_module *module;
+	void *instance;
+	uint32_t handle;
+	/* Owner only: the thread whose turn it is. */
+	int32_t last_session;
+	skynet_cb callback;
+	void *callback_ud;
+	uint64_t message_count;
+	uint64_t cpu_ticks;    /* of finished messages */
+	int64_t memory_bytes;  /* net bytes allocated in finished turns */
+	uint32_t overload_at;  /* mailbox length that is logged next */
+	char result[40];       /* of the last skynet_command */
+	struct sk_retired retired;
+};
+
+/* The service that runs on this thread, or NULL. */
+extern _Thread_local struct skynet_context *sk_this_service;
+
+/* Launches module with parm (borrowed, may be NULL); create and init run now, on this thread.
+ * Returns the handle, or 0 (the reason is in the log).  [turn] [boot] */
+uint32_t sk_service_launch(struct sk_core *core, const char *module, const char *parm);
+
+/* Ends a service: it becomes unfindable at once and is released after its current callback.
+ * Returns SK_ENOENT when there is none.  [any, online] */
+int sk_service_kill(struct sk_core *core, uint32_t handle);
+
+/* Ends them all; what stays is the log service, which goes when the rest is gone.  [any, online] */
+void sk_service_kill_all(struct sk_core *core);
+
+/* Ends what still lives when no worker runs (any more), on the calling thread.  [boot, online] */
+void sk_service_release_all(struct sk_core *core);
+
+/* One turn: the hook of the scheduler.  [worker] */
+void sk_service_turn(void *core, struct sk_worker *worker, struct sk_mailbox *box);
+
+/* Pushes a message to a local handle. Returns SK_ENOENT, and frees it, when there is no such
+ * service. message: taken.  [any, online] */
+int sk_service_post(struct sk_core *core, uint32_t handle, struct sk_message *message);
+
+/* The hook of the scheduler for timers that are due: hands each to its owner. list: taken.
+ * [poller] */
+void sk_service_expired(void *core, struct sk_timer_entry *list);
+
+/* Frees an envelope and its payload.  [any] */
+void sk_service_discard(struct sk_core *core, struct sk_message *message);
+
+/* A session this service has not in use: 1 to 2^31-1, then again from 1.  [turn] */
+int32_t sk_service_new_session(struct skynet_context *service);
+
+/* Resolves an address in text form: ":hex" (existence not checked) or ".name". Returns 0 if unknown.
+ * [any, online] */
+uint32_t sk_service_resolve(struct sk_core *core, const char *address);
+
+/* Whether handle belongs to another node. [any] */
+bool sk_service_is_remote(const struct sk_core *core, uint32_t handle);
+
+#endif

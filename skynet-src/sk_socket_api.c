@@ -1,0 +1,267 @@
+/* sk_socket_api.c: what services call; skynet_socket.h has the contract.
+ *
+ * A request that cannot be done logs one line with the reason, as the service that made it. A socket
+ * that is gone is no such request: its end may cross with anything. */
+#include "sk_socket_impl.h"
+
+#include "sk_service.h"
+
+static struct sk_sockets *
+sockets_of(const struct skynet_context *ctx)
+{
+	return ctx->core->sockets;
+}
+
+/* From now on the death of the service has to end its sockets. */
+static void
+becomes_owner(struct skynet_context *ctx)
+{
+	/* Relaxed: read at the end of this very service's life. */
+	atomic_store_explicit(&ctx->owns_sockets, true, memory_order_relaxed);
+}
+
+/* Returns the id, or -1 after logging the reason. */
+static int
+id_or_log(struct skynet_context *ctx, int result, const char *error)
+{
+	if (result > 0)
+		return result;
+	sk_core_log(ctx->core, ctx->handle, "error: %s", error);
+	return -1;
+}
+
+/* Returns 0, or -1 after logging the reason, if it is worth a line. */
+static int
+done_or_log(struct skynet_context *ctx, int result, const char *error)
+{
+	if (result == SK_OK)
+		return 0;
+	if (error[0] != '\0')
+		sk_core_log(ctx->core, ctx->handle, "error: %s", error);
+	return -1;
+}
+
+/* --- TCP and foreign descriptors ----------------------------------------------------------- */
+
+int
+skynet_socket_listen(struct skynet_context *ctx, const char *host, int port, int backlog)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	becomes_owner(ctx);
+	return id_or_log(ctx,
+			 sk_socket_listen(sockets_of(ctx), ctx->handle, host, port, backlog, error),
+			 error);
+}
+
+int
+skynet_socket_connect(struct skynet_context *ctx, const char *host, int port)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	becomes_owner(ctx);
+	return id_or_log(ctx, sk_socket_connect(sockets_of(ctx), ctx->handle, host, port, error),
+			 error);
+}
+
+int
+skynet_socket_bind(struct skynet_context *ctx, int fd)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	becomes_owner(ctx);
+	return id_or_log(ctx, sk_socket_bind(sockets_of(ctx), ctx->handle, fd, error), error);
+}
+
+void
+skynet_socket_start(struct skynet_context *ctx, int id)
+{
+	becomes_owner(ctx);
+	sk_socket_start(sockets_of(ctx), ctx->handle, id);
+}
+
+void
+skynet_socket_pause(struct skynet_context *ctx, int id)
+{
+	sk_socket_pause(sockets_of(ctx), id);
+}
+
+void
+skynet_socket_close(struct skynet_context *ctx, int id)
+{
+	sk_socket_ask_close(sockets_of(ctx), id);
+}
+
+void
+skynet_socket_shutdown(struct skynet_context *ctx, int id)
+{
+	sk_socket_shutdown(sockets_of(ctx), id);
+}
+
+void
+skynet_socket_nodelay(struct skynet_context *ctx, int id)
+{
+	sk_socket_nodelay(sockets_of(ctx), id);
+}
+
+/* --- output -------------------------------------------------------------------------------- */
+
+/* Whether a buffer can be sent at all. Only malloc-ed memory and borrowed bytes are known here. */
+static bool
+is_known_type(struct skynet_context *ctx, const struct socket_sendbuffer *buffer)
+{
+	if (buffer->type == SOCKET_BUFFER_MEMORY || buffer->type == SOCKET_BUFFER_RAWPOINTER)
+		return true;
+	sk_core_log(ctx->core, ctx->handle,
+		    "error: socket: cannot send an object (buffer type %d) on %d: pass memory",
+		    buffer->type, buffer->id);
+	return false;
+}
+
+static struct sk_output_piece *
+make_piece(const struct socket_sendbuffer *buffer)
+{
+	if (buffer->type == SOCKET_BUFFER_MEMORY)
+		return sk_output_piece_take((void *)buffer->buffer, buffer->sz);
+	return sk_output_piece_copy(buffer->buffer, buffer->sz);
+}
+
+/* Nothing to send is sent at once, if there is a socket. buffer: taken if MEMORY. */
+static int
+send_nothing(struct sk_sockets *sockets, const struct socket_sendbuffer *buffer)
+{
+	if (buffer->type == SOCKET_BUFFER_MEMORY)
+		skynet_free((void *)buffer->buffer);
+	struct sk_socket *s = sk_socket_enter(sockets, buffer->id);
+	if (!s)
+		return -1;
+	bool is_open = s->stage < SK_SOCKET_CLOSING && !s->is_write_over;
+	sk_socket_leave(sockets, s);
+	return is_open ? 0 : -1;
+}
+
+static int
+send_buffer(struct skynet_context *ctx, const struct socket_sendbuffer *buffer, bool is_low)
+{
+	if (!is_known_type(ctx, buffer))
+		return -1;
+	if (buffer->sz == 0)
+		return send_nothing(sockets_of(ctx), buffer);
+	return sk_socket_send(sockets_of(ctx), buffer->id, make_piece(buffer), is_low) == SK_OK
+		       ? 0
+		       : -1;
+}
+
+/* The buffer that the older functions mean. */
+static struct socket_sendbuffer
+old_buffer(int id, const void *buffer, int sz)
+{
+	return (struct socket_sendbuffer){
+		.id = id,
+		.type = sz < 0 ? SOCKET_BUFFER_OBJECT : SOCKET_BUFFER_MEMORY,
+		.buffer = buffer,
+		.sz = sz < 0 ? 0 : (size_t)sz,
+	};
+}
+
+int
+skynet_socket_sendbuffer(struct skynet_context *ctx, struct socket_sendbuffer *buffer)
+{
+	return send_buffer(ctx, buffer, false);
+}
+
+int
+skynet_socket_sendbuffer_lowpriority(struct skynet_context *ctx, struct socket_sendbuffer *buffer)
+{
+	return send_buffer(ctx, buffer, true);
+}
+
+int
+skynet_socket_send(struct skynet_context *ctx, int id, void *buffer, int sz)
+{
+	struct socket_sendbuffer all = old_buffer(id, buffer, sz);
+	return send_buffer(ctx, &all, false);
+}
+
+int
+skynet_socket_send_lowpriority(struct skynet_context *ctx, int id, void *buffer, int sz)
+{
+	struct socket_sendbuffer all = old_buffer(id, buffer, sz);
+	return send_buffer(ctx, &all, true);
+}
+
+/* --- UDP ----------------------------------------------------------------------------------- */
+
+int
+skynet_socket_udp(struct skynet_context *ctx, const char *host, int port)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	becomes_owner(ctx);
+	return id_or_log(ctx, sk_socket_udp_open(sockets_of(ctx), ctx->handle, host, port, error),
+			 error);
+}
+
+int
+skynet_socket_udp_connect(struct skynet_context *ctx, int id, const char *host, int port)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	return done_or_log(ctx, sk_socket_udp_connect(sockets_of(ctx), id, host, port, error),
+			   error);
+}
+
+int
+skynet_socket_udp_dial(struct skynet_context *ctx, const char *host, int port)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	becomes_owner(ctx);
+	return id_or_log(ctx, sk_socket_udp_dial(sockets_of(ctx), ctx->handle, host, port, error),
+			 error);
+}
+
+int
+skynet_socket_udp_listen(struct skynet_context *ctx, const char *host, int port)
+{
+	if (port == 0)
+		return id_or_log(ctx, SK_EINVAL, "socket: udp_listen needs a port, not 0");
+	return skynet_socket_udp(ctx, host, port);
+}
+
+int
+skynet_socket_udp_sendbuffer(struct skynet_context *ctx, const char *address,
+			     struct socket_sendbuffer *buffer)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	struct sk_address to = {0};
+	int result = SK_EINVAL;
+	if (!is_known_type(ctx, buffer))
+		return -1;
+	if (address && sk_address_decode(&to, address) != SK_OK)
+		sk_core_log(ctx->core, ctx->handle,
+			    "error: socket: udp %d: an address begins with 1 (IPv4) or 2 (IPv6), not "
+			    "%d",
+			    buffer->id, (unsigned char)address[0]);
+	else
+		result = done_or_log(ctx,
+				     sk_socket_udp_send(sockets_of(ctx), buffer->id, &to,
+							buffer->buffer, buffer->sz, error),
+				     error);
+	if (buffer->type == SOCKET_BUFFER_MEMORY)
+		skynet_free((void *)buffer->buffer);
+	return result == SK_OK ? 0 : -1;
+}
+
+int
+skynet_socket_udp_send(struct skynet_context *ctx, int id, const char *address,
+		       const void *buffer, int sz)
+{
+	struct socket_sendbuffer all = old_buffer(id, buffer, sz);
+	return skynet_socket_udp_sendbuffer(ctx, address, &all);
+}
+
+const char *
+skynet_socket_udp_address(struct skynet_socket_message *msg, int *addrsz)
+{
+	*addrsz = 0;
+	if (msg->type != SKYNET_SOCKET_TYPE_UDP || !msg->buffer)
+		return NULL;
+	const char *address = msg->buffer + msg->ud;
+	*addrsz = (int)sk_address_size_of_kind((unsigned char)address[0]);
+	return *addrsz > 0 ? address : NULL;
+}

@@ -1,0 +1,93 @@
+/* sk_socket_info.c: the list of sockets that a monitor sees. */
+#include "sk_socket_impl.h"
+
+#include "sk_clock.h"
+
+#include <stdio.h>
+
+static int
+info_type(const struct sk_socket *s)
+{
+	if (s->stage == SK_SOCKET_CLOSING)
+		return SOCKET_INFO_CLOSING;
+	switch ((enum sk_socket_kind)s->kind) {
+	case SK_SOCKET_LISTENER:
+		return SOCKET_INFO_LISTEN;
+	case SK_SOCKET_STREAM:
+		return SOCKET_INFO_TCP;
+	case SK_SOCKET_DATAGRAM:
+		return SOCKET_INFO_UDP;
+	case SK_SOCKET_FOREIGN:
+		return SOCKET_INFO_BIND;
+	}
+	return SOCKET_INFO_UNKNOWN;
+}
+
+/* A datagram socket without a default peer is known by where it receives. */
+static void
+print_name(const struct sk_socket *s, char text[SK_ADDRESS_TEXT_SIZE])
+{
+	struct sk_address address = s->address;
+	if (s->kind == SK_SOCKET_DATAGRAM && sk_address_kind(&address) == SK_ADDRESS_NONE)
+		sk_socket_bound_address(s->fd, &address);
+	sk_address_print(&address, text);
+}
+
+/* The node's clock at a moment that was noted in ticks; 0: never. */
+static uint64_t
+cs_of_ticks(uint64_t ticks, uint64_t now_ticks, uint64_t now_cs)
+{
+	if (ticks == 0)
+		return 0;
+	uint64_t age_cs = sk_clock_ticks_to_ns(now_ticks - ticks) / SK_NS_PER_CS;
+	return age_cs < now_cs ? now_cs - age_cs : 0;
+}
+
+static struct socket_info *
+describe(const struct sk_sockets *sockets, const struct sk_socket *s)
+{
+	struct socket_info *info = skynet_calloc(1, sizeof *info);
+	char name[SK_ADDRESS_TEXT_SIZE];
+	uint64_t now_ticks = sk_clock_ticks();
+	uint64_t now_cs = sk_core_now_cs(sockets->core);
+	info->id = sk_socket_id(s);
+	info->type = info_type(s);
+	info->opaque = s->owner;
+	info->read = s->read_count;
+	info->write = s->write_bytes;
+	info->rtime = cs_of_ticks(s->read_ticks, now_ticks, now_cs);
+	info->wtime = cs_of_ticks(s->write_ticks, now_ticks, now_cs);
+	info->wbuffer = (int64_t)s->output.bytes;
+	info->reading = s->is_reading && s->stage == SK_SOCKET_OPEN && !s->is_read_over;
+	info->writing = s->output.bytes > 0;
+	print_name(s, name);
+	(void)snprintf(info->name, sizeof info->name, "%s", name);
+	return info;
+}
+
+struct socket_info *
+skynet_socket_info(void)
+{
+	struct sk_sockets *sockets = sk_this_core ? sk_this_core->sockets : NULL;
+	struct socket_info *list = NULL;
+	struct socket_info **last = &list;
+	for (int i = 0; sockets && i < SK_SOCKETS_MAX; i++) {
+		struct sk_socket *s = sk_socket_enter_slot(sockets, i);
+		if (!s)
+			continue;
+		*last = describe(sockets, s);
+		last = &(*last)->next;
+		sk_socket_leave(sockets, s);
+	}
+	return list;
+}
+
+void
+socket_info_release(struct socket_info *list)
+{
+	while (list) {
+		struct socket_info *next = list->next;
+		skynet_free(list);
+		list = next;
+	}
+}

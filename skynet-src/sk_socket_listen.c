@@ -1,0 +1,322 @@
+/* sk_socket_listen.c: ports, and the connections that come in.
+ *
+ * The backlog is as long as the system allows, and an edge is answered by accepting until nothing
+ * is left, so a storm of clients does not lose connections to timeouts. It is the owner who sets the
+ * pace: at most UNCONSUMED_MAX accepted connections are with it at a time (R1).
+ *
+ * Out of descriptors: one descriptor is kept in reserve. It is given up to accept the connection, the
+ * connection is closed, and the reserve is opened again. So a client is told at once instead of
+ * waiting for a timeout, the queue of the kernel empties, and no edge is needed that would never come.
+ * If somebody else takes the descriptor that was given up, the listener is starved: it goes on when a
+ * socket of the node ends, or when the next client comes. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4 */
+#endif
+#include "sk_socket_impl.h"
+
+#include "sk_clock.h"
+#include "sk_poller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UNCONSUMED_MAX 64
+/* So many connections are refused in a row before others have their turn with the poller. */
+#define REFUSED_MAX 64
+#define COMPLAINT_INTERVAL_MS 1000
+
+/* --- opening a port ------------------------------------------------------------------------ */
+
+static int
+look_up_local(struct sk_address *address, const char *host, int port,
+	      char error[SK_SOCKET_LINE_SIZE])
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	union sk_address_system system = {0};
+	int status = getaddrinfo(host, NULL, &hints, &found);
+	if (status != 0) {
+		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
+			       "socket: cannot resolve %s to a local address: %s", host,
+			       gai_strerror(status));
+		return SK_EINVAL;
+	}
+	memcpy(&system, found->ai_addr, found->ai_addrlen);
+	sk_address_from_system(address, &system);
+	sk_address_set_port(address, port);
+	freeaddrinfo(found);
+	return SK_OK;
+}
+
+int
+sk_socket_local_address(struct sk_address *address, const char *host, int port,
+			char error[SK_SOCKET_LINE_SIZE])
+{
+	if (port < 0 || port > 65535) {
+		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
+			       "socket: %d is no port: give one from 0 to 65535", port);
+		return SK_EINVAL;
+	}
+	if (!host || host[0] == '\0')
+		host = "0.0.0.0";
+	if (sk_address_parse(address, host, port) == SK_OK)
+		return SK_OK;
+	return look_up_local(address, host, port, error);
+}
+
+void
+sk_socket_bound_address(int fd, struct sk_address *address)
+{
+	union sk_address_system system = {0};
+	socklen_t size = sizeof system;
+	if (getsockname(fd, &system.any, &size) == 0)
+		sk_address_from_system(address, &system);
+}
+
+/* Returns a descriptor that listens, or -1 with errno set. */
+static int
+open_port(const struct sk_address *address, int backlog)
+{
+	union sk_address_system system;
+	socklen_t size = sk_address_to_system(address, &system);
+	int fd = socket(system.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
+	    bind(fd, &system.any, size) == 0 && listen(fd, backlog) == 0)
+		return fd;
+	int error = errno;
+	(void)close(fd);
+	errno = error;
+	return -1;
+}
+
+static void
+tell_listening(struct sk_sockets *sockets, int id)
+{
+	char text[SK_ADDRESS_TEXT_SIZE];
+	struct sk_socket *s = sk_socket_enter(sockets, id);
+	if (!s)
+		return;
+	sk_address_print_ip(&s->address, text);
+	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, sk_address_port(&s->address), text);
+	sk_socket_leave(sockets, s);
+}
+
+int
+sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
+		 int backlog, char error[SK_SOCKET_LINE_SIZE])
+{
+	struct sk_socket_seed seed = {
+		.kind = SK_SOCKET_LISTENER,
+		.stage = SK_SOCKET_WAITING,
+		.owner = owner,
+	};
+	int result = sk_socket_local_address(&seed.address, host, port, error);
+	if (result != SK_OK)
+		return result;
+	/* A long queue costs nothing while it is empty: the kernel cuts this to what it allows. */
+	(void)backlog;
+	seed.fd = open_port(&seed.address, INT_MAX);
+	if (seed.fd < 0) {
+		char text[SK_ADDRESS_TEXT_SIZE];
+		char reason[SK_SOCKET_TEXT_MAX];
+		sk_address_print(&seed.address, text);
+		(void)snprintf(error, SK_SOCKET_LINE_SIZE, "socket: cannot listen on %s: %s", text,
+			       sk_socket_error_text(errno, reason));
+		return SK_ESYSTEM;
+	}
+	sk_socket_bound_address(seed.fd, &seed.address);
+	int id = sk_socket_add(sockets, &seed);
+	if (id < 0) {
+		(void)close(seed.fd);
+		return sk_socket_too_many("listen", error);
+	}
+	tell_listening(sockets, id);
+	return id;
+}
+
+/* --- the spare descriptor ------------------------------------------------------------------ */
+
+static int
+open_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Accepts one connection with the help of the spare descriptor, and closes it. Returns 0, EAGAIN
+ * when there was none, or the error that stood in the way. */
+static int
+refuse_one(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	int error = EMFILE;
+	(void)pthread_mutex_lock(&sockets->spare_lock);
+	if (sockets->spare_fd < 0)
+		sockets->spare_fd = open_spare();
+	if (sockets->spare_fd >= 0) {
+		(void)close(sockets->spare_fd);
+		int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+		error = fd >= 0 ? 0 : errno;
+		if (fd >= 0)
+			(void)close(fd);
+		sockets->spare_fd = open_spare();
+	}
+	(void)pthread_mutex_unlock(&sockets->spare_lock);
+	return error;
+}
+
+/* --- accepting ----------------------------------------------------------------------------- */
+
+/* Tells the owner, at most once a second. */
+static void
+complain(struct sk_sockets *sockets, struct sk_socket *s, const char *text)
+{
+	uint64_t now_ms = sk_clock_ms();
+	if (s->complained_ms != 0 && now_ms - s->complained_ms < COMPLAINT_INTERVAL_MS)
+		return;
+	s->complained_ms = now_ms;
+	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_ERROR, 0, text);
+}
+
+static void
+complain_system(struct sk_sockets *sockets, struct sk_socket *s, int error)
+{
+	char text[SK_SOCKET_TEXT_MAX];
+	complain(sockets, s, sk_socket_error_text(error, text));
+}
+
+/* Makes a socket of an accepted connection and announces it. Returns false if it had to be refused. */
+static bool
+admit(struct sk_sockets *sockets, struct sk_socket *s, int fd, const union sk_address_system *peer)
+{
+	char text[SK_ADDRESS_TEXT_SIZE];
+	char reason[SK_SOCKET_LINE_SIZE];
+	struct sk_socket_seed seed = {
+		.kind = SK_SOCKET_STREAM,
+		.stage = SK_SOCKET_WAITING,
+		.owner = s->owner,
+		.fd = fd,
+		.is_writable = true,
+	};
+	sk_address_from_system(&seed.address, peer);
+	int id = sk_socket_add(sockets, &seed);
+	if (id < 0) {
+		(void)close(fd);
+		(void)sk_socket_too_many("accept", reason);
+		complain(sockets, s, reason);
+		return false;
+	}
+	s->read_count++;
+	s->read_ticks = sk_clock_ticks();
+	sk_address_print(&seed.address, text);
+	if (!sk_socket_hand_over(sockets, s, SKYNET_SOCKET_TYPE_ACCEPT, id, NULL, text))
+		s->lost_id = id; /* ended when this slot is unlocked (T3) */
+	return true;
+}
+
+/* Out of descriptors. Returns true if it is worth going on. */
+static bool
+refuse(struct sk_sockets *sockets, struct sk_socket *s, int error)
+{
+	int result = refuse_one(sockets, s);
+	if (result == EAGAIN || result == EWOULDBLOCK) {
+		s->is_readable = false;
+		return false;
+	}
+	complain_system(sockets, s, error);
+	if (result == EMFILE || result == ENFILE) {
+		atomic_store(&sockets->starved_id, sk_socket_id(s));
+		return false;
+	}
+	sk_socket_count(sockets, SK_SOCKET_REFUSED_DESCRIPTORS);
+	return true;
+}
+
+/* Whether an error is about the connection that was next, which is gone now, so that the one behind
+ * it may be accepted. */
+static bool
+is_about_connection(int error)
+{
+	switch (error) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPERM: /* a firewall */
+	case EPROTO:
+	case ENOPROTOOPT:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ETIMEDOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* accept has failed. Returns true if it is worth going on. */
+static bool
+survive(struct sk_sockets *sockets, struct sk_socket *s, int error)
+{
+	if (error == EAGAIN || error == EWOULDBLOCK) {
+		s->is_readable = false;
+		return false;
+	}
+	if (is_about_connection(error))
+		return true;
+	if (error == EMFILE || error == ENFILE)
+		return refuse(sockets, s, error);
+	/* No memory, most likely: connections stay queued in the kernel. */
+	complain_system(sockets, s, error);
+	atomic_store(&sockets->starved_id, sk_socket_id(s));
+	return false;
+}
+
+/* Lets the poller tell again what it has told, later. */
+static void
+have_told_again(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	s->is_readable = false;
+	s->is_watched = false;
+	sk_poller_remove(&sockets->core->scheduler.poller, s->fd);
+	if (sk_socket_watch(sockets, s) != SK_OK)
+		sk_socket_fail_system(sockets, s, errno);
+}
+
+void
+sk_socket_accept(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	int refused = 0;
+	while (s->unconsumed < UNCONSUMED_MAX && !s->is_orphan && refused < REFUSED_MAX) {
+		union sk_address_system peer = {0};
+		socklen_t size = sizeof peer;
+		int fd = accept4(s->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			refused += !admit(sockets, s, fd, &peer);
+		else if (survive(sockets, s, errno))
+			refused++;
+		else
+			return;
+	}
+	if (refused >= REFUSED_MAX)
+		have_told_again(sockets, s);
+}
+
+void
+sk_socket_retry_starved(struct sk_sockets *sockets)
+{
+	if (SK_LIKELY(atomic_load(&sockets->starved_id) == 0))
+		return;
+	struct sk_socket *s = sk_socket_enter(sockets, atomic_exchange(&sockets->starved_id, 0));
+	if (!s)
+		return;
+	if (s->kind == SK_SOCKET_LISTENER)
+		sk_socket_read_on(sockets, s);
+	sk_socket_leave(sockets, s);
+}

@@ -1,0 +1,202 @@
+/* sk_socket_node.c: what the node calls: start and end of the layer, events of the poller, ends of
+ * callbacks, deaths of owners. */
+#include "sk_socket_impl.h"
+
+#include "sk_poller.h"
+#include "sk_resolver.h"
+#include "sk_service.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* A peer that reads nothing can make a socket hold so much. */
+#define OUTPUT_LIMIT_DEFAULT_BYTES (64L << 20)
+/* What a closed socket has still to send may take so long. */
+#define LINGER_DEFAULT_S 60
+
+/* --- the layer ----------------------------------------------------------------------------- */
+
+struct sk_sockets *
+sk_sockets_new(struct sk_core *core)
+{
+	int spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (spare_fd < 0)
+		return NULL;
+	struct sk_sockets *sockets = skynet_calloc(1, sizeof *sockets);
+	long limit = sk_env_number(core->env, "socket_output_limit", OUTPUT_LIMIT_DEFAULT_BYTES);
+	long linger_s = sk_env_number(core->env, "socket_linger", LINGER_DEFAULT_S);
+	sockets->core = core;
+	sockets->output_limit_bytes = limit > 0 ? (size_t)limit : 0;
+	sockets->linger_ms = linger_s <= 0		? 0
+			     : linger_s > INT_MAX / 1000 ? INT_MAX
+							 : (unsigned)linger_s * 1000;
+	sockets->spare_fd = spare_fd;
+	(void)pthread_mutex_init(&sockets->spare_lock, NULL);
+	sockets->resolver = sk_resolver_new(core, sk_socket_resolved, sockets);
+	return sockets;
+}
+
+static void
+free_chunk(struct sk_sockets *sockets, struct sk_socket_chunk *chunk)
+{
+	for (int i = 0; i < SK_SOCKET_CHUNK_SLOTS; i++) {
+		struct sk_socket *s = &chunk->slots[i];
+		if (sk_socket_id(s) > 0)
+			sk_socket_end(sockets, s);
+		(void)pthread_mutex_destroy(&s->lock);
+	}
+	skynet_free(chunk);
+}
+
+void
+sk_sockets_free(struct sk_sockets *sockets)
+{
+	if (!sockets)
+		return;
+	sk_resolver_free(sockets->resolver); /* the last thread that uses the table */
+	for (int i = 0; i < SK_SOCKET_CHUNKS; i++) {
+		struct sk_socket_chunk *chunk = atomic_load(&sockets->chunks[i]);
+		if (chunk)
+			free_chunk(sockets, chunk);
+	}
+	if (sockets->spare_fd >= 0)
+		(void)close(sockets->spare_fd); /* only /dev/null */
+	(void)pthread_mutex_destroy(&sockets->spare_lock);
+	skynet_free(sockets);
+}
+
+int
+sk_sockets_count(const struct sk_sockets *sockets)
+{
+	return atomic_load(&sockets->count);
+}
+
+uint64_t
+sk_sockets_counter(const struct sk_sockets *sockets, enum sk_socket_counter counter)
+{
+	/* Relaxed: a figure for people. */
+	return atomic_load_explicit(&sockets->counters[counter], memory_order_relaxed);
+}
+
+const char *
+sk_sockets_counter_name(enum sk_socket_counter counter)
+{
+	switch (counter) {
+	case SK_SOCKET_REFUSED_DESCRIPTORS:
+		return "socket_refused_descriptors";
+	case SK_SOCKET_REFUSED_TABLE:
+		return "socket_refused_table";
+	case SK_SOCKET_OUTPUT_LIMIT:
+		return "socket_output_limit";
+	case SK_SOCKET_LINGER:
+		return "socket_linger";
+	case SK_SOCKET_DATAGRAM_DROPPED:
+		return "socket_datagram_dropped";
+	case SK_SOCKET_COUNTERS:
+		break;
+	}
+	return "";
+}
+
+/* --- events -------------------------------------------------------------------------------- */
+
+void
+sk_sockets_event(struct sk_sockets *sockets, uint64_t token, unsigned flags)
+{
+	struct sk_socket *s = sk_socket_enter(sockets, (int)token);
+	if (!s)
+		return; /* it has ended since the poller saw this */
+	if (flags & SK_POLLER_HANGUP)
+		s->is_hung_up = true;
+	if (flags & (SK_POLLER_READABLE | SK_POLLER_HANGUP))
+		s->is_readable = true; /* R2 */
+	if (s->stage == SK_SOCKET_CONNECTING) {
+		sk_socket_connect_event(sockets, s, flags);
+	} else {
+		/* An error, too, is found by writing. */
+		if (!s->is_writable && (flags & (SK_POLLER_WRITABLE | SK_POLLER_HANGUP))) {
+			s->is_writable = true;
+			sk_socket_flush(sockets, s);
+		}
+		sk_socket_read_on(sockets, s);
+	}
+	sk_socket_leave(sockets, s);
+}
+
+void
+sk_sockets_consumed(struct sk_sockets *sockets, int id)
+{
+	struct sk_socket *s = sk_socket_enter(sockets, id);
+	if (!s)
+		return;
+	if (s->unconsumed > 0 && --s->unconsumed == 0)
+		sk_socket_read_on(sockets, s);
+	sk_socket_leave(sockets, s);
+}
+
+/* --- dead services ------------------------------------------------------------------------- */
+
+static void
+orphan(struct sk_sockets *sockets, int index, uint32_t handle)
+{
+	struct sk_socket *s = sk_socket_enter_slot(sockets, index);
+	if (!s)
+		return;
+	if (s->owner == handle)
+		s->is_orphan = true; /* closed by leave */
+	sk_socket_leave(sockets, s);
+}
+
+void
+sk_sockets_release_owner(struct sk_sockets *sockets, uint32_t handle)
+{
+	for (int i = 0; i < SK_SOCKET_CHUNKS; i++) {
+		/* Acquire pairs with the exchange in make_chunk. */
+		struct sk_socket_chunk *chunk =
+			atomic_load_explicit(&sockets->chunks[i], memory_order_acquire);
+		if (!chunk)
+			continue;
+		for (int k = 0; k < SK_SOCKET_CHUNK_SLOTS; k++)
+			if (atomic_load_explicit(&chunk->owners[k], memory_order_relaxed) == handle)
+				orphan(sockets, i * SK_SOCKET_CHUNK_SLOTS + k, handle);
+	}
+}
+
+/* Closes an accepted connection that nobody was told of. */
+static void
+drop_accepted(struct sk_sockets *sockets, int id)
+{
+	struct sk_socket *s = sk_socket_enter(sockets, id);
+	if (!s)
+		return;
+	if (s->stage == SK_SOCKET_WAITING)
+		sk_socket_end(sockets, s);
+	sk_socket_leave(sockets, s);
+}
+
+/* Whether the service layer will report a message as consumed after it was discarded: that is so
+ * when a living service has no callback. */
+static bool
+is_consumed_later(void)
+{
+	/* Acquire pairs with the release in sk_service_kill. */
+	return sk_this_service && !atomic_load_explicit(&sk_this_service->is_dying,
+							memory_order_acquire);
+}
+
+void
+sk_sockets_discard(struct sk_sockets *sockets, struct skynet_socket_message *payload)
+{
+	skynet_free(payload->buffer);
+	payload->buffer = NULL;
+	/* Then the slot is locked by this very thread, which sees to the rest itself. */
+	if (sk_socket_is_telling())
+		return;
+	if (payload->type == SKYNET_SOCKET_TYPE_ACCEPT)
+		drop_accepted(sockets, payload->ud);
+	/* The socket may belong to somebody else by now, who waits for more. */
+	if (!is_consumed_later())
+		sk_sockets_consumed(sockets, payload->id);
+}

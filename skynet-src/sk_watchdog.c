@@ -1,0 +1,226 @@
+/* sk_watchdog.c: looks after workers that are inside long callbacks; see sk_watchdog.h.
+ *
+ * W1  It sleeps for good only when all workers have been asleep for IDLE_LOOKS looks in a row, and it
+ *     says so before it checks once more; a worker that wakes looks at that flag after it has stopped
+ *     counting as asleep. So one of the two sees the other, and a busy node is always watched.
+ */
+#include "sk_watchdog.h"
+
+#include "sk_clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define LOOK_INTERVAL_NS 1000000
+/* So many idle looks before it sleeps: traffic with short gaps must not wake it each time. */
+#define IDLE_LOOKS 20
+/* A message that runs so long is reported, and again each time as much has passed. */
+#define STUCK_SECONDS 5
+
+/* What the last look saw of one worker. */
+struct sighting {
+	uint64_t message_number;
+	uint64_t since_ns;
+	unsigned reported_seconds;
+};
+
+struct sk_watchdog {
+	struct sk_scheduler *scheduler;
+	sk_watchdog_stuck stuck;
+	void *owner;
+	pthread_t thread;
+	bool has_thread;
+	int quiesce_slot;
+	struct sighting *sightings; /* one a worker; watchdog only */
+	pthread_mutex_t lock;
+	pthread_cond_t signal;
+	_Atomic bool is_asleep; /* changed under lock, read by notice without */
+};
+
+struct sk_watchdog *
+sk_watchdog_new(struct sk_scheduler *scheduler, sk_watchdog_stuck stuck, void *owner)
+{
+	struct sk_watchdog *watchdog = calloc(1, sizeof *watchdog);
+	pthread_condattr_t monotonic;
+	if (!watchdog)
+		return NULL;
+	watchdog->scheduler = scheduler;
+	watchdog->stuck = stuck;
+	watchdog->owner = owner;
+	(void)pthread_mutex_init(&watchdog->lock, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&watchdog->signal, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
+	return watchdog;
+}
+
+void
+sk_watchdog_free(struct sk_watchdog *watchdog)
+{
+	if (!watchdog)
+		return;
+	(void)pthread_cond_destroy(&watchdog->signal);
+	(void)pthread_mutex_destroy(&watchdog->lock);
+	free(watchdog->sightings);
+	free(watchdog);
+}
+
+/* Gives the service that waits in the worker's next slot to the other workers. */
+static void
+free_next_slot(struct sk_scheduler *s, struct sk_worker *worker)
+{
+	if (!atomic_load_explicit(&worker->next, memory_order_relaxed))
+		return;
+	/* Acquire pairs with the exchange in sk_scheduler_ready. */
+	struct sk_mailbox *box = atomic_exchange_explicit(&worker->next, NULL, memory_order_acq_rel);
+	if (!box)
+		return;
+	sk_shared_queue_push(&s->shared, &box, 1);
+	sk_scheduler_wake_one(s);
+}
+
+static void
+report_stuck(struct sk_watchdog *watchdog, struct sk_worker *worker, struct sighting *sighting,
+	     uint64_t now_ns)
+{
+	unsigned seconds = (unsigned)((now_ns - sighting->since_ns) / SK_NS_PER_SECOND);
+	if (seconds < sighting->reported_seconds + STUCK_SECONDS)
+		return;
+	sighting->reported_seconds = seconds;
+	watchdog->stuck(watchdog->owner,
+			atomic_load_explicit(&worker->running_handle, memory_order_relaxed),
+			atomic_load_explicit(&worker->running_source, memory_order_relaxed),
+			sighting->message_number);
+}
+
+/* Returns true if the worker is still with the message of the last look. */
+static bool
+look_at(struct sk_watchdog *watchdog, int index, uint64_t now_ns)
+{
+	struct sk_scheduler *s = watchdog->scheduler;
+	struct sk_worker *worker = &s->workers[index];
+	struct sighting *sighting = &watchdog->sightings[index];
+	uint64_t number = atomic_load_explicit(&worker->message_number, memory_order_relaxed);
+	bool is_running = atomic_load_explicit(&worker->running_handle, memory_order_relaxed) != 0;
+	if (!is_running || number != sighting->message_number) {
+		*sighting = (struct sighting){ .message_number = number, .since_ns = now_ns };
+		return false;
+	}
+	free_next_slot(s, worker);
+	report_stuck(watchdog, worker, sighting, now_ns);
+	return true;
+}
+
+/* Sees to it that somebody polls. */
+static void
+look_at_poller(struct sk_scheduler *s, int stuck_count)
+{
+	if (stuck_count == 0 || atomic_load(&s->poller_taken))
+		return;
+	if (atomic_load(&s->sleeping) > 0)
+		sk_scheduler_wake_one(s); /* it finds no work and takes the role */
+	else
+		sk_scheduler_poll(s);
+}
+
+/* Returns true if all workers are asleep. */
+static bool
+look(struct sk_watchdog *watchdog)
+{
+	struct sk_scheduler *s = watchdog->scheduler;
+	uint64_t now_ns = sk_clock_ns();
+	int stuck_count = 0;
+	sk_quiesce_online(s->quiesce, watchdog->quiesce_slot);
+	for (int i = 0; i < s->worker_count; i++)
+		stuck_count += look_at(watchdog, i, now_ns);
+	look_at_poller(s, stuck_count);
+	sk_quiesce_offline(s->quiesce, watchdog->quiesce_slot);
+	return atomic_load(&s->sleeping) >= s->worker_count;
+}
+
+static void
+wait_for_next_look(struct sk_watchdog *watchdog)
+{
+	uint64_t until_ns = sk_clock_ns() + LOOK_INTERVAL_NS;
+	struct timespec until = { .tv_sec = (time_t)(until_ns / SK_NS_PER_SECOND),
+				  .tv_nsec = (long)(until_ns % SK_NS_PER_SECOND) };
+	int result = 0;
+	(void)pthread_mutex_lock(&watchdog->lock);
+	while (result != ETIMEDOUT && !atomic_load(&watchdog->scheduler->stopping))
+		result = pthread_cond_timedwait(&watchdog->signal, &watchdog->lock, &until);
+	(void)pthread_mutex_unlock(&watchdog->lock);
+}
+
+static void
+sleep_while_idle(struct sk_watchdog *watchdog)
+{
+	struct sk_scheduler *s = watchdog->scheduler;
+	(void)pthread_mutex_lock(&watchdog->lock);
+	atomic_store(&watchdog->is_asleep, true);
+	while (atomic_load(&watchdog->is_asleep) && !atomic_load(&s->stopping) &&
+	       atomic_load(&s->sleeping) >= s->worker_count) /* W1 */
+		(void)pthread_cond_wait(&watchdog->signal, &watchdog->lock);
+	atomic_store(&watchdog->is_asleep, false);
+	(void)pthread_mutex_unlock(&watchdog->lock);
+}
+
+void
+sk_watchdog_notice(struct sk_watchdog *watchdog)
+{
+	if (SK_LIKELY(!atomic_load(&watchdog->is_asleep)))
+		return;
+	(void)pthread_mutex_lock(&watchdog->lock);
+	atomic_store(&watchdog->is_asleep, false);
+	(void)pthread_cond_signal(&watchdog->signal);
+	(void)pthread_mutex_unlock(&watchdog->lock);
+}
+
+static void *
+run_watchdog(void *argument)
+{
+	struct sk_watchdog *watchdog = argument;
+	struct sk_scheduler *s = watchdog->scheduler;
+	int idle_looks = 0;
+	s->hooks.thread_begin(s->hooks.owner);
+	while (!atomic_load(&s->stopping)) {
+		idle_looks = look(watchdog) ? idle_looks + 1 : 0;
+		if (idle_looks < IDLE_LOOKS) {
+			wait_for_next_look(watchdog);
+			continue;
+		}
+		sleep_while_idle(watchdog);
+		idle_looks = 0;
+	}
+	return NULL;
+}
+
+int
+sk_watchdog_start(struct sk_watchdog *watchdog)
+{
+	struct sk_scheduler *s = watchdog->scheduler;
+	watchdog->sightings = calloc((size_t)s->worker_count, sizeof(struct sighting));
+	watchdog->quiesce_slot = sk_quiesce_join(s->quiesce);
+	if (!watchdog->sightings || watchdog->quiesce_slot < 0)
+		return SK_ESYSTEM;
+	sk_quiesce_offline(s->quiesce, watchdog->quiesce_slot);
+	if (pthread_create(&watchdog->thread, NULL, run_watchdog, watchdog) != 0) {
+		sk_quiesce_leave(s->quiesce, watchdog->quiesce_slot);
+		return SK_ESYSTEM;
+	}
+	watchdog->has_thread = true;
+	return SK_OK;
+}
+
+void
+sk_watchdog_stop(struct sk_watchdog *watchdog)
+{
+	if (!watchdog->has_thread)
+		return;
+	(void)pthread_mutex_lock(&watchdog->lock);
+	(void)pthread_cond_signal(&watchdog->signal);
+	(void)pthread_mutex_unlock(&watchdog->lock);
+	(void)pthread_join(watchdog->thread, NULL);
+	sk_quiesce_leave(watchdog->scheduler->quiesce, watchdog->quiesce_slot);
+	watchdog->has_thread = false;
+}

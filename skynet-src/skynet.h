@@ -1,0 +1,144 @@
+/* skynet.h: everything a service written in C needs.
+ *
+ * Model      A service is an address (a 32-bit handle), a mailbox and a callback. Services share
+ *            nothing; they send each other messages: a pointer and a length, with a type (which
+ *            protocol the bytes speak) and a session (which request a reply answers).
+ * Life       A module NAME.so exports NAME_init (required), NAME_create, NAME_release and
+ *            NAME_signal (all optional); the framework calls create, then init, then the callback
+ *            for every message, then release. See docs/c-services.md.
+ * Threads    Unless a comment says otherwise, a function may be called only by the running
+ *            service itself: inside its init, or inside its callback ([turn]). A service's
+ *            callback never runs on two threads at once.
+ * Memory     "takes": the callee owns the block from the call on, on failure too. "borrows": until
+ *            the call returns. Blocks handed over come from malloc or skynet_malloc, which are
+ *            interchangeable.
+ */
+#ifndef SKYNET_H
+#define SKYNET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SKYNET_API __attribute__((visibility("default")))
+#define SKYNET_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define SKYNET_API
+#define SKYNET_PRINTF(text, first)
+#endif
+
+/* Message types: which protocol the bytes of a message speak. 0 to 255. */
+#define PTYPE_TEXT 0
+#define PTYPE_RESPONSE 1
+#define PTYPE_MULTICAST 2
+#define PTYPE_CLIENT 3
+#define PTYPE_SYSTEM 4
+#define PTYPE_HARBOR 5
+#define PTYPE_SOCKET 6
+#define PTYPE_ERROR 7
+#define PTYPE_RESERVED_QUEUE 8
+#define PTYPE_RESERVED_DEBUG 9
+#define PTYPE_RESERVED_LUA 10
+#define PTYPE_RESERVED_SNAX 11
+#define PTYPE_TRACE 12
+
+/* Tags, OR-ed into the type argument of the send functions; never delivered. */
+#define PTYPE_TAG_DONTCOPY 0x10000
+#define PTYPE_TAG_ALLOCSESSION 0x20000
+
+/* What a callback returns. */
+#define SKYNET_DONE 0 /* the framework frees the message */
+#define SKYNET_KEPT 1 /* the service owns the message now, and must free it */
+
+/* The running service, opaque. */
+struct skynet_context;
+
+/* Handles one message. msg: borrowed until return, or kept when SKYNET_KEPT is returned; may be
+ * NULL when sz is 0. source: the sender, 0 for the framework.  [turn] */
+typedef int (*skynet_cb)(struct skynet_context *ctx, void *ud, int type, int session,
+			 uint32_t source, const void *msg, size_t sz);
+
+/* Sends a message. source 0 means the caller. With PTYPE_TAG_DONTCOPY msg is taken, otherwise it
+ * is borrowed and copied (with one NUL behind the copy that sz does not count). With
+ * PTYPE_TAG_ALLOCSESSION session must be 0 and a fresh one is drawn. Destination 0 without data
+ * only draws the session. An error reply (PTYPE_ERROR) comes back with the session when the
+ * destination is on another node that cannot be reached, or ends before it took the message.
+ * Returns the session (>= 0), -1 (no such destination), or -2 (too large: over 2^48-1 bytes). */
+SKYNET_API int skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination,
+			   int type, int session, void *msg, size_t sz);
+
+/* Sends to an address in text form: ":hex", ".localname", or a global name. Otherwise as
+ * skynet_send. */
+SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr,
+			       int type, int session, void *msg, size_t sz);
+
+/* Asks to be told when destination has handled everything this service sent it before: a
+ * PTYPE_RESPONSE without data and with the returned session then arrives (PTYPE_ERROR if the
+ * destination ended first). The destination's callback is not called. Use it to bound what waits
+ * in another service's mailbox. Returns the session, or -1 (no such destination). */
+SKYNET_API int skynet_probe(struct skynet_context *ctx, uint32_t destination);
+
+/* Sets the function that handles this service's messages; any number of times. Without one,
+ * messages are freed unread. ud: borrowed until the next skynet_callback or release. */
+SKYNET_API void skynet_callback(struct skynet_context *ctx, void *ud, skynet_cb cb);
+
+/* Runs a framework command (docs/c-services.md lists them). Unknown: NULL. The result is valid
+ * until this service's next command; values of GETENV and registered names stay valid. */
+SKYNET_API const char *skynet_command(struct skynet_context *ctx, const char *cmd,
+				      const char *parm);
+
+/* Resolves ":hex" (existence not checked) or ".localname". Returns 0 if there is none. */
+SKYNET_API uint32_t skynet_queryname(struct skynet_context *ctx, const char *name);
+
+/* Tells whether handle belongs to another node. harbor: NULL, or receives the node id. */
+SKYNET_API int skynet_isremote(struct skynet_context *ctx, uint32_t handle, int *harbor);
+
+/* Starts a timer: a PTYPE_RESPONSE without data and with the returned session arrives after delay_ms
+ * (0 or less: at once, behind the mail already waiting). timer: NULL, or receives what
+ * skynet_timer_cancel takes, valid until that message has been handled; NULL for delay 0 or less. */
+struct skynet_timer;
+SKYNET_API int skynet_timeout(struct skynet_context *ctx, int64_t delay_ms,
+			      struct skynet_timer **timer);
+
+/* Stops a timer and frees it. Returns 1; or 0 when it has fired already: its message is in the
+ * mailbox, and timer stays valid until that has been handled. */
+SKYNET_API int skynet_timer_cancel(struct skynet_context *ctx, struct skynet_timer *timer);
+
+/* Logs one line, without newline. ctx NULL: a line of the framework. "%*s" alone, with (int,
+ * pointer), logs exactly that many raw bytes.  [any thread] */
+SKYNET_API void skynet_error(struct skynet_context *ctx, const char *format, ...)
+	SKYNET_PRINTF(2, 3);
+
+/* The handle of the service running in this thread; 0 for an idle worker.  [any thread] */
+SKYNET_API uint32_t skynet_current_handle(void);
+
+/* The node's clock in 1/100 s. STARTTIME + skynet_now() / 100 is the wall time; it follows the
+ * monotonic clock, so it never jumps.  [any thread of a node] */
+SKYNET_API uint64_t skynet_now(void);
+
+/* Writes the bytes accounted to the running service to stderr, headed by info. */
+SKYNET_API void skynet_debug_memory(const char *info);
+
+/* The malloc family, interchangeable with libc's, except that these never return NULL: out of
+ * memory ends the process with a line on stderr.  [any thread] */
+SKYNET_API void *skynet_malloc(size_t size);
+SKYNET_API void *skynet_calloc(size_t count, size_t size);
+SKYNET_API void *skynet_realloc(void *ptr, size_t size);
+SKYNET_API void skynet_free(void *ptr);
+SKYNET_API void *skynet_memalign(size_t alignment, size_t size);
+SKYNET_API void *skynet_aligned_alloc(size_t alignment, size_t size);
+SKYNET_API int skynet_posix_memalign(void **ptr, size_t alignment, size_t size);
+SKYNET_API char *skynet_strdup(const char *text);
+
+/* A Lua allocator: nsize 0 frees. Returns NULL when there is no memory (Lua raises).  [any] */
+SKYNET_API void *skynet_lalloc(void *ptr, size_t osize, size_t nsize);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,133 @@
+/* skynet_socket.h: TCP and UDP sockets for services written in C.
+ *
+ * Model      A socket is a positive id, counted up from 1, never an operating system descriptor. It
+ *            belongs to the service that started it last; that service gets what happens to it as
+ *            PTYPE_SOCKET messages (source 0, session 0) whose payload is a struct
+ *            skynet_socket_message. Every function returns at once; nothing here waits.
+ * Flow       At most one unread chunk per socket: the next read happens when the callback that got
+ *            the last chunk has returned. What is sent during a callback leaves at its end, together.
+ * Threads    [turn], like skynet.h.
+ * Memory     msg->buffer, when not NULL, must be freed by the receiver.
+ */
+#ifndef SKYNET_SOCKET_H
+#define SKYNET_SOCKET_H
+
+#include "skynet.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What happened: the `type` of a skynet_socket_message. */
+#define SKYNET_SOCKET_TYPE_DATA 1    /* ud bytes in buffer */
+#define SKYNET_SOCKET_TYPE_CONNECT 2 /* connected, listening (ud = port) or started; text says */
+#define SKYNET_SOCKET_TYPE_CLOSE 3   /* the stream ended; told exactly once per TCP socket */
+#define SKYNET_SOCKET_TYPE_ACCEPT 4  /* id: the listener, ud: the new socket, text "ip:port" */
+#define SKYNET_SOCKET_TYPE_ERROR 5   /* text: the reason */
+#define SKYNET_SOCKET_TYPE_UDP 6     /* ud bytes in buffer, then the sender's address */
+#define SKYNET_SOCKET_TYPE_WARNING 7 /* ud KiB wait to be sent; 0: all gone out */
+
+/* The payload of a PTYPE_SOCKET message. When buffer is NULL, text may follow the struct: as many
+ * bytes as the message is longer than it, at most 128, without a NUL. */
+struct skynet_socket_message {
+	int type;
+	int id;
+	int ud;
+	char *buffer;
+};
+
+/* What `buffer` of a socket_sendbuffer is. */
+#define SOCKET_BUFFER_MEMORY 0     /* malloc-ed: taken */
+#define SOCKET_BUFFER_OBJECT 1     /* reserved for objects of a library: refused */
+#define SOCKET_BUFFER_RAWPOINTER 2 /* borrowed: copied where needed */
+
+struct socket_sendbuffer {
+	int id;
+	int type;
+	const void *buffer;
+	size_t sz;
+};
+
+/* Listens on host:port (host NULL or "": all IPv4 addresses; port 0: any free one). The port is
+ * bound at once; a CONNECT message with the bound address follows; accepting begins at start.
+ * Returns an id, or -1 (reason in the log). */
+SKYNET_API int skynet_socket_listen(struct skynet_context *ctx, const char *host, int port,
+				    int backlog);
+/* Connects; CONNECT or ERROR follows. Returns an id, or -1. */
+SKYNET_API int skynet_socket_connect(struct skynet_context *ctx, const char *host, int port);
+/* Adopts an operating system descriptor, which is never closed here. Returns an id, or -1. */
+SKYNET_API int skynet_socket_bind(struct skynet_context *ctx, int fd);
+/* Makes the caller the owner and begins reading or accepting. CONNECT with the text "start" or
+ * "transfer" follows, or ERROR. */
+SKYNET_API void skynet_socket_start(struct skynet_context *ctx, int id);
+/* Stops reading until the next start. */
+SKYNET_API void skynet_socket_pause(struct skynet_context *ctx, int id);
+/* Stops reading, sends what waits, then closes. */
+SKYNET_API void skynet_socket_close(struct skynet_context *ctx, int id);
+/* Closes at once; output that waits is lost. */
+SKYNET_API void skynet_socket_shutdown(struct skynet_context *ctx, int id);
+/* Sets TCP_NODELAY. */
+SKYNET_API void skynet_socket_nodelay(struct skynet_context *ctx, int id);
+
+/* Sends buffer->buffer, whole and in order. Returns 0, or -1 (no such socket, closing, or over the
+ * output limit; a MEMORY buffer is freed). */
+SKYNET_API int skynet_socket_sendbuffer(struct skynet_context *ctx,
+					struct socket_sendbuffer *buffer);
+/* The same, behind all normal output. */
+SKYNET_API int skynet_socket_sendbuffer_lowpriority(struct skynet_context *ctx,
+						    struct socket_sendbuffer *buffer);
+/* Older forms: buffer is taken. sz < 0 (an object) is refused. */
+SKYNET_API int skynet_socket_send(struct skynet_context *ctx, int id, void *buffer, int sz);
+SKYNET_API int skynet_socket_send_lowpriority(struct skynet_context *ctx, int id, void *buffer,
+					      int sz);
+
+/* UDP. host NULL and port 0: an unbound IPv4 socket. dial sets a default peer; listen refuses port
+ * 0. An address is 7 (IPv4) or 19 (IPv6) bytes: kind (1 or 2), port in network order, address. */
+SKYNET_API int skynet_socket_udp(struct skynet_context *ctx, const char *host, int port);
+SKYNET_API int skynet_socket_udp_connect(struct skynet_context *ctx, int id, const char *host,
+					 int port);
+SKYNET_API int skynet_socket_udp_dial(struct skynet_context *ctx, const char *host, int port);
+SKYNET_API int skynet_socket_udp_listen(struct skynet_context *ctx, const char *host, int port);
+SKYNET_API int skynet_socket_udp_sendbuffer(struct skynet_context *ctx, const char *address,
+					    struct socket_sendbuffer *buffer);
+SKYNET_API int skynet_socket_udp_send(struct skynet_context *ctx, int id, const char *address,
+				      const void *buffer, int sz);
+/* The sender's address inside a UDP message, or NULL. addrsz: receives 7 or 19. */
+SKYNET_API const char *skynet_socket_udp_address(struct skynet_socket_message *msg, int *addrsz);
+
+/* What a socket is. */
+enum socket_info_type {
+	SOCKET_INFO_UNKNOWN,
+	SOCKET_INFO_LISTEN,
+	SOCKET_INFO_TCP,
+	SOCKET_INFO_UDP,
+	SOCKET_INFO_BIND,
+	SOCKET_INFO_CLOSING,
+};
+
+/* One socket as seen by a monitor. read/write: bytes so far (a listener: read = accepted). rtime,
+ * wtime: skynet_now() of the last activity. wbuffer: bytes that wait to be sent. */
+struct socket_info {
+	int id;
+	int type;
+	uint64_t opaque; /* the owner's handle */
+	uint64_t read;
+	uint64_t write;
+	uint64_t rtime;
+	uint64_t wtime;
+	int64_t wbuffer;
+	uint8_t reading;
+	uint8_t writing;
+	char name[128]; /* peer, or the address listened on */
+	struct socket_info *next;
+};
+
+/* Lists all sockets of the node. The caller releases the list with socket_info_release. */
+SKYNET_API struct socket_info *skynet_socket_info(void);
+SKYNET_API void socket_info_release(struct socket_info *list);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
