@@ -1,14 +1,16 @@
 # skynet: build, run, test. `make run` is all a newcomer needs; `make help` lists the rest.
 
-# --- knobs: NAME=value behind `make` ---------------------------------------------------------
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+
+# --- knobs: NAME=value behind `make` ---------------------------------------------------------
+# The compiler: CC=gcc, CC=clang.
 # Sanitizers: address, thread, undefined, or a comma list. Each has a build folder of its own.
 SAN ?=
 # 1: no optimisation, and the checks that are too slow otherwise (SK_DEBUG).
 DEBUG ?=
-# 1: a warning is an error.
+# 1: a warning is an error (but not with SAN: gcc then warns of what cannot happen).
 WERROR ?=
 # 1: print whole commands.
 V ?=
@@ -54,8 +56,8 @@ for_system := -fno-plt
 # gcc warns that the thread sanitizer does not see fences; clang's does not either, silently.
 for_system += $(if $(findstring clang,$(compiler)),,$(if $(filter thread,$(sanitizers)),-Wno-tsan))
 endif
-cflags = -std=gnu11 $(warnings) $(if $(WERROR),-Werror) -fvisibility=hidden \
-	$(for_system) $(CFLAGS) $(sanitize) -pthread \
+warnings += $(if $(SAN),,$(if $(WERROR),-Werror))
+cflags = -std=gnu11 $(warnings) -fvisibility=hidden $(for_system) $(CFLAGS) $(sanitize) -pthread \
 	$(if $(DEBUG),-DSK_DEBUG) $(if $(allocator),-DSK_HAS_JEMALLOC) -Iskynet-src $(CPPFLAGS) \
 	$(shell pkg-config --cflags $(packages) libedit)
 libs = $(shell pkg-config --libs $(packages)) -pthread -ldl -lm $(LDLIBS)

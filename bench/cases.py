@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-from harness import DEADLINE_S, BenchError, free_port, usable_cpus
+from harness import BenchError, free_port, usable_cpus
 
 ALL = {}
 
@@ -118,11 +118,14 @@ def echo_case(b, kind, start_server, target_of):
         def load(at):
             return b.run_program("load", "echo", at, connections, window, PAYLOAD,
                                  b.setup.seconds)
-        b.compare_rates("requests/s", {
-            "server": kind, "thread": THREADS, "payload": PAYLOAD, "connections": connections,
-            "window": window,
-        }, {"ours": load(port), "limit": load(limit_port)}, target_of(connections, window),
-            ("ours.p50_us", "ours.p99_us", "limit.p50_us", "limit.p99_us"))
+        try:
+            b.compare_rates("requests/s", {
+                "server": kind, "thread": THREADS, "payload": PAYLOAD,
+                "connections": connections, "window": window,
+            }, {"ours": load(port), "limit": load(limit_port)}, target_of(connections, window),
+                ("ours.p50_us", "ours.p99_us", "limit.p50_us", "limit.p99_us"))
+        except BenchError as error:
+            raise BenchError(f"{error}{server.explain()}") from error
     server.stop()
     limit.kill()
 

@@ -1,8 +1,9 @@
 /* main.c: from the command line to a running node, and back.
  *
- * Order: settings, background, node, signals, threads. What can fail early fails before anything has
- * been started, and each step is undone by the function that made it. Exit status: 0 the node has
- * ended in good order, 1 it could not start, 2 the command line is wrong, 128 + N a second signal N. */
+ * Order: settings, background, node, signals, threads. What can fail early fails before anything
+ * has been started, and each step is undone by the function that made it. Exit status: 0 the node
+ * has ended in good order, 1 it could not start, 2 the command line is wrong, 128 + N a second
+ * signal N. */
 #include "sk_config.h"
 #include "sk_daemon.h"
 #include "sk_env.h"

@@ -1,8 +1,8 @@
-/* sk_config.c: the keys that the node knows: checks them, gives them defaults, and puts all settings
- * into the environment.
+/* sk_config.c: the keys that the node knows: checks them, gives them defaults, and puts all
+ * settings into the environment.
  *
- * known_keys is the only place that says what a key is: a new key is a new row. The rest of this file
- * goes over the settings of the file (sk_settings.h) and of the command line with that table.
+ * known_keys is the only place that says what a key is: a new key is a new row. The rest of this
+ * file goes over the settings of the file (sk_settings.h) and of the command line with that table.
  *
  * Threads  [boot] */
 #include "sk_config.h"

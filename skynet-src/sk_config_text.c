@@ -1,9 +1,9 @@
 /* sk_config_text.c: walks over Lua text just closely enough to tell comments from the rest.
  *
  * Outside of comments the text is code or a string, and both are handled alike but for where they
- * end: a quoted string at its quote (a backslash hides one) or at the end of its line, a long one at
- * its closing bracket. "--" begins a comment in code only. What is no valid Lua is none afterwards
- * either: nothing is added or removed but the names that are replaced.
+ * end: a quoted string at its quote (a backslash hides one) or at the end of its line, a long one
+ * at its closing bracket. "--" begins a comment in code only. What is no valid Lua is none
+ * afterwards either: nothing is added or removed but the names that are replaced.
  *
  * Threads  [boot]. The scanner lives on the stack of its caller. */
 #include "sk_config_text.h"
@@ -203,8 +203,8 @@ copy_token(struct scanner *s)
 	return copy_char_or_variable(s);
 }
 
-/* A byte order mark and a first line with '#' are no Lua. The line end stays, so that the lines keep
- * their numbers. */
+/* A byte order mark and a first line with '#' are no Lua. The line end stays, so that the lines
+ * keep their numbers. */
 static void
 skip_head(struct scanner *s)
 {

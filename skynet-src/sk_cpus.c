@@ -1,9 +1,10 @@
 /* sk_cpus.c: processors by affinity, and by the quota of the cgroup and of all its parents.
  *
  * A quota is bandwidth (so many microseconds of processor time a period), not a set of processors,
- * and the tightest one on the way to the root counts. cgroup v2 has one tree with "cpu.max"; v1 has a
- * tree for the controller "cpu" with two files. Inside a container the file of cgroups may name a
- * path that is not mounted there; walking up to the root then still finds the container's own quota.
+ * and the tightest one on the way to the root counts. cgroup v2 has one tree with "cpu.max"; v1 has
+ * a tree for the controller "cpu" with two files. Inside a container the file of cgroups may name a
+ * path that is not mounted there; walking up to the root then still finds the container's own
+ * quota.
  *
  * Threads  [any]; no state */
 #define _GNU_SOURCE /* sched_getaffinity */

@@ -1,22 +1,20 @@
 /* sk_daemon.c: pid file, fork, and the report to the process in front.
  *
- * The lock is taken before the fork, where errors are easy to tell; it belongs to the open file, which
- * the daemon inherits, so it does not lapse when the process in front ends. Children that the daemon
- * starts do not inherit it (close on exec).
+ * The lock is taken before the fork, where errors are easy to tell; it belongs to the open file,
+ * which the daemon inherits, so it does not lapse when the process in front ends. Children that the
+ * daemon starts do not inherit it (close on exec).
  *
  * I1  Whoever holds the lock of the file that stands at the path is the only daemon of that path:
- *     lock_file checks after locking that the file is still the one at the path, as an ending daemon
- *     removes it.
+ *     open_locked_once checks after locking that the file is still the one at the path, as an
+ *     ending daemon removes it.
  * I2  Only the holder of the lock writes the file or removes it, and only when it is a pid file.
  *
- * The report is a pipe: one byte 0 is "ready", any other text is an error, and an end without either
- * is a daemon that died.
+ * The report is a pipe: one byte 0 is "ready", any other text is an error, and an end without
+ * either is a daemon that died.
  *
  * Threads  as sk_daemon.h */
 #define _GNU_SOURCE /* pipe2 */
 #include "sk_daemon.h"
-
-#include "skynet.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  *     the lock. Only the bucket array moves, and that only under the lock.
  * I2  A key stands in one entry at most.
  *
- * Threads  everything of struct sk_env is under its lock; an entry is constant once it is linked. */
+ * Threads  everything of struct sk_env is under its lock; an entry that is linked is constant. */
 #include "sk_env.h"
 
 #include "skynet.h"

@@ -17,10 +17,10 @@ struct sk_modules;
 
 struct sk_module {
 	const char *name;
-	void *(*create)(void);				      /* NULL: none */
+	void *(*create)(void);					    /* NULL: none */
 	int (*init)(void *, struct skynet_context *, const char *); /* never NULL */
-	void (*release)(void *);			      /* NULL: none */
-	void (*signal)(void *, int);			      /* NULL: none */
+	void (*release)(void *);				    /* NULL: none */
+	void (*signal)(void *, int);				    /* NULL: none */
 };
 
 /* path: templates separated by ';', '?' stands for the name. Returns NULL, with the reason in

@@ -177,9 +177,9 @@ collect_descriptors(struct sk_resolver *resolver, struct pollfd *polled)
 		bits = (unsigned)ares_getsock(resolver->channel, sockets, ARES_GETSOCK_MAXNUM);
 	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
 		short events = 0;
-		if (ARES_GETSOCK_READABLE(bits, i))
+		if (bits & 1u << i)
 			events |= POLLIN;
-		if (ARES_GETSOCK_WRITABLE(bits, i))
+		if (bits & 1u << (i + ARES_GETSOCK_MAXNUM))
 			events |= POLLOUT;
 		if (events)
 			polled[count++] = (struct pollfd){.fd = sockets[i], .events = events};

@@ -1,6 +1,6 @@
 /* sk_settings.h: what a config file sets, before anybody has judged it.
  *
- * Model      The file is Lua text (sk_config_text.h) that runs in an environment which holds nothing
+ * Model      The file is Lua text (sk_config_text.h) that runs in an environment with nothing in it
  *            but `include`; each global variable it leaves behind is one setting. `include "file"`
  *            runs another file into the same settings, relative to the folder of the including one.
  *            A file cannot hold up the start: its steps, its memory, and the number and depth of
@@ -35,8 +35,8 @@ struct sk_settings {
 	size_t cap_slots;
 };
 
-/* Runs the file. settings: empty. Returns 0, or SK_EINVAL with one line in error that names file and
- * line; what was read until then is only to be released. */
+/* Runs the file. settings: empty. Returns 0, or SK_EINVAL with one line in error that names file
+ * and line; what was read until then is only to be released. */
 SK_MUST_CHECK int sk_settings_read(struct sk_settings *settings, const char *path, char *error,
 				   size_t error_size);
 /* Adds a setting, or replaces the one with that key. */

@@ -2,8 +2,8 @@
  *
  * I1  The node is touched only under the lock, and only between started and fini.
  *
- * A first stop that comes before the node runs is done by started; a second one is not kept for
- * later, since a start that hangs is one of the reasons for it. */
+ * What comes before the node runs is done by started, but for a second stop: a start that hangs is
+ * one of the reasons for it. */
 #include "sk_signals.h"
 
 #include "sk_daemon.h"
@@ -26,18 +26,26 @@ end_at_once(const struct sk_signals *signals, int number)
 	_exit(STATUS_OF_SIGNAL(number));
 }
 
+/* I1 */
+static void
+do_wanted_locked(struct sk_signals *signals)
+{
+	if (signals->wants_reopen)
+		sk_node_reopen_log(signals->node);
+	signals->wants_reopen = false;
+	if (signals->stop_count > 0)
+		sk_node_stop(signals->node);
+}
+
 static void
 act_locked(struct sk_signals *signals, int number)
 {
-	if (number == SIGHUP) {
-		if (signals->has_started)
-			sk_node_reopen_log(signals->node); /* I1 */
-		return;
-	}
-	if (++signals->stop_count > 1)
+	if (number == SIGHUP)
+		signals->wants_reopen = true;
+	else if (++signals->stop_count > 1)
 		end_at_once(signals, number);
 	if (signals->has_started)
-		sk_node_stop(signals->node); /* I1 */
+		do_wanted_locked(signals);
 }
 
 static void *
@@ -80,8 +88,7 @@ sk_signals_started(struct sk_signals *signals)
 {
 	(void)pthread_mutex_lock(&signals->lock);
 	signals->has_started = true;
-	if (signals->stop_count > 0)
-		sk_node_stop(signals->node);
+	do_wanted_locked(signals);
 	(void)pthread_mutex_unlock(&signals->lock);
 }
 

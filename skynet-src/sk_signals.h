@@ -27,9 +27,10 @@ struct sk_signals {
 	pthread_t thread;
 	/* Under lock. */
 	pthread_mutex_t lock;
-	bool has_started; /* the node runs */
-	bool is_over;	  /* the thread is to end */
-	int stop_count;	  /* how often a stop was asked for */
+	bool has_started;  /* the node runs */
+	bool wants_reopen; /* of the log, and it has not been done */
+	bool is_over;	   /* the thread is to end */
+	int stop_count;	   /* how often a stop was asked for */
 };
 
 /* Blocks the signals and starts the thread. node, daemon: borrowed until fini. Returns 0, or

@@ -110,6 +110,31 @@ sk_socket_connect_event(struct sk_sockets *sockets, struct sk_socket *s, unsigne
 		give_up(sockets, s, error);
 }
 
+/* list: taken, or NULL. */
+static void
+stream_resolved(struct sk_sockets *sockets, struct sk_socket *s, struct sk_address_list *list,
+		const char *error)
+{
+	if (!list) {
+		sk_socket_fail_birth(sockets, s, error);
+		return;
+	}
+	s->alternatives = list;
+	(void)take_next_address(s); /* there is one */
+	begin_first_possible(sockets, s);
+}
+
+static void
+datagram_resolved(struct sk_sockets *sockets, struct sk_socket *s, struct sk_address_list *list,
+		  const char *error)
+{
+	if (list)
+		sk_socket_datagram_resolved(sockets, s, list);
+	else
+		sk_socket_datagram_unresolved(sockets, s, error);
+	skynet_free(list);
+}
+
 void
 sk_socket_resolved(void *ud, int id, struct sk_address_list *list, const char *error)
 {
@@ -119,19 +144,12 @@ sk_socket_resolved(void *ud, int id, struct sk_address_list *list, const char *e
 		skynet_free(list);
 		return;
 	}
-	if (s->kind == SK_SOCKET_DATAGRAM) {
-		if (list)
-			sk_socket_datagram_resolved(sockets, s, list);
-		else
-			sk_socket_datagram_unresolved(sockets, s, error);
+	if (s->kind == SK_SOCKET_DATAGRAM && s->is_resolving)
+		datagram_resolved(sockets, s, list, error);
+	else if (s->kind == SK_SOCKET_STREAM && s->stage == SK_SOCKET_RESOLVING)
+		stream_resolved(sockets, s, list, error);
+	else /* a datagram socket has been given another peer */
 		skynet_free(list);
-	} else if (list) {
-		s->alternatives = list;
-		(void)take_next_address(s); /* there is one */
-		begin_first_possible(sockets, s);
-	} else {
-		sk_socket_fail_birth(sockets, s, error);
-	}
 	sk_socket_leave(sockets, s);
 }
 

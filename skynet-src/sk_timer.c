@@ -21,7 +21,7 @@
  *
  * Hints: a million entries do not fit into the caches, and a list is read at the pace of one miss
  * after the other. So each entry names the one that was added some places behind it, and whoever
- * walks a list asks for that one in time: eight times faster here. A hint is never followed, only
+ * walks a list asks for that one in time: five to seven times faster here. A hint is never followed, only
  * fetched, so it may point to what was cancelled and freed. */
 #include "sk_timer.h"
 

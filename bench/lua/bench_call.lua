@@ -13,7 +13,8 @@ skynet.start(function()
 	end
 	local total = 0
 	util.all(pairs_wanted, function(i)
-		total = total + skynet.call(clients[i], "lua", seconds)
+		local per_s = skynet.call(clients[i], "lua", seconds)
+		total = total + per_s
 	end)
 	util.finish("per_s=%.0f", total)
 end)

@@ -82,7 +82,7 @@ start(struct gate *gate, struct request *request)
 		return outcome;
 	if (connection->state != GATE_OPEN)
 		return FAILED;
-	gate_connection_release(gate, connection, GATE_HELD_BEFORE_START);
+	gate_input_release(gate, connection, GATE_HELD_BEFORE_START);
 	return DONE;
 }
 
@@ -126,7 +126,7 @@ forward(struct gate *gate, struct request *request)
 	gate_connection_forget_probe(gate, connection);
 	connection->window_bytes = 0;
 	connection->window_frames = 0;
-	gate_connection_release(gate, connection, GATE_HELD_BY_SERVICE);
+	gate_input_release(gate, connection, GATE_HELD_BY_SERVICE);
 	return DONE;
 }
 

@@ -3,7 +3,8 @@
  * I1  A connection is in gate.connections from accept until it is freed; it is in the linger list
  *     exactly while it is ENDED or DRAINING.
  * I2  The watchdog is told "open" once per connection taken in and, after that, "close" once.
- * I3  The socket is read exactly while the state is OPEN and no reason is held.
+ * I3  The socket is read only while the state is OPEN and no reason is held. Only a connection that
+ *     is held has a rest.
  * I4  At most one probe per connection is on its way, and gate.probes has it exactly then.
  * I5  Every ENDED or DRAINING connection is freed by an event or, at the latest, by the tick after
  *     its deadline; and the list is never longer than GATE_LINGER_MAX. */
@@ -55,15 +56,15 @@ gate_connection_open(struct gate *gate, int id, const char *address, size_t addr
 	struct gate_connection *connection = skynet_calloc(1, sizeof(*connection));
 	connection->id = id;
 	connection->state = GATE_OPEN;
-	connection->held = GATE_HELD_BEFORE_START; /* I3 */
+	/* Without a watchdog nobody could ever say `start`. */
+	connection->held = gate->watchdog != 0 ? GATE_HELD_BEFORE_START : 0; /* I3 */
 	gate_table_add(&gate->connections, &connection->id);
 	gate->open_count++;
 	gate->accepted_count++;
 	gate->is_full_told = false;
 	skynet_socket_nodelay(gate->ctx, id); /* a frame is a whole answer: never wait for more */
-	/* Without a watchdog nobody could ever say `start`. */
-	if (gate->watchdog == 0)
-		gate_connection_release(gate, connection, GATE_HELD_BEFORE_START);
+	if (connection->held == 0)
+		skynet_socket_start(gate->ctx, id);
 }
 
 struct gate_connection *
@@ -82,15 +83,6 @@ gate_connection_hold(struct gate *gate, struct gate_connection *connection, unsi
 		return;
 	gate->held_count += reason != GATE_HELD_BEFORE_START;
 	skynet_socket_pause(gate->ctx, connection->id); /* I3 */
-}
-
-void
-gate_connection_release(struct gate *gate, struct gate_connection *connection, unsigned reason)
-{
-	bool was_read = connection->held == 0;
-	connection->held &= ~reason & 7u;
-	if (!was_read && connection->held == 0)
-		skynet_socket_start(gate->ctx, connection->id); /* I3 */
 }
 
 uint32_t
@@ -185,13 +177,22 @@ tell_close(struct gate *gate, struct gate_connection *connection)
 	(void)gate_report(gate, "%d close", connection->id);
 }
 
+/* Drops what has been received and not forwarded, of an OPEN connection. */
+static void
+drop_input(struct gate_connection *connection)
+{
+	gate_frame_fini(&connection->reader);
+	skynet_free(connection->rest);
+	connection->rest = NULL;
+}
+
 /* Frees a connection whose socket is closed or closing. */
 static void
 discard(struct gate *gate, struct gate_connection *connection)
 {
 	tell_close(gate, connection);
 	if (connection->state == GATE_OPEN) {
-		gate_frame_fini(&connection->reader);
+		drop_input(connection);
 		gate->open_count--;
 	} else {
 		linger_remove(gate, connection); /* I1 */
@@ -222,7 +223,7 @@ static void
 begin_ending(struct gate *gate, struct gate_connection *connection, enum gate_state state)
 {
 	assert(connection->state == GATE_OPEN);
-	gate_frame_fini(&connection->reader);
+	drop_input(connection);
 	gate_connection_forget_probe(gate, connection);
 	gate->open_count--;
 	connection->state = state;
@@ -304,7 +305,7 @@ gate_connections_fini(struct gate *gate)
 			continue;
 		struct gate_connection *connection = from_id(gate->connections.slots[i]);
 		if (connection->state == GATE_OPEN)
-			gate_frame_fini(&connection->reader);
+			drop_input(connection);
 		skynet_free(connection);
 	}
 	gate_table_fini(&gate->connections);

@@ -75,7 +75,7 @@ on_connection(struct gate *gate, struct gate_connection *connection,
 			gate_input(gate, connection, event->buffer, (size_t)event->ud);
 		break;
 	case SKYNET_SOCKET_TYPE_CLOSE:
-		gate_connection_peer_ended(gate, connection);
+		gate_input_ended(gate, connection);
 		break;
 	case SKYNET_SOCKET_TYPE_ERROR:
 		/* A client that has ended its stream may leave before its answers have come. */
@@ -90,7 +90,7 @@ on_connection(struct gate *gate, struct gate_connection *connection,
 		if (event->ud > 0)
 			gate_connection_hold(gate, connection, GATE_HELD_BY_OUTPUT);
 		else
-			gate_connection_release(gate, connection, GATE_HELD_BY_OUTPUT);
+			gate_input_release(gate, connection, GATE_HELD_BY_OUTPUT);
 		break;
 	default: /* CONNECT: a start was heard */
 		break;

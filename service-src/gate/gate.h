@@ -62,6 +62,12 @@ enum gate_state {
 #define GATE_HELD_BY_SERVICE 2u	  /* its service is behind */
 #define GATE_HELD_BY_OUTPUT 4u	  /* the client does not take what is sent to it */
 
+/* What a connection that is held has been sent and may not be forwarded yet: the end of a chunk. */
+struct gate_rest {
+	size_t size;
+	char bytes[];
+};
+
 /* What a connection needs only while it is ENDED or DRAINING. */
 struct gate_ending {
 	struct gate_connection *previous; /* in gate.linger, oldest first */
@@ -83,8 +89,11 @@ struct gate_connection {
 	uint8_t held : 3;	   /* GATE_HELD_* */
 	uint8_t is_close_told : 1; /* the watchdog knows the end */
 	union {
-		struct gate_frame_reader reader; /* OPEN */
-		struct gate_ending ending;	 /* ENDED, DRAINING */
+		struct { /* OPEN */
+			struct gate_frame_reader reader;
+			struct gate_rest *rest; /* NULL: none */
+		};
+		struct gate_ending ending; /* ENDED, DRAINING */
 	};
 };
 
@@ -135,10 +144,8 @@ void gate_answer(struct gate *gate, uint32_t requester, int session, int type, c
 void gate_connection_open(struct gate *gate, int id, const char *address, size_t address_size);
 /* Returns NULL if there is none with that id. */
 struct gate_connection *gate_connection_find(struct gate *gate, int id);
-/* Begins to read, or stops for one reason of GATE_HELD_*; reading goes on when none is left. */
+/* Stops reading for one reason of GATE_HELD_*. gate_input_release goes on. */
 void gate_connection_hold(struct gate *gate, struct gate_connection *connection, unsigned reason);
-void gate_connection_release(struct gate *gate, struct gate_connection *connection,
-			     unsigned reason);
 /* Who gets the frames: broker, agent or watchdog; 0: nobody. */
 uint32_t gate_connection_service(const struct gate *gate, const struct gate_connection *connection);
 /* Sends a probe to a service; false: it is gone. One is on its way at a time: a former one must
@@ -164,11 +171,18 @@ void gate_connections_fini(struct gate *gate);
 
 /* input.c */
 
-/* Forwards the frames of one chunk. The connection may be freed. */
+/* All of these may free the connection. */
+
+/* Forwards the frames of one chunk. */
 void gate_input(struct gate *gate, struct gate_connection *connection, const char *data,
 		size_t size);
+/* One reason for holding the connection is over. When it was the last, what was held back is
+ * forwarded, and reading goes on. */
+void gate_input_release(struct gate *gate, struct gate_connection *connection, unsigned reason);
 /* The service has handled all that was sent to it before the last probe. */
 void gate_input_caught_up(struct gate *gate, struct gate_connection *connection);
+/* The client has ended its stream: forwards what was held back, then ends the connection. */
+void gate_input_ended(struct gate *gate, struct gate_connection *connection);
 
 /* command.c */
 

@@ -1,9 +1,9 @@
 /* input.c: from the bytes of a connection to messages for its service, and holding a client back
  * whose service is slower than it.
  *
- * I1  Between two looks at the window, at most GATE_WINDOW_* (and the rest of one chunk) has been
- *     forwarded; so of one connection at most two windows and two chunks wait in its service's
- *     mailbox, however fast the client sends.
+ * I1  A connection that is held gets nothing forwarded, not even the rest of a chunk: that is kept
+ *     until it is released. So of one connection at most two windows (GATE_WINDOW_*) wait in its
+ *     service's mailbox, and one chunk here, however fast the client sends.
  * I2  A connection held by its service has a probe on its way: the answer, or the error when the
  *     service ends, always lets it go on. */
 #include "gate.h"
@@ -95,25 +95,83 @@ service_gone(struct gate *gate, struct gate_connection *connection)
 	gate_connection_finish(gate, connection, 0, 0);
 }
 
+/* Keeps what is left of a chunk until the connection is released. */
+static void
+keep_rest(struct gate_connection *connection, const struct gate_input *input)
+{
+	struct gate_rest *old = connection->rest;
+	size_t old_size = old != NULL ? old->size : 0;
+	if (input->size == 0)
+		return;
+	struct gate_rest *rest = skynet_malloc(sizeof(*rest) + old_size + input->size);
+	rest->size = old_size + input->size;
+	if (old_size > 0)
+		memcpy(rest->bytes, old->bytes, old_size);
+	memcpy(rest->bytes + old_size, input->data, input->size);
+	skynet_free(old);
+	connection->rest = rest;
+}
+
+/* Cuts and forwards frames until the connection is held or the input is used up. is_last: it is
+ * used up in any case, since nothing will come behind it. Returns whether the connection is open
+ * still; if not, it may have been freed. */
+static bool
+forward_frames(struct gate *gate, struct gate_connection *connection, struct gate_input *input,
+	       bool is_last)
+{
+	struct gate_frame frame;
+	enum gate_frame_result result = GATE_FRAME_MORE;
+	while ((connection->held == 0 || is_last) &&
+	       (result = gate_frame_next(&connection->reader, gate->header_bytes, input, &frame)) ==
+		       GATE_FRAME_READY) {
+		if (!forward_frame(gate, connection, &frame) ||
+		    !account(gate, connection, frame.size)) {
+			service_gone(gate, connection);
+			return false;
+		}
+	}
+	if (result != GATE_FRAME_TOO_LONG)
+		return true;
+	gate->too_long_count++;
+	gate_log(gate, "Recv socket message > 16M");
+	gate_connection_finish(gate, connection, 0, 0);
+	return false;
+}
+
+/* Forwards the rest, as far as the connection is not held again. Returns whether it is open still. */
+static bool
+forward_rest(struct gate *gate, struct gate_connection *connection, bool is_last)
+{
+	struct gate_rest *rest = connection->rest;
+	if (rest == NULL)
+		return true;
+	connection->rest = NULL;
+	struct gate_input input = {rest->bytes, rest->size};
+	bool is_open = forward_frames(gate, connection, &input, is_last);
+	if (is_open)
+		keep_rest(connection, &input); /* I1 */
+	skynet_free(rest);
+	return is_open;
+}
+
 void
 gate_input(struct gate *gate, struct gate_connection *connection, const char *data, size_t size)
 {
 	struct gate_input input = {data, size};
-	struct gate_frame frame;
-	enum gate_frame_result result;
-	while ((result = gate_frame_next(&connection->reader, gate->header_bytes, &input,
-					 &frame)) == GATE_FRAME_READY) {
-		if (!forward_frame(gate, connection, &frame) ||
-		    !account(gate, connection, frame.size)) {
-			service_gone(gate, connection);
-			return;
-		}
-	}
-	if (result == GATE_FRAME_TOO_LONG) {
-		gate->too_long_count++;
-		gate_log(gate, "Recv socket message > 16M");
-		gate_connection_finish(gate, connection, 0, 0);
-	}
+	/* A chunk that was under way when the connection was held goes behind the rest. */
+	if (forward_frames(gate, connection, &input, false))
+		keep_rest(connection, &input); /* I1 */
+}
+
+void
+gate_input_release(struct gate *gate, struct gate_connection *connection, unsigned reason)
+{
+	bool was_held = connection->held != 0;
+	connection->held &= ~reason & 7u;
+	if (!was_held || connection->held != 0 || !forward_rest(gate, connection, false))
+		return;
+	if (connection->held == 0)
+		skynet_socket_start(gate->ctx, connection->id);
 }
 
 void
@@ -124,5 +182,12 @@ gate_input_caught_up(struct gate *gate, struct gate_connection *connection)
 		service_gone(gate, connection);
 		return;
 	}
-	gate_connection_release(gate, connection, GATE_HELD_BY_SERVICE);
+	gate_input_release(gate, connection, GATE_HELD_BY_SERVICE);
+}
+
+void
+gate_input_ended(struct gate *gate, struct gate_connection *connection)
+{
+	if (connection->state == GATE_OPEN && forward_rest(gate, connection, true))
+		gate_connection_peer_ended(gate, connection);
 }

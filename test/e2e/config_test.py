@@ -168,16 +168,6 @@ def the_example_configs_are_good():
 
 
 @case
-def thread_says_how_many_workers_there_are():
-    def threads(count):
-        with probe("stay", thread=count) as node:
-            node.wait_log("probe ready")
-            return node.thread_count()
-
-    equal(threads(5) - threads(2), 3)
-
-
-@case
 def set_wins_over_the_file():
     node = Node(bootstrap="none", arguments=("--set", "bootstrap=boot_probe stay"))
     node.wait_log("probe ready")
@@ -189,15 +179,16 @@ def set_wins_over_the_file():
 
 @case
 def a_start_that_fails_ends_with_status_1():
-    for parameter, word in (("boot_probe fail", "boot_probe"), ("no_such_module", "no_such_module")):
-        node = Node(bootstrap=parameter)
+    for bad in (
+        {"bootstrap": "boot_probe fail"},
+        {"bootstrap": "no_such_module"},
+        {"bootstrap": "boot_probe stay", "logservice": "no_such_module"},
+    ):
+        node = Node(**bad)
         node.expect_status(1)
         node.wait()
-        assert word in node.error_text(), node.text()
-    node = Node(bootstrap="boot_probe stay", logservice="no_such_module")
-    node.expect_status(1)
-    node.wait()
-    assert "no_such_module" in node.error_text(), node.text()
+        name = bad.get("logservice", bad["bootstrap"])
+        assert name in node.error_text(), node.text()
 
 
 # --- signals ---------------------------------------------------------------------------------

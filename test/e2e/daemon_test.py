@@ -1,6 +1,6 @@
 """A node in the background: its pid file, its terminal, its start and its end.
 
-A daemon leaves the process group of the test, so each case ends it by the number in its pid file."""
+A daemon leaves the process group of the test: each case ends it by the number in its pid file."""
 
 import contextlib
 import fcntl
@@ -63,7 +63,7 @@ def daemon(parameter="stay", more=""):
 def end(files):
     """Ends the daemon, if the case has left one: only a process that runs this config."""
     with contextlib.suppress(OSError, ValueError):
-        pid = files.pid()
+        pid = int(files.pid_file.read_text())
         if str(files.config) in Path(f"/proc/{pid}/cmdline").read_text():
             os.kill(pid, signal.SIGKILL)
 
@@ -100,6 +100,17 @@ def it_runs_in_the_background_until_it_is_told_to_end():
         equal(os.getsid(pid), pid)
         d.stop()
         assert not d.pid_file.exists()
+
+
+@case
+def all_its_threads_are_there_when_the_command_ends():
+    counts = []
+    for workers in (2, 5):
+        with daemon(more=f"thread = {workers}") as d:
+            d.start()
+            counts.append(len(os.listdir(f"/proc/{d.pid()}/task")))
+            d.stop()
+    equal(counts[1] - counts[0], 3)
 
 
 @case
@@ -141,14 +152,17 @@ def a_pid_file_left_by_a_dead_process_is_taken_over():
 @case
 def a_locked_pid_file_is_refused():
     with daemon() as d:
-        for text, holder in ((f"{dead_pid()}\n", "pid {}."), ("", "a process that is just starting.")):
+        pid = dead_pid()
+        for text, holder in (
+            (f"{pid}\n", f"pid {pid}."),
+            ("", "a process that is just starting."),
+        ):
             d.pid_file.write_text(text)
             with open(d.pid_file, "r+", encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 equal(
                     d.start(status=1),
-                    f"Can't lock pidfile, lock is held by {holder.format(text.strip())} "
-                    f"({d.pid_file})",
+                    f"Can't lock pidfile, lock is held by {holder} ({d.pid_file})",
                 )
             equal(d.pid_file.read_text(), text)
 

@@ -1,11 +1,11 @@
-/* boot_probe.c: a bootstrap service that starts, fails or hangs as its parameter says, so that tests
- * can look at a node's start and end from outside.
+/* boot_probe.c: a bootstrap service that starts, fails or hangs as its parameter says, so that
+ * tests can look at a node's start and end from outside.
  *
  *   stay        becomes a service that does nothing
  *   fail        its init fails
  *   die         the process is killed during init
- *   wait FILE   its init prints "probe waits" to stderr and waits until somebody has opened and closed
- *               the pipe FILE for writing; then as stay
+ *   wait FILE   its init prints "probe waits" to stderr and waits until somebody has opened the
+ *               pipe FILE for writing and closed it again; then as stay
  *   hang        as stay, but its first message, which it sends itself, is never done */
 #include "skynet.h"
 

@@ -19,9 +19,74 @@ slow_service_holds_the_client(void **state)
 	assert_int_equal(gate->held_count, 1);
 	forget();
 	probe_returns(AGENT); /* it has handled the first window; the second is full */
-	did("probe 20\nstart 5\n");
+	assert_int_equal(strncmp(world.trace, "probe 20\nsend from 30", 20), 0);
+	assert_non_null(strstr(world.trace, "start 5\n"));
+	assert_int_equal(gate_connection_find(gate, 5)->window_frames, 9);
+	forget();
 	probe_returns(AGENT);
 	did("");
+}
+
+static void
+held_connection_forwards_nothing(void **state)
+{
+	(void)state;
+	open_with_agent(5);
+	text("pause 5");
+	did("pause 5\n");
+	/* Chunks that were under way, cut in the middle of frames. */
+	client_sends(5, "\0\2a", 3);
+	client_sends(5, "b\0\1c\0\3d", 7);
+	did("");
+	text("start 5");
+	did("send from 30 to 20 type 3 session 5: ab\n"
+	    "send from 30 to 20 type 3 session 5: c\n"
+	    "start 5\n");
+	event(SKYNET_SOCKET_TYPE_WARNING, 5, 1024, NULL);
+	client_sends(5, "ef\0\1g", 5);
+	did("pause 5\n");
+	client_ends(5); /* nothing more will come: what is there goes on */
+	did("send from 30 to 20 type 3 session 5: def\n"
+	    "send from 30 to 20 type 3 session 5: g\n"
+	    "timeout 500\nsend from 0 to 10 type 0 session 0: 5 close\n");
+}
+
+static void
+held_connection_may_end(void **state)
+{
+	(void)state;
+	/* What was held back goes with it. */
+	for (int id = 5; id < 8; id++) {
+		open_with_agent(id);
+		client_sends_frames(id, 3 * GATE_WINDOW_FRAMES, 1);
+		assert_non_null(gate_connection_find(gate, id)->rest);
+	}
+	text("kick 5");
+	event(SKYNET_SOCKET_TYPE_ERROR, 6, 0, "Connection reset by peer");
+	die(AGENT);
+	forget();
+	client_ends(7);
+	assert_non_null(strstr(world.trace, "Service :00000020 of connection 7 is gone"));
+	probe_returns(CLIENT);
+	assert_null(gate_connection_find(gate, 7));
+}
+
+static void
+rest_is_forwarded_window_by_window(void **state)
+{
+	(void)state;
+	open_with_agent(5);
+	client_sends_frames(5, 10 * GATE_WINDOW_FRAMES + 1, 1);
+	for (int i = 2; i < 10; i++) {
+		assert_int_equal(gate_connection_find(gate, 5)->window_frames, GATE_WINDOW_FRAMES);
+		forget();
+		probe_returns(AGENT);
+		assert_int_equal(strncmp(world.trace, "probe 20\n", 9), 0);
+		assert_null(strstr(world.trace, "start"));
+	}
+	forget();
+	probe_returns(AGENT);
+	did("probe 20\nsend from 30 to 20 type 3 session 5: \nstart 5\n");
 }
 
 static void
@@ -206,6 +271,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_GATE(slow_service_holds_the_client),
+		WITH_GATE(held_connection_forwards_nothing),
+		WITH_GATE(held_connection_may_end),
+		WITH_GATE(rest_is_forwarded_window_by_window),
 		WITH_GATE(large_frames_count_by_their_bytes),
 		WITH_GATE(foreign_answers_do_not_count),
 		WITH_GATE(services_of_other_nodes_are_not_probed),

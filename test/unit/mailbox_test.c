@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <time.h>
@@ -146,7 +147,7 @@ test_against_a_counter(void **state)
 #define SENDERS 3
 #define CONSUMERS 2
 #define MESSAGES 60000 /* of each sender */
-#define DEADLINE_S 60
+#define DEADLINE_S 30
 
 struct stress {
 	struct sk_mailbox box;
@@ -256,6 +257,98 @@ test_many_senders(void **state)
 	free(s);
 }
 
+/* A sender that pushes the next message the moment it sees the last one handled, which is when the
+ * consumer is about to rest: the narrowest place there is. */
+
+#define PACED_MESSAGES 200000
+
+struct paced {
+	struct sk_mailbox box;
+	_Atomic bool ticket;
+	_Atomic int32_t handled;
+	_Atomic bool is_late;
+	time_t deadline_s;
+	uint32_t bad; /* the consumer's */
+};
+
+static time_t
+monotonic_s(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+	return now.tv_sec;
+}
+
+/* Lets others run from time to time. Returns false when the deadline has passed. */
+static bool
+spin(struct paced *p, uint32_t round)
+{
+	if (round % 256 != 255)
+		return true;
+	(void)sched_yield(); /* cannot fail */
+	if (monotonic_s() > p->deadline_s)
+		atomic_store(&p->is_late, true);
+	return !atomic_load(&p->is_late);
+}
+
+static void *
+send_paced(void *argument)
+{
+	struct paced *p = argument;
+	uint64_t random = 23;
+	for (int32_t i = 1; i <= PACED_MESSAGES; i++) {
+		struct sk_message *message = new_message(0, i);
+		for (uint32_t round = 0; atomic_load(&p->handled) < i - 1; round++) {
+			if (!spin(p, round)) {
+				free(message);
+				return NULL;
+			}
+		}
+		for (_Atomic uint32_t wait = unit_random_below(&random, 16); wait > 0; wait--) {
+		}
+		if (sk_mailbox_push(&p->box, message))
+			atomic_store(&p->ticket, true);
+	}
+	return NULL;
+}
+
+static void
+consume_paced(struct paced *p)
+{
+	for (int32_t handled = 0; handled < PACED_MESSAGES;) {
+		for (uint32_t round = 0; !atomic_exchange(&p->ticket, false); round++) {
+			if (!spin(p, round))
+				return;
+		}
+		do {
+			struct sk_message *message;
+			while ((message = sk_mailbox_pop(&p->box))) {
+				p->bad += message->session != ++handled;
+				free(message);
+				atomic_store(&p->handled, handled);
+			}
+		} while (!sk_mailbox_rest(&p->box));
+	}
+}
+
+static void
+test_a_push_that_meets_a_rest(void **state)
+{
+	(void)state;
+	struct paced p = {.deadline_s = monotonic_s() + DEADLINE_S};
+	sk_mailbox_init(&p.box);
+	assert_true(sk_mailbox_rest(&p.box));
+	pthread_t sender;
+	assert_int_equal(pthread_create(&sender, NULL, send_paced, &p), 0);
+	consume_paced(&p);
+	(void)pthread_join(sender, NULL);
+	assert_false(atomic_load(&p.is_late)); /* else a wake-up was lost */
+	assert_int_equal(atomic_load(&p.handled), PACED_MESSAGES);
+	assert_int_equal(p.bad, 0);
+	assert_true(sk_mailbox_push(&p.box, new_message(0, 1))); /* it is at rest */
+	expect_pop(&p.box, 1);
+}
+
 int
 main(void)
 {
@@ -266,6 +359,7 @@ main(void)
 		cmocka_unit_test(test_more_than_the_word_can_count),
 		cmocka_unit_test(test_against_a_counter),
 		cmocka_unit_test(test_many_senders),
+		cmocka_unit_test(test_a_push_that_meets_a_rest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

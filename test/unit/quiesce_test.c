@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,8 @@ read_cells(void *argument)
 			nodes[i] = atomic_load_explicit(
 				&s->cells[unit_random_below(&random, CELLS)],
 				memory_order_acquire);
+		if (unit_random_below(&random, 16) == 0)
+			(void)sched_yield(); /* dawdle with pointers in hand; cannot fail */
 		for (int i = 0; i < 3; i++)
 			atomic_fetch_add(&s->bad, nodes[i]->mark != ALIVE);
 		if (unit_random_below(&random, 4) >= s->naps_in_4) {

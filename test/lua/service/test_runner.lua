@@ -1,0 +1,42 @@
+-- test_runner FILE: runs the test cases that a file returns, each in a task of its own, and prints one
+-- line a case: "ok NAME" or "not ok NAME: reason"; "# done" at the end.
+--
+-- A test file returns a list of { name, function } and may use the library `check`.
+
+local skynet = require("skynet")
+require("skynet.manager")
+
+local path <const> = ...
+
+--- How long one case may take, in hundredths of a second.
+local DEADLINE_CS <const> = 2000
+
+local function run_case(name, body)
+	local runner = coroutine.running()
+	local result
+	skynet.fork(function()
+		local ok, reason = xpcall(body, debug.traceback)
+		result = { ok = ok, reason = reason }
+		skynet.wakeup(runner)
+	end)
+	if not result then
+		skynet.sleep(DEADLINE_CS)
+	end
+	if not result then
+		print(("not ok %s: no result within %d s"):format(name, DEADLINE_CS // 100))
+	elseif result.ok then
+		print("ok " .. name)
+	else
+		print(("not ok %s: %s"):format(name, (tostring(result.reason):gsub("\n", " | "))))
+	end
+end
+
+skynet.start(function()
+	local cases = assert(loadfile(path))()
+	for _, case in ipairs(cases) do
+		run_case(case[1], case[2])
+	end
+	print("# done")
+	io.stdout:flush()
+	skynet.abort()
+end)
