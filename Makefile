@@ -180,4 +180,4 @@ build/model/%.log: %.pml | $(deps)
 		! grep -q -e 'errors: [^0]' -e 'depth too small' -e 'not completed' pan.log; \
 		then mv pan.log ../$*.log; else cat pan.log; exit 1; fi
 
--include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)

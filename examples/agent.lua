@@ -12,7 +12,7 @@ local client, gate, id = ...
 local PAUSE_AT <const> = 256
 local RESUME_AT <const> = 64
 -- How long an ended client's requests may still take, in 1/100 s.
-local FINISH_LIMIT <const> = 500
+local FINISH_LIMIT <const> = 2500
 
 local database
 local pending = 0

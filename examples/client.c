@@ -30,7 +30,7 @@
 /* Output that may wait before no more input is read. */
 #define OUTPUT_BYTES_MAX (1024 * 1024)
 /* How long a server may be silent after the end of our input, before it ends the stream. */
-#define SILENCE_MS 15000
+#define SILENCE_MS 60000
 #define HISTORY_LINES 1000
 
 struct buffer {

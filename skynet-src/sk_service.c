@@ -257,16 +257,29 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	}
 }
 
+/* Logs a mailbox that has grown over the next mark. After it was empty the marks begin anew, but not
+ * within a second of the last line: a mailbox that fills and empties all the time is told once. */
 static void
-check_overload(struct skynet_context *service)
+check_overload(struct skynet_context *service, uint64_t now_ticks)
 {
 	uint32_t length = sk_mailbox_length(&service->mailbox);
 	if (SK_LIKELY(length <= service->overload_at))
 		return;
 	while (length > service->overload_at && service->overload_at < UINT32_MAX / 2)
 		service->overload_at *= 2;
+	service->overload_ticks = now_ticks;
 	sk_core_log(service->core, service->handle,
 		    "error: May overload, message queue length = %u", length);
+}
+
+static void
+end_overload(struct skynet_context *service, uint64_t now_ticks)
+{
+	if (SK_LIKELY(service->overload_at == OVERLOAD_FIRST) ||
+	    sk_mailbox_length(&service->mailbox) > 0 ||
+	    sk_clock_ticks_to_ns(now_ticks - service->overload_ticks) < SK_NS_PER_SECOND)
+		return;
+	service->overload_at = OVERLOAD_FIRST;
 }
 
 static bool
@@ -307,7 +320,7 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 	sk_this_service = service;
 	atomic_store_explicit(&worker->running_handle, service->handle, memory_order_relaxed);
 	if (SK_LIKELY(!is_dying(service))) {
-		check_overload(service);
+		check_overload(service, worker->turn_end_ticks);
 		handle_messages(service, worker);
 	}
 	sk_this_service = NULL;
@@ -320,8 +333,7 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 	atomic_store_explicit(&worker->running_handle, 0, memory_order_relaxed);
 	if (is_last)
 		return;
-	if (service->overload_at != OVERLOAD_FIRST && sk_mailbox_length(box) == 0)
-		service->overload_at = OVERLOAD_FIRST;
+	end_overload(service, worker->turn_end_ticks);
 	if (!sk_mailbox_rest(box))
 		sk_scheduler_requeue(worker, box);
 }
@@ -370,7 +382,8 @@ bear(struct skynet_context *service, const char *name, const char *parm)
 		sk_core_log(core, service->handle, "error: launch %s FAILED", name);
 		return false;
 	}
-	sk_core_log(core, service->handle, "LAUNCH %s %s", name, parm ? parm : "");
+	if (atomic_load(&core->logger) != 0) /* not for the log service itself */
+		sk_core_log(core, service->handle, "LAUNCH %s %s", name, parm ? parm : "");
 	return true;
 }
 

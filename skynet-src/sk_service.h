@@ -49,6 +49,7 @@ struct skynet_context {
 	uint64_t cpu_ticks;    /* of finished messages */
 	int64_t memory_bytes;  /* net bytes allocated in finished turns */
 	uint32_t overload_at;  /* mailbox length that is logged next */
+	uint64_t overload_ticks; /* when that was logged last */
 	char result[40];       /* of the last skynet_command */
 	struct sk_retired retired;
 };

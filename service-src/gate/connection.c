@@ -7,7 +7,7 @@
  *     is held has a rest.
  * I4  At most one probe per connection is on its way, and gate.probes has it exactly then.
  * I5  Every ENDED or DRAINING connection is freed by an event or, at the latest, by the tick after
- *     its deadline; and the list is never longer than GATE_LINGER_MAX. */
+ *     its deadline; and the list is never longer than gate.max or GATE_LINGER_MAX. */
 #include "gate.h"
 
 #include <assert.h>
@@ -230,7 +230,7 @@ begin_ending(struct gate *gate, struct gate_connection *connection, enum gate_st
 	memset(&connection->ending, 0, sizeof(connection->ending));
 	connection->ending.deadline_cs = (uint32_t)skynet_now() + GATE_LINGER_CS;
 	linger_append(gate, connection); /* I1 */
-	if (gate->linger_count > GATE_LINGER_MAX)
+	if (gate->linger_count > GATE_LINGER_MAX && gate->linger_count > gate->max)
 		gate_connection_settle(gate, gate->linger_first); /* I5 */
 	arm_tick(gate);
 }
@@ -250,12 +250,25 @@ gate_connection_peer_ended(struct gate *gate, struct gate_connection *connection
 		gate_connection_settle(gate, connection);
 }
 
+/* Notes who wants to know of the end. There is one waiter: another takes its place, and the former
+ * one is told that its request was heard. */
+static void
+await_end(struct gate *gate, struct gate_connection *connection, uint32_t requester, int session)
+{
+	struct gate_ending *ending = &connection->ending;
+	if (requester == 0 || session == 0)
+		return;
+	gate_answer(gate, ending->waiter, ending->waiter_session, PTYPE_RESPONSE, NULL);
+	ending->waiter = requester;
+	ending->waiter_session = session;
+}
+
 void
 gate_connection_finish(struct gate *gate, struct gate_connection *connection, uint32_t requester,
 		       int session)
 {
-	if (connection->state == GATE_DRAINING) { /* it is under way: one waiter is enough */
-		gate_answer(gate, requester, session, PTYPE_RESPONSE, NULL);
+	if (connection->state == GATE_DRAINING) { /* it is under way */
+		await_end(gate, connection, requester, session);
 		return;
 	}
 	if (connection->state == GATE_OPEN) {
@@ -263,22 +276,23 @@ gate_connection_finish(struct gate *gate, struct gate_connection *connection, ui
 		begin_ending(gate, connection, GATE_DRAINING);
 	}
 	connection->state = GATE_DRAINING;
-	connection->ending.waiter = requester;
-	connection->ending.waiter_session = session;
+	await_end(gate, connection, requester, session);
 	gate_connection_forget_probe(gate, connection);
 	if (connection->client == 0 || !gate_connection_probe(gate, connection, connection->client))
 		gate_connection_settle(gate, connection);
 }
 
-/* Whether there is nothing to wait for any more. */
-static bool
-is_over(struct gate *gate, const struct gate_connection *connection, uint32_t now_cs)
+/* Looks at one that lingers: is its time over, or is its agent gone? It may be freed. */
+static void
+look_at(struct gate *gate, struct gate_connection *connection, uint32_t now_cs)
 {
 	if ((int32_t)(now_cs - connection->ending.deadline_cs) >= 0)
-		return true;
-	/* A probe whose answer nobody waits for tells whether the agent still lives. */
-	return connection->state == GATE_ENDED && connection->agent != 0 &&
-	       skynet_probe(gate->ctx, connection->agent) < 0;
+		gate_connection_settle(gate, connection);
+	/* A probe whose answer nobody waits for tells whether the agent still lives. If not, its
+	 * last answers may still be with the client service. */
+	else if (connection->state == GATE_ENDED && connection->agent != 0 &&
+		 skynet_probe(gate->ctx, connection->agent) < 0)
+		gate_connection_finish(gate, connection, 0, 0);
 }
 
 void
@@ -289,8 +303,7 @@ gate_connection_tick(struct gate *gate)
 	struct gate_connection *connection = gate->linger_first;
 	while (connection != NULL) {
 		struct gate_connection *next = connection->ending.next;
-		if (is_over(gate, connection, now_cs))
-			gate_connection_settle(gate, connection);
+		look_at(gate, connection, now_cs);
 		connection = next;
 	}
 	if (gate->linger_first != NULL)

@@ -24,8 +24,9 @@
 #include <stdint.h>
 
 /* Connections whose client has ended its stream may still be written to. They are closed when their
- * service is done with them (kick), is gone, or after this time, in 1/100 s; and at most this many wait. */
-#define GATE_LINGER_CS 1000
+ * service is done with them (kick), is gone, or after this time, in 1/100 s. At most so many wait, or
+ * as many as may be open, if that is more. */
+#define GATE_LINGER_CS 3000
 #define GATE_LINGER_MAX 1024
 /* How often the ones that wait are looked at. No timer runs while none waits. */
 #define GATE_LINGER_TICK_MS 500

@@ -1,5 +1,13 @@
-/* session_map.c: linear probing with backward-shift removal (D. E. Knuth, The Art of Computer
- * Programming, volume 3, 6.4, algorithm R). */
+/* session_map.c: linear probing in Robin Hood order (P. Celis, Robin Hood Hashing, 1986).
+ *
+ * The home of a session is its low bits. Sessions are drawn in ascending order and mostly end in that
+ * order, so waiters lie side by side in memory in the order they are used: a million timers are walked
+ * through, not jumped through.
+ *
+ * M1  Along a cluster the distance from home grows by at most one from slot to slot. So a search ends
+ *     at the first waiter that is nearer to its home than the searched one would be, and a removal at
+ *     the first that is at home: neither depends on how long the cluster is.
+ */
 #include "session_map.h"
 
 #include "skynet.h"
@@ -8,21 +16,27 @@
 
 #define CAPACITY_MIN 8
 
-/* Multiplication by 2^32 divided by the golden ratio (6.4, "Fibonacci hashing") spreads sessions, which
- * come in ascending order: side by side they would make one long cluster. */
+/* How far the waiter in slot i is from its home. */
 static uint32_t
-home_of(const struct session_map *map, int32_t session)
+distance_of(const struct session_map *map, uint32_t i)
 {
-	uint64_t hash = (uint32_t)session * UINT32_C(2654435769);
-	return (uint32_t)(hash * map->capacity >> 32);
+	return (i - (uint32_t)map->slots[i].session) & (map->capacity - 1);
 }
 
 static void
 insert(struct session_map *map, struct waiter waiter)
 {
-	uint32_t i = home_of(map, waiter.session);
-	while (map->slots[i].session != 0)
-		i = (i + 1) & (map->capacity - 1);
+	uint32_t mask = map->capacity - 1;
+	uint32_t i = (uint32_t)waiter.session & mask;
+	for (uint32_t distance = 0; map->slots[i].session != 0; distance++, i = (i + 1) & mask) {
+		uint32_t other = distance_of(map, i);
+		if (other >= distance)
+			continue;
+		struct waiter richer = map->slots[i];
+		map->slots[i] = waiter;
+		waiter = richer;
+		distance = other;
+	}
 	map->slots[i] = waiter;
 }
 
@@ -52,8 +66,10 @@ session_map_find(const struct session_map *map, int32_t session)
 {
 	if (map->count == 0)
 		return NULL;
-	for (uint32_t i = home_of(map, session); map->slots[i].session != 0;
-	     i = (i + 1) & (map->capacity - 1))
+	uint32_t mask = map->capacity - 1;
+	uint32_t i = (uint32_t)session & mask;
+	for (uint32_t distance = 0; map->slots[i].session != 0 && distance_of(map, i) >= distance;
+	     distance++, i = (i + 1) & mask)
 		if (map->slots[i].session == session)
 			return &map->slots[i];
 	return NULL;
@@ -68,10 +84,8 @@ session_map_remove(struct session_map *map, int32_t session, struct waiter *wait
 	*waiter = *found;
 	uint32_t mask = map->capacity - 1;
 	uint32_t hole = (uint32_t)(found - map->slots);
-	for (uint32_t i = (hole + 1) & mask; map->slots[i].session != 0; i = (i + 1) & mask) {
-		uint32_t distance = (i - home_of(map, map->slots[i].session)) & mask;
-		if (distance < ((i - hole) & mask))
-			continue; /* it would end up before its home */
+	for (uint32_t i = (hole + 1) & mask; map->slots[i].session != 0 && distance_of(map, i) > 0;
+	     i = (i + 1) & mask) {
 		map->slots[hole] = map->slots[i];
 		hole = i;
 	}

@@ -197,8 +197,21 @@ ended_connection_goes_with_its_agent(void **state)
 	die(AGENT);
 	forget();
 	time_passes(50);
-	did("probe 20\nclose 5\n");
+	did("probe 20\nprobe 30\ntimeout 500\n"); /* its last answers may be with the client service */
+	deliver(PTYPE_TEXT, 77, WATCHDOG, "kick 5", 6);
+	did(""); /* heard, and answered at the end */
+	deliver(PTYPE_TEXT, 78, WATCHDOG, "kick 5", 6);
+	did("send from 0 to 10 type 1 session 77: \n");
+	probe_returns(CLIENT);
+	did("close 5\nsend from 0 to 10 type 1 session 78: \n");
 	assert_int_equal(gate->linger_count, 0);
+	/* With both gone there is nothing to wait for. */
+	open_with_agent(6);
+	client_ends(6);
+	die(CLIENT);
+	forget();
+	time_passes(50);
+	did("probe 20\nprobe 30\nclose 6\n");
 }
 
 static void

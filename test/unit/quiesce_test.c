@@ -232,7 +232,8 @@ struct stress {
 	_Atomic uint64_t made;
 	_Atomic uint64_t released;
 	_Atomic uint32_t seed;
-	uint32_t naps_in_4; /* how often a reader goes offline instead of just passing */
+	uint32_t dawdles_in_16; /* how often a reader gives way with pointers in hand */
+	uint32_t naps_in_4;	/* how often a reader goes offline instead of just passing */
 };
 
 static struct stress *the_stress;
@@ -272,8 +273,8 @@ read_cells(void *argument)
 			nodes[i] = atomic_load_explicit(
 				&s->cells[unit_random_below(&random, CELLS)],
 				memory_order_acquire);
-		if (unit_random_below(&random, 16) == 0)
-			(void)sched_yield(); /* dawdle with pointers in hand; cannot fail */
+		if (unit_random_below(&random, 16) < s->dawdles_in_16)
+			(void)sched_yield(); /* cannot fail */
 		for (int i = 0; i < 3; i++)
 			atomic_fetch_add(&s->bad, nodes[i]->mark != ALIVE);
 		if (unit_random_below(&random, 4) >= s->naps_in_4) {
@@ -306,12 +307,13 @@ replace_cells(void *argument)
 }
 
 static void
-run_stress(int reader_count, uint32_t naps_in_4)
+run_stress(int reader_count, uint32_t dawdles_in_16, uint32_t naps_in_4)
 {
-	enum { READERS_MAX = 3, WRITERS = 2 };
+	enum { READERS_MAX = 3, WRITERS = 3 };
 	struct stress *s = calloc(1, sizeof(*s));
 	assert_non_null(s);
 	the_stress = s;
+	s->dawdles_in_16 = dawdles_in_16;
 	s->naps_in_4 = naps_in_4;
 	s->quiesce = new_quiesce();
 	for (int i = 0; i < CELLS; i++)
@@ -341,14 +343,14 @@ static void
 test_readers_never_meet_the_dead(void **state)
 {
 	(void)state;
-	run_stress(3, 1);
+	run_stress(3, 1, 1);
 }
 
 static void
 test_a_reader_that_keeps_coming_and_going(void **state)
 {
 	(void)state;
-	run_stress(1, 4); /* alone, so that there are moments in which everybody is offline */
+	run_stress(1, 8, 4); /* alone, so that there are moments in which everybody is offline */
 }
 
 int
