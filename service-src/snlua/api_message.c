@@ -226,18 +226,11 @@ call_resumed(lua_State *L, int status, lua_KContext protocol)
 	(void)status;
 	if (engine->current->wake == WAKE_FAILED)
 		return raise_failed(L, engine->current);
-	if (protocol >= 0 && engine->protocols[protocol].unpacks_lua)
-		return codec_unpack(L, message->data, message->size);
-	int top = lua_gettop(L);
-	if (protocol >= 0 && engine->protocols[protocol].unpack == LUA_NOREF)
-		return 0;
 	if (protocol >= 0)
-		lua_rawgeti(L, LUA_REGISTRYINDEX, engine->protocols[protocol].unpack);
+		return engine_push_arguments(L, engine, &engine->protocols[protocol]);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
 	lua_pushinteger(L, (lua_Integer)message->size);
-	if (protocol >= 0)
-		lua_call(L, 2, LUA_MULTRET);
-	return lua_gettop(L) - top;
+	return 2;
 }
 
 /* Sends a request and waits for its answer. */
@@ -562,13 +555,24 @@ reference_field(lua_State *L, const char *name)
 	return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static bool
-is_function(lua_State *L, int reference, lua_CFunction function)
+static lua_CFunction
+c_function(lua_State *L, int reference)
 {
 	lua_rawgeti(L, LUA_REGISTRYINDEX, reference);
-	bool is_same = lua_tocfunction(L, -1) == function;
+	lua_CFunction function = lua_tocfunction(L, -1);
 	lua_pop(L, 1);
-	return is_same;
+	return function;
+}
+
+static enum unpack_kind
+kind_of_unpack(lua_State *L, int reference)
+{
+	if (reference == LUA_NOREF)
+		return UNPACK_NOTHING;
+	lua_CFunction function = c_function(L, reference);
+	if (function == l_unpack)
+		return UNPACK_LUA;
+	return function == l_tostring ? UNPACK_TEXT : UNPACK_FUNCTION;
 }
 
 static void
@@ -598,10 +602,10 @@ l_register_protocol(lua_State *L)
 	protocol.pack = reference_field(L, "pack");
 	protocol.unpack = reference_field(L, "unpack");
 	protocol.dispatch = reference_field(L, "dispatch");
-	protocol.packs_lua = is_function(L, protocol.pack, l_pack);
-	protocol.unpacks_lua = is_function(L, protocol.unpack, l_unpack);
-	lua_pushvalue(L, 1);
-	protocol.class = luaL_ref(L, LUA_REGISTRYINDEX); /* keeps the name too */
+	protocol.packs_lua = c_function(L, protocol.pack) == l_pack;
+	protocol.kind = kind_of_unpack(L, protocol.unpack);
+	lua_pushvalue(L, 2);
+	protocol.name_anchor = luaL_ref(L, LUA_REGISTRYINDEX);
 	(void)engine_add_protocol(engine, &protocol);
 	return 0;
 }

@@ -10,12 +10,16 @@
  */
 #include "engine.h"
 
+#include "skynet_socket.h"
+
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Finished coroutines that are kept for the next requests; each holds about 1 KB. */
 #define POOL_MAX 64
+/* A larger scratch buffer is given back before the next message. */
+#define SCRATCH_KEPT_BYTES (64 * 1024)
 
 /* --- lists --------------------------------------------------------------------------------- */
 
@@ -168,6 +172,25 @@ engine_new_session(struct engine *engine)
 	return session;
 }
 
+int32_t
+engine_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_timer **timer)
+{
+	int32_t session;
+	*timer = NULL;
+	if (delay_ms <= 0) { /* no timer, but a message behind those that wait already */
+		session = engine_new_session(engine);
+		(void)skynet_send(engine->ctx, 0, skynet_current_handle(), PTYPE_RESPONSE, session,
+				  NULL, 0);
+		return session;
+	}
+	session = skynet_timeout(engine->ctx, delay_ms, timer);
+	while (session_map_find(&engine->waiters, session)) { /* they have wrapped around */
+		(void)skynet_timer_cancel(engine->ctx, *timer);
+		session = skynet_timeout(engine->ctx, delay_ms, timer);
+	}
+	return session;
+}
+
 /* --- answers ------------------------------------------------------------------------------- */
 
 bool
@@ -194,21 +217,23 @@ refuse_request(struct engine *engine, struct task *task, const char *text)
 }
 
 static void
-refuse_responses(struct engine *engine)
+refuse_responses(struct engine *engine, const char *text)
 {
 	while (engine->responses) {
 		struct response *response = engine->responses;
 		engine->responses = response->next;
+		if (response->next)
+			response->next->link = &engine->responses;
 		response->link = NULL;
 		(void)skynet_send(engine->ctx, 0, response->source, PTYPE_ERROR,
-				  response->session, NULL, 0);
+				  response->session, (void *)(uintptr_t)text, strlen(text));
 	}
 }
 
 /* --- running ------------------------------------------------------------------------------- */
 
 /* Runs body(L) on the main state with argument as light userdata. Outside a task nothing may raise
- * (E3), so what body raises, out of memory that is, is swallowed, after a line that says so. */
+ * (E3), so what body raises, out of memory as a rule, is swallowed, after a line that says so. */
 static void
 run_protected(struct engine *engine, lua_CFunction body, void *argument)
 {
@@ -223,15 +248,29 @@ run_protected(struct engine *engine, lua_CFunction body, void *argument)
 	lua_pop(L, 1);
 }
 
-/* A task that has raised; its coroutine has the error on top. */
 static int
-log_failure(lua_State *L)
+to_text(lua_State *L)
+{
+	(void)luaL_tolstring(L, 1, NULL);
+	return 1;
+}
+
+/* Answers and logs the failure of a task that has raised; its coroutine has the error on top. */
+static int
+report_failure(lua_State *L)
 {
 	struct engine *engine = engine_of(L);
-	const struct task *task = lua_touserdata(L, 1);
-	const char *text = luaL_tolstring(task->co, -1, NULL);
+	struct task *task = lua_touserdata(L, 1);
+	lua_pushcfunction(L, to_text);
+	lua_pushvalue(task->co, -1); /* the error stays there, for variables to be closed */
+	lua_xmove(task->co, L, 1);
+	if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+		lua_pushliteral(L, "(an error whose __tostring fails)");
+	const char *text = lua_tostring(L, -1);
+	refuse_request(engine, task, text);
+	if (task->is_start)
+		tell_launcher(L, "ERROR", text);
 	luaL_traceback(L, task->co, text, 0);
-	lua_pop(task->co, 1);
 	text = lua_tostring(L, -1);
 	if (task->is_start)
 		skynet_error(engine->ctx, "init service failed: %s", text);
@@ -244,20 +283,11 @@ log_failure(lua_State *L)
 }
 
 static int
-tell_launcher(lua_State *L)
+report_start(lua_State *L)
 {
-	struct engine *engine = engine_of(L);
-	size_t base = engine->scratch.size;
-	lua_pushstring(L, lua_touserdata(L, 1));
-	codec_pack(L, 2, &engine->scratch);
-	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
-			      engine->scratch.data + base, engine->scratch.size - base);
-	engine->scratch.size = base;
+	engine_tell_launcher(L, "LAUNCHOK", NULL);
 	return 0;
 }
-
-static char launch_ok[] = "LAUNCHOK";
-static char launch_error[] = "ERROR";
 
 static void
 check_answered(struct engine *engine, struct task *task)
@@ -277,29 +307,29 @@ check_answered(struct engine *engine, struct task *task)
 static void
 end_task(struct engine *engine, struct task *task)
 {
+	bool is_start = task->is_start;
 	check_answered(engine, task);
 	lua_settop(task->co, 0);
-	if (task->is_start && !engine->is_exiting)
-		run_protected(engine, tell_launcher, launch_ok);
+	if (SK_UNLIKELY(lua_gethook(task->co))) /* an interrupt that came too late */
+		lua_sethook(task->co, NULL, 0, 0);
 	pool_task(engine, task);
+	if (is_start && !engine->is_exiting)
+		run_protected(engine, report_start, NULL);
 }
 
 /* The error is on top of the task's stack. Its coroutine is given up. */
 static void
 fail_task(struct engine *engine, struct task *task)
 {
-	const char *text = lua_tostring(task->co, -1);
-	refuse_request(engine, task, text);
-	if (!engine->is_exiting) {
-		run_protected(engine, log_failure, task);
-		if (task->is_start) { /* the service cannot live */
-			run_protected(engine, tell_launcher, launch_error);
-			engine->is_exiting = true;
-			(void)skynet_command(engine->ctx, "EXIT", NULL);
-		}
+	unlink_task(task); /* E5 */
+	if (!engine->is_exiting)
+		run_protected(engine, report_failure, task);
+	refuse_request(engine, task, NULL); /* unless the report could */
+	if (task->is_start && !engine->is_exiting) { /* the service cannot live */
+		engine->is_exiting = true;
+		(void)skynet_command(engine->ctx, "EXIT", NULL);
 	}
 	lua_resetthread(task->co); /* runs its to-be-closed variables */
-	unlink_task(task);
 	free_task(engine, task);
 }
 
@@ -328,6 +358,19 @@ engine_run(struct engine *engine, struct task *task, int argument_count)
 	fail_task(engine, task);
 }
 
+/* Runs a fork, unless the program has resumed or closed its coroutine itself. */
+static void
+run_fork(struct engine *engine, struct task *task)
+{
+	int count = lua_gettop(task->co);
+	if (count > 0 && lua_status(task->co) == LUA_OK) {
+		engine_run(engine, task, count - 1);
+	} else {
+		lua_resetthread(task->co);
+		engine_drop_task(engine, task);
+	}
+}
+
 /* Runs what the message has made ready, in the order that engine.h promises. */
 static void
 run_ready(struct engine *engine)
@@ -337,7 +380,7 @@ run_ready(struct engine *engine)
 		if ((task = list_take(&engine->woken)) || (task = list_take(&engine->failed)))
 			engine_run(engine, task, 0);
 		else if ((task = list_take(&engine->forked)))
-			engine_run(engine, task, lua_gettop(task->co) - 1);
+			run_fork(engine, task);
 		else
 			return;
 	}
@@ -382,6 +425,7 @@ engine_source_died(struct engine *engine, uint32_t source)
 		task->session = 0;
 		task->state = TASK_READY;
 		task->wake = WAKE_FAILED;
+		task->reason = skynet_strdup("the service has ended");
 		list_add(&engine->failed, task);
 	}
 	for (struct response *response = engine->responses; response;) {
@@ -416,20 +460,27 @@ engine_add_protocol(struct engine *engine, const struct protocol *protocol)
 	return &engine->protocols[count - 1];
 }
 
-/* Pushes the arguments of a request and returns how many. */
-static int
-push_arguments(lua_State *L, struct engine *engine, const struct protocol *protocol)
+int
+engine_push_arguments(lua_State *L, struct engine *engine, const struct protocol *protocol)
 {
 	const struct envelope *message = &engine->message;
-	if (protocol->unpacks_lua)
-		return codec_unpack(L, message->data, message->size);
-	if (protocol->unpack == LUA_NOREF)
-		return 0;
 	int top = lua_gettop(L);
-	lua_rawgeti(L, LUA_REGISTRYINDEX, protocol->unpack);
-	lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
-	lua_pushinteger(L, (lua_Integer)message->size);
-	lua_call(L, 2, LUA_MULTRET);
+	switch (protocol->kind) {
+	case UNPACK_NOTHING:
+		break;
+	case UNPACK_LUA:
+		return codec_unpack(L, message->data, message->size);
+	case UNPACK_TEXT:
+		lua_pushlstring(L, message->data ? message->data : "",
+				message->data ? message->size : 0);
+		return 1;
+	case UNPACK_FUNCTION:
+		lua_rawgeti(L, LUA_REGISTRYINDEX, protocol->unpack);
+		lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
+		lua_pushinteger(L, (lua_Integer)message->size);
+		lua_call(L, 2, LUA_MULTRET);
+		break;
+	}
 	return lua_gettop(L) - top;
 }
 
@@ -449,7 +500,7 @@ run_request(lua_State *L)
 	lua_rawgeti(L, LUA_REGISTRYINDEX, protocol->dispatch);
 	lua_pushinteger(L, engine->message.session);
 	lua_pushinteger(L, engine->message.source);
-	int count = push_arguments(L, engine, protocol);
+	int count = engine_push_arguments(L, engine, protocol);
 	lua_callk(L, count + 2, 0, 0, request_done);
 	return request_done(L, LUA_OK, 0);
 }
@@ -501,8 +552,9 @@ refuse_unknown(struct engine *engine)
 	const struct envelope *message = &engine->message;
 	const struct protocol *protocol = engine_protocol(engine, message->type);
 	if (message->session != 0) {
+		static char text[] = "the service has no handler for this type of message";
 		(void)skynet_send(engine->ctx, 0, message->source, PTYPE_ERROR, message->session,
-				  NULL, 0);
+				  text, strlen(text));
 		return;
 	}
 	if (engine->unknown_request != LUA_NOREF) {
@@ -512,6 +564,8 @@ refuse_unknown(struct engine *engine)
 	skynet_error(engine->ctx, "Unknown request (%s, type %d) from :%08x : %d bytes",
 		     protocol ? protocol->name : "no protocol registered", message->type,
 		     message->source, (int)message->size);
+	if (message->type == PTYPE_SOCKET && message->source == 0)
+		free(((const struct skynet_socket_message *)message->data)->buffer);
 }
 
 static void
@@ -614,6 +668,8 @@ engine_dispatch(struct skynet_context *ctx, void *ud, int type, int session, uin
 		.type = type, .session = session, .source = source, .data = msg, .size = sz
 	};
 	engine->scratch.size = 0; /* whatever a failed pack left behind */
+	if (SK_UNLIKELY(engine->scratch.capacity > SCRATCH_KEPT_BYTES))
+		codec_buffer_free(&engine->scratch);
 	switch (type) {
 	case PTYPE_RESPONSE:
 		handle_response(engine);
@@ -630,17 +686,19 @@ engine_dispatch(struct skynet_context *ctx, void *ud, int type, int session, uin
 
 /* --- the end ------------------------------------------------------------------------------- */
 
+static const char ended_text[] = "the service ended before it answered";
+
 static void
 close_task(struct engine *engine, struct task *task)
 {
-	refuse_request(engine, task, NULL);
+	refuse_request(engine, task, ended_text);
 	if (task->state == TASK_CALLING && task->callee != 0)
 		/* The callee may drop what it is preparing. */
 		(void)skynet_send(engine->ctx, 0, task->callee, PTYPE_ERROR, 0, NULL, 0);
-	if (task == engine->current)
+	if (task->state == TASK_RUNNING)
 		return; /* it runs this very function */
+	unlink_task(task); /* E5 */
 	lua_resetthread(task->co);
-	unlink_task(task);
 	free_task(engine, task);
 }
 
@@ -648,7 +706,9 @@ void
 engine_close_tasks(struct engine *engine)
 {
 	struct task *next;
+	struct task *current = engine->current;
 	engine->is_exiting = true;
+	engine->current = NULL; /* what is closed below answers no request */
 	list_init(&engine->forked);
 	list_init(&engine->woken);
 	list_init(&engine->failed);
@@ -656,7 +716,34 @@ engine_close_tasks(struct engine *engine)
 		next = task->all_next;
 		close_task(engine, task);
 	}
-	refuse_responses(engine);
+	refuse_responses(engine, ended_text);
+	engine->current = current;
+}
+
+/* Gives back the timers that have not fired yet. */
+static void
+stop_timers(struct engine *engine)
+{
+	const struct session_map *waiters = &engine->waiters;
+	for (uint32_t i = 0; i < waiters->capacity; i++) {
+		const struct waiter *waiter = &waiters->slots[i];
+		struct skynet_timer *timer = NULL;
+		if (waiter->session != 0 && waiter->function != 0)
+			timer = waiter->timer;
+		else if (waiter->session != 0 && waiter->task)
+			timer = waiter->task->timer;
+		if (timer)
+			(void)skynet_timer_cancel(engine->ctx, timer);
+	}
+	session_map_free(&engine->waiters); /* whatever comes now is not handled any more */
+}
+
+void
+engine_exit(struct engine *engine)
+{
+	stop_timers(engine);
+	engine_close_tasks(engine);
+	(void)skynet_command(engine->ctx, "EXIT", NULL);
 }
 
 void
@@ -679,9 +766,14 @@ engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L)
 void
 engine_fini(struct engine *engine)
 {
-	while (engine->pool) {
-		struct task *task = engine->pool;
+	struct task *task;
+	while ((task = engine->pool)) {
 		engine->pool = task->next;
+		free(task->reason);
+		free(task);
+	}
+	while ((task = engine->all)) { /* made by finalizers, after all others were closed */
+		engine->all = task->all_next;
 		free(task->reason);
 		free(task);
 	}

@@ -66,16 +66,24 @@ struct task_list {
 	struct task **last;
 };
 
+/* How the bytes of a message become arguments; the built-in ways need no call. */
+enum unpack_kind {
+	UNPACK_NOTHING,	 /* no unpack function: no arguments */
+	UNPACK_LUA,	 /* skynet.unpack */
+	UNPACK_TEXT,	 /* skynet.tostring: one string */
+	UNPACK_FUNCTION, /* whatever the service brings */
+};
+
 /* A message type this service speaks. */
 struct protocol {
-	const char *name; /* anchored by the class table */
-	int class;	  /* reference to the class table */
+	const char *name; /* anchored by name_anchor, a reference */
+	int name_anchor;
 	int pack;	  /* reference to a function; LUA_NOREF: none */
 	int unpack;
 	int dispatch;
 	uint8_t id;
-	bool packs_lua;	  /* pack and unpack are the built-in codec */
-	bool unpacks_lua;
+	bool packs_lua;	   /* pack is the built-in codec */
+	enum unpack_kind kind;
 };
 
 /* The message in hand. */
@@ -116,6 +124,7 @@ struct engine {
 	int tokens;	       /* reference to the table token -> task */
 	int unknown_request;   /* references to handlers; LUA_NOREF: the default */
 	int unknown_response;
+	bool is_started; /* the script has called skynet.start */
 	bool is_exiting;
 	/* Read by engine_interrupt on other threads. */
 	_Atomic(lua_State *) running;
@@ -148,16 +157,23 @@ void engine_run(struct engine *engine, struct task *task, int argument_count);
 void engine_fork(struct engine *engine, struct task *task);
 /* A session not in use by any waiter. */
 int32_t engine_new_session(struct engine *engine);
+/* As skynet_timeout, with such a session. */
+int32_t engine_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_timer **timer);
 /* Wakes a sleeping or waiting task. */
 void engine_wake(struct engine *engine, struct task *task, enum task_wake wake);
 /* Source is dead: calls to it fail, requests from it want no answer. */
 void engine_source_died(struct engine *engine, uint32_t source);
-/* Answers all that is open with errors, closes all other tasks. */
+/* Ends the service: it runs no task after the current one has suspended or ended. */
+void engine_exit(struct engine *engine);
+/* Answers all that is open with errors, closes all tasks but the current one. */
 void engine_close_tasks(struct engine *engine);
 /* Answers the request of a task, if it has one. data: borrowed, or taken with
  * PTYPE_TAG_DONTCOPY in type. Returns false when nobody gets it. */
 bool engine_answer(struct engine *engine, uint32_t source, int32_t session, int type, void *data,
 		   size_t size);
+
+/* Pushes what the message in hand says, by that protocol, and returns how many values. */
+int engine_push_arguments(lua_State *L, struct engine *engine, const struct protocol *protocol);
 
 /* The protocol with this id, or NULL. Valid until a protocol is added. */
 struct protocol *engine_protocol(struct engine *engine, int id);
