@@ -17,6 +17,7 @@ local FINISH_LIMIT <const> = 2500
 local database
 local pending = 0
 local is_paused = false
+local answer_finish -- answers the watchdog's "finish", once it has asked
 
 local function as_it_is(text)
 	return text
@@ -43,9 +44,16 @@ local function begin_request()
 	end
 end
 
+local function finish()
+	answer_finish(true)
+	skynet.exit()
+end
+
 local function end_request()
 	pending = pending - 1
-	if pending <= RESUME_AT and is_paused then
+	if answer_finish and pending == 0 then
+		finish()
+	elseif pending <= RESUME_AT and is_paused then
 		is_paused = false
 		skynet.send(gate, "text", "start " .. id)
 	end
@@ -64,12 +72,12 @@ local command = {}
 
 -- Answers once everything asked so far is answered, then ends this service.
 function command.finish()
-	local limit = skynet.now() + FINISH_LIMIT
-	while pending > 0 and skynet.now() < limit do
-		skynet.sleep(1)
+	answer_finish = skynet.response()
+	if pending == 0 then
+		finish()
+	else
+		skynet.timeout(FINISH_LIMIT, finish)
 	end
-	skynet.retpack(true)
-	skynet.exit()
 end
 
 skynet.start(function()

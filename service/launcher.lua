@@ -42,11 +42,11 @@ function command.LAUNCHOK(source)
 	end
 end
 
-function command.ERROR(source)
+function command.ERROR(source, reason)
 	local answer = forget_start(source)
 	descriptions[source] = nil
 	if answer then
-		answer(false)
+		answer(false, reason)
 	end
 end
 

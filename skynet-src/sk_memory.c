@@ -1,7 +1,8 @@
 /* sk_memory.c: the malloc family that services use: libc's (in practice jemalloc's), except that
  * running out of memory ends the process with a line that says how much was asked for. */
-#include "sk_base.h"
 #include "sk_memory.h"
+
+#include "sk_base.h"
 #include "skynet.h"
 
 #include <errno.h>
@@ -13,12 +14,20 @@
 #include <jemalloc/jemalloc.h>
 #endif
 
+_Thread_local uint32_t sk_memory_owner;
+
+uint32_t
+skynet_current_handle(void)
+{
+	return sk_memory_owner;
+}
+
 static void *
 checked(void *block, size_t size)
 {
 	if (SK_UNLIKELY(!block && size)) {
 		(void)fprintf(stderr, "skynet: out of memory trying to allocate %zu bytes (service :%08x)\n",
-			      size, skynet_current_handle());
+			      size, sk_memory_owner);
 		abort();
 	}
 	return block;

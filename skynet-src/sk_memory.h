@@ -10,6 +10,10 @@
 
 #include <stdint.h>
 
+/* The handle of the service that this thread works for now, or 0: whom allocations are charged to.
+ * Set by the service layer. */
+extern _Thread_local uint32_t sk_memory_owner;
+
 /* Bytes that this thread has allocated less those it has freed, ever. Only differences mean
  * something. Always 0 where the allocator does not count. */
 int64_t sk_memory_thread_bytes(void);

@@ -14,7 +14,7 @@
 /* What the framework itself has to know about a message, beside the type its users see. */
 enum sk_message_kind {
 	SK_MESSAGE_PLAIN,  /* payload: one malloc-ed block */
-	SK_MESSAGE_SOCKET, /* payload: a struct skynet_socket_message */
+	SK_MESSAGE_SOCKET, /* a PTYPE_SOCKET message that the socket waits for to be handled */
 	SK_MESSAGE_TIMER,  /* no payload; the envelope is the head of a struct sk_timer_entry */
 	SK_MESSAGE_PROBE,  /* bounced back to its source, never delivered */
 	SK_MESSAGE_NUDGE,  /* only gets a dying service its last turn */

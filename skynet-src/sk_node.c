@@ -239,6 +239,7 @@ stop_threads(struct sk_node *node)
 	sk_scheduler_stop(scheduler);
 	sk_scheduler_join(scheduler);
 	sk_watchdog_stop(node->watchdog);
+	sk_sockets_stop(node->core.sockets);
 }
 
 int

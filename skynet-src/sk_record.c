@@ -84,7 +84,7 @@ sk_record_message(struct sk_record *record, const struct sk_core *core,
 		  const struct sk_message *message)
 {
 	FILE *file = record->file;
-	if (message->kind == SK_MESSAGE_SOCKET) {
+	if (message->type == PTYPE_SOCKET && message->source == 0 && message->data) {
 		write_socket(file, message->data, message->size);
 	} else {
 		(void)fprintf(file, ":%08x %d %d %u ", message->source, (int)message->type,

@@ -1,9 +1,9 @@
 /* sk_resolver.c: the thread that looks up names with c-ares; see sk_resolver.h.
  *
- * The thread sleeps in one poll(2): on an eventfd that look_up and free write to, and on the sockets
- * of c-ares while look-ups are pending. The channel of c-ares lives only that long, so a changed
- * resolv.conf counts from the next look-up after a pause. Everything of c-ares is touched by this
- * thread alone; callers only hang a request on a list.
+ * The thread sleeps in one poll(2): on an eventfd that look_up and free write to, and on the
+ * sockets of c-ares while look-ups are pending. The channel of c-ares lives only that long, so a
+ * changed resolv.conf counts from the next look-up after a pause. Everything of c-ares is touched
+ * by this thread alone; callers only hang a request on a list.
  *
  * Not handled: more than 16 sockets of c-ares (one or two for each name server). */
 #include "sk_resolver.h"
@@ -20,7 +20,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Each name server is asked so often; c-ares waits 5 s for it the first time, then twice as long. */
+/* Each name server is asked so often; c-ares waits 5 s for it the first time, then twice as
+ * long. */
 #define TRIES 2
 /* Fits into what a socket message can tell. */
 #define ERROR_TEXT_SIZE 129
@@ -313,6 +314,22 @@ close_wake:
 	return SK_ESYSTEM;
 }
 
+/* [locked resolver->lock] */
+static int
+add_request(struct sk_resolver *resolver, struct request *request)
+{
+	if (resolver->is_ending) {
+		errno = ECANCELED;
+		return SK_ESYSTEM;
+	}
+	if (start_thread_locked(resolver) != SK_OK)
+		return SK_ESYSTEM;
+	*resolver->last = request;
+	resolver->last = &request->next;
+	wake(resolver);
+	return SK_OK;
+}
+
 int
 sk_resolver_look_up(struct sk_resolver *resolver, int id, const char *name, int port)
 {
@@ -321,24 +338,20 @@ sk_resolver_look_up(struct sk_resolver *resolver, int id, const char *name, int 
 	*request = (struct request){.resolver = resolver, .id = id, .port = port};
 	memcpy(request->name, name, size);
 	(void)pthread_mutex_lock(&resolver->lock);
-	int result = start_thread_locked(resolver);
-	if (result == SK_OK) {
-		*resolver->last = request;
-		resolver->last = &request->next;
-		wake(resolver);
-	}
+	int result = add_request(resolver, request);
 	(void)pthread_mutex_unlock(&resolver->lock);
 	if (result != SK_OK)
-		skynet_free(request);
+		skynet_free(request); /* changes no errno */
 	return result;
 }
 
-static void
-end_thread(struct sk_resolver *resolver)
+void
+sk_resolver_stop(struct sk_resolver *resolver)
 {
 	(void)pthread_mutex_lock(&resolver->lock);
 	bool has_thread = resolver->has_thread;
 	resolver->is_ending = true;
+	resolver->has_thread = false;
 	if (has_thread)
 		wake(resolver);
 	(void)pthread_mutex_unlock(&resolver->lock);
@@ -354,7 +367,7 @@ sk_resolver_free(struct sk_resolver *resolver)
 {
 	if (!resolver)
 		return;
-	end_thread(resolver);
+	sk_resolver_stop(resolver);
 	while (resolver->first) {
 		struct request *request = resolver->first;
 		resolver->first = request->next;

@@ -6,9 +6,9 @@
  *            comes after a pause. Each look-up ends: with addresses, with an error, or with c-ares'
  *            own timeout (two tries of each server, the first of 5 s).
  *            N1  Each look-up that was accepted is answered exactly once, unless the resolver is
- *                freed before.
- * Threads    new and free: [boot]; look_up: [any]. The answer comes on the resolver's thread, online
- *            (sk_quiesce.h), with no lock of the resolver's held.
+ *                stopped before.
+ * Threads    new, stop and free: [boot]; look_up: [any]. The answer comes on the resolver's thread,
+ *            online (sk_quiesce.h), with no lock of the resolver's held.
  * Memory     as marked.
  */
 #ifndef SK_RESOLVER_H
@@ -25,7 +25,9 @@ typedef void (*sk_resolver_answer)(void *ud, int id, struct sk_address_list *lis
 				   const char *error);
 
 struct sk_resolver *sk_resolver_new(struct sk_core *core, sk_resolver_answer answer, void *ud);
-/* Gives up what is pending, ends the thread and waits for it. NULL: does nothing. */
+/* Gives up what is pending, ends the thread and waits for it. Look-ups fail from then on. */
+void sk_resolver_stop(struct sk_resolver *resolver);
+/* Stops it and frees it. NULL: does nothing. */
 void sk_resolver_free(struct sk_resolver *resolver);
 
 /* Looks up name (borrowed); the answer's addresses have that port. Returns 0, or SK_ESYSTEM with

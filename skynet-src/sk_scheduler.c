@@ -17,7 +17,8 @@
  *     itself, with the message still in its cache. Only what is displaced from there is offered to
  *     others. What waits in the slot behind a long callback is taken out by the watchdog.
  * S5  When all workers sleep, one of them holds the poller role: who parks looks, after saying so,
- *     whether the role is free.
+ *     whether the role is free; and who gives it up looks for work itself next, or (the watchdog)
+ *     wakes a sleeper that does.
  *
  * Locks: idle_lock, then one park_lock; nothing is called under either.
  */

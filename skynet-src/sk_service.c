@@ -33,10 +33,12 @@
 
 _Thread_local struct skynet_context *sk_this_service;
 
-uint32_t
-skynet_current_handle(void)
+/* What runs on this thread now is this service's work, and charged to it. NULL: nobody's. */
+static void
+set_running(struct skynet_context *service)
 {
-	return sk_this_service ? sk_this_service->handle : 0;
+	sk_this_service = service;
+	sk_memory_owner = service ? service->handle : 0;
 }
 
 /* --- messages ------------------------------------------------------------------------------ */
@@ -153,7 +155,7 @@ last_turn(struct skynet_context *service)
 {
 	struct sk_core *core = service->core;
 	struct skynet_context *outer = sk_this_service;
-	sk_this_service = service;
+	set_running(service);
 	refuse_all(service);
 	release_instance(service);
 	if (atomic_load_explicit(&service->owns_sockets, memory_order_relaxed))
@@ -161,7 +163,7 @@ last_turn(struct skynet_context *service)
 	/* Acquire pairs with the exchange in LOGON. */
 	sk_record_close(core, service->handle,
 			atomic_exchange_explicit(&service->record, NULL, memory_order_acq_rel));
-	sk_this_service = outer;
+	set_running(outer);
 	sk_quiesce_retire(&core->quiesce, &service->retired, free_service);
 	count_death(core);
 }
@@ -317,13 +319,13 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 	struct sk_core *core = owner;
 	struct skynet_context *service = SK_CONTAINER_OF(box, struct skynet_context, mailbox);
 	int64_t bytes = sk_memory_thread_bytes();
-	sk_this_service = service;
+	set_running(service);
 	atomic_store_explicit(&worker->running_handle, service->handle, memory_order_relaxed);
 	if (SK_LIKELY(!is_dying(service))) {
 		check_overload(service, worker->turn_end_ticks);
 		handle_messages(service, worker);
 	}
-	sk_this_service = NULL;
+	set_running(NULL);
 	service->memory_bytes += sk_memory_thread_bytes() - bytes;
 	bool is_last = SK_UNLIKELY(is_dying(service));
 	if (is_last)
@@ -372,9 +374,9 @@ bear(struct skynet_context *service, const char *name, const char *parm)
 	struct sk_core *core = service->core;
 	struct skynet_context *launcher = sk_this_service;
 	int64_t bytes = sk_memory_thread_bytes();
-	sk_this_service = service;
+	set_running(service);
 	bool lives = init_instance(service, parm) && !is_dying(service);
-	sk_this_service = launcher;
+	set_running(launcher);
 	service->memory_bytes = sk_memory_thread_bytes() - bytes;
 	if (launcher)
 		launcher->memory_bytes -= service->memory_bytes;

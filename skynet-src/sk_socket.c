@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+_Thread_local char sk_socket_scratch[SK_SOCKET_READ_BYTES];
+
 /* --- slots --------------------------------------------------------------------------------- */
 
 static struct sk_socket_chunk *
@@ -58,8 +60,7 @@ static int
 draw_id(struct sk_sockets *sockets)
 {
 	/* Relaxed: the numbers only have to differ. */
-	uint64_t number =
-		atomic_fetch_add_explicit(&sockets->last_number, 1, memory_order_relaxed);
+	uint64_t number = atomic_fetch_add_explicit(&sockets->last_number, 1, memory_order_relaxed);
 	return (int)(number % INT32_MAX) + 1;
 }
 
@@ -75,7 +76,8 @@ claim_slot(struct sk_sockets *sockets, int *id)
 	for (;;) { /* some slot is free: a slot is given back before it is counted as such */
 		*id = draw_id(sockets);
 		int index = *id % SK_SOCKETS_MAX;
-		struct sk_socket *s = &make_chunk(sockets, index)->slots[index % SK_SOCKET_CHUNK_SLOTS];
+		struct sk_socket *s =
+			&make_chunk(sockets, index)->slots[index % SK_SOCKET_CHUNK_SLOTS];
 		int none = 0;
 		/* Acquire pairs with the release of 0 in sk_socket_leave (T2). */
 		if (atomic_load_explicit(&s->id, memory_order_relaxed) == 0 &&
@@ -314,8 +316,8 @@ sk_socket_tell(struct sk_sockets *sockets, struct sk_socket *s, int type, int ud
 }
 
 bool
-sk_socket_hand_over(struct sk_sockets *sockets, struct sk_socket *s, int type, int ud,
-		    char *buffer, const char *text)
+sk_socket_hand_over(struct sk_sockets *sockets, struct sk_socket *s, int type, int ud, char *buffer,
+		    const char *text)
 {
 	size_t size;
 	struct skynet_socket_message *payload =
@@ -396,12 +398,12 @@ sk_socket_fail_system(struct sk_sockets *sockets, struct sk_socket *s, int error
 	sk_socket_fail(sockets, s, sk_socket_error_text(error, text));
 }
 
-/* Whether output that waits can still leave. */
+/* Whether output that waits can leave, without waiting for an address or a connection first. */
 static bool
 has_output_to_send(const struct sk_socket *s)
 {
-	return s->output.bytes > 0 && !s->is_write_over && s->stage != SK_SOCKET_RESOLVING &&
-	       s->stage != SK_SOCKET_CONNECTING;
+	return s->output.bytes > 0 && !s->is_write_over && !s->is_resolving &&
+	       s->stage != SK_SOCKET_RESOLVING && s->stage != SK_SOCKET_CONNECTING;
 }
 
 /* A peer that does not read is not waited for longer than this. */

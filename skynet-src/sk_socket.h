@@ -1,13 +1,13 @@
 /* sk_socket.h: the socket layer as the node sees it; services use skynet_socket.h.
  *
- * Model      A table of sockets. What happens to one is told to its owner as a PTYPE_SOCKET message;
- *            at most one chunk (or accepted connection batch) is with the owner at a time, and the
- *            next is read when the callback that got it has returned. Messages of kind
+ * Model      A table of sockets. What happens to one is told to its owner as a PTYPE_SOCKET
+ *            message; at most one chunk (or accepted connection batch) is with the owner at a time,
+ *            and the next is read when the callback that got it has returned. Messages of kind
  *            SK_MESSAGE_SOCKET are those: DATA, ACCEPT and UDP. The others (CONNECT, CLOSE, ERROR,
  *            WARNING) hold nothing that would have to be given back, so they are SK_MESSAGE_PLAIN,
  *            with source 0.
- * Life       new after the env is loaded; from then on any thread may use it; free after all threads
- *            that may have been joined, while the core's quiesce and scheduler still stand.
+ * Life       new after the env is loaded; from then on any thread may use it; stop when the workers
+ *            have been joined; free while the core's quiesce and scheduler still stand.
  * Threads    marked at each function.
  */
 #ifndef SK_SOCKET_H
@@ -29,15 +29,17 @@ enum sk_socket_counter {
 	SK_SOCKET_REFUSED_TABLE,       /* a connection, or a new socket: 65536 exist already */
 	SK_SOCKET_OUTPUT_LIMIT,	       /* a socket: more than socket_output_limit bytes waited */
 	SK_SOCKET_LINGER,	       /* a closed socket: its output did not leave in time */
-	SK_SOCKET_DATAGRAM_DROPPED,    /* a datagram: it could not be sent, or had to wait too long */
-	SK_SOCKET_COUNTERS,	       /* how many counters there are */
+	SK_SOCKET_DATAGRAM_DROPPED, /* a datagram: it could not be sent, or had to wait too long */
+	SK_SOCKET_COUNTERS,	    /* how many counters there are */
 };
 
-/* Reads the settings socket_output_limit (bytes) and socket_linger (seconds) from core->env. Returns
- * NULL when out of descriptors.  [boot] */
+/* Reads the settings socket_output_limit (bytes) and socket_linger (seconds) from core->env.
+ * Returns NULL when out of descriptors. [boot] */
 struct sk_sockets *sk_sockets_new(struct sk_core *core);
-/* Closes every socket, and waits for look-ups that are under way to be given up. NULL: does nothing.
- * [boot] */
+/* Gives up the look-ups that are under way and ends the layer's own thread, if it has one. To be
+ * called when the workers have been joined, before the last services are released.  [boot] */
+void sk_sockets_stop(struct sk_sockets *sockets);
+/* Stops, if that was not done yet, and closes every socket. NULL: does nothing.  [boot] */
 void sk_sockets_free(struct sk_sockets *sockets);
 
 /* The scheduler's hook: the descriptor of socket `token` became ready.  [poller] */

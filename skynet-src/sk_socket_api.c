@@ -1,7 +1,7 @@
 /* sk_socket_api.c: what services call; skynet_socket.h has the contract.
  *
- * A request that cannot be done logs one line with the reason, as the service that made it. A socket
- * that is gone is no such request: its end may cross with anything. */
+ * A request that cannot be done logs one line with the reason, as the service that made it. A
+ * socket that is gone is no such request: its end may cross with anything. */
 #include "sk_socket_impl.h"
 
 #include "sk_service.h"
@@ -233,10 +233,11 @@ skynet_socket_udp_sendbuffer(struct skynet_context *ctx, const char *address,
 	if (!is_known_type(ctx, buffer))
 		return -1;
 	if (address && sk_address_decode(&to, address) != SK_OK)
-		sk_core_log(ctx->core, ctx->handle,
-			    "error: socket: udp %d: an address begins with 1 (IPv4) or 2 (IPv6), not "
-			    "%d",
-			    buffer->id, (unsigned char)address[0]);
+		sk_core_log(
+			ctx->core, ctx->handle,
+			"error: socket: udp %d: an address begins with 1 (IPv4) or 2 (IPv6), not "
+			"%d",
+			buffer->id, (unsigned char)address[0]);
 	else
 		result = done_or_log(ctx,
 				     sk_socket_udp_send(sockets_of(ctx), buffer->id, &to,
@@ -248,8 +249,8 @@ skynet_socket_udp_sendbuffer(struct skynet_context *ctx, const char *address,
 }
 
 int
-skynet_socket_udp_send(struct skynet_context *ctx, int id, const char *address,
-		       const void *buffer, int sz)
+skynet_socket_udp_send(struct skynet_context *ctx, int id, const char *address, const void *buffer,
+		       int sz)
 {
 	struct socket_sendbuffer all = old_buffer(id, buffer, sz);
 	return skynet_socket_udp_sendbuffer(ctx, address, &all);

@@ -2,8 +2,8 @@
  *
  * An address in numbers is tried at once, in the caller's call, without waiting for the outcome. A
  * name is looked up by the resolver; its addresses are then tried one after the other until one
- * takes the connection. The owner is told the outcome: CONNECT, or ERROR with the reason of the last
- * address. What is sent before that waits (W2). */
+ * takes the connection. The owner is told the outcome: CONNECT, or ERROR with the reason of the
+ * last address. What is sent before that waits (W2). */
 #include "sk_socket_impl.h"
 
 #include "sk_poller.h"

@@ -32,9 +32,9 @@
  *   every stage, when nothing waits (or at once: shutdown)       +---------+
  *   ---------> GONE: the slot is free when the lock is released <-----+ drained, or failed
  *
- * T1  A slot's memory stays until the node ends, so a pointer to a slot is always valid; whose it is
- *     tells its id, read under its lock. 0: free. CLAIMED: being filled by who claimed it, the only
- *     one who touches it (but for the fields of the worker that has it on its dirty list).
+ * T1  A slot's memory stays until the node ends, so a pointer to a slot is always valid; whose it
+ *     is tells its id, read under its lock. 0: free. CLAIMED: being filled by who claimed it, the
+ *     only one who touches it (but for the fields of the worker that has it on its dirty list).
  * T2  A claimed slot is filled before its id is stored (release), and a slot that is given back is
  *     not touched after 0 is stored (release). Whoever finds an id (acquire) sees it filled.
  * T3  No thread holds two slots' locks.
@@ -50,7 +50,8 @@
  *     slot, not to the socket in it: a slot that is freed and claimed again meanwhile stays on the
  *     list, and its new socket is flushed once too often, which does no harm.
  * C1  CLOSE is told exactly once to the owner of a socket that ends, except when it never was
- *     connected (ERROR is told instead) or the owner is dead. Nothing is told after that in CLOSING.
+ *     connected (ERROR is told instead) or the owner is dead. Nothing is told after that in
+ *     CLOSING.
  *
  * Locks. A slot's lock comes first; under it are taken: spare_lock, the resolver's lock, and
  * those of sk_service_post (which are the scheduler's). Messages are posted under the slot's lock,
@@ -106,10 +107,10 @@ struct sk_socket {
 	/* Atomic; changes only under lock, except from 0 and from CLAIMED (T2). */
 	_Atomic int id;
 	/* Under lock, from here on. */
-	int fd;		/* -1: none yet */
-	uint32_t owner; /* see also sk_socket_chunk.owners */
-	uint8_t kind;	/* enum sk_socket_kind */
-	uint8_t stage;	/* enum sk_socket_stage */
+	int fd;		    /* -1: none yet */
+	uint32_t owner;	    /* see also sk_socket_chunk.owners */
+	uint8_t kind;	    /* enum sk_socket_kind */
+	uint8_t stage;	    /* enum sk_socket_stage */
 	uint8_t unconsumed; /* R1 */
 	uint8_t warnings;   /* told since the output was empty */
 	uint8_t ip_kind;    /* of a datagram socket: which addresses it can send to */
@@ -123,16 +124,16 @@ struct sk_socket {
 	bool is_orphan;	    /* the owner is dead: to be closed when the lock is released */
 	bool is_watched;
 	bool wants_nodelay;
-	bool is_plain_file;   /* always ready, and cannot be watched */
-	bool is_resolving;    /* a datagram socket waits for its peer's address: all output waits */
+	bool is_plain_file; /* always ready, and cannot be watched */
+	bool is_resolving;  /* a datagram socket waits for its peer's address: all output waits */
 	struct sk_address address; /* of the peer; a listener's own */
 	int saved_flags;	   /* of a foreign descriptor, to be restored; -1: not changed */
-	int lost_id;		   /* an accepted socket whose owner could not be told: to be ended */
-	uint64_t complained_ms;	   /* when the owner was last told an error of accept; 0: never */
+	int lost_id;		/* an accepted socket whose owner could not be told: to be ended */
+	uint64_t complained_ms; /* when the owner was last told an error of accept; 0: never */
 	struct sk_output output;
-	uint64_t read_count;  /* bytes; a listener: connections */
+	uint64_t read_count; /* bytes; a listener: connections */
 	uint64_t write_bytes;
-	uint64_t read_ticks;  /* of the last activity, as sk_clock_ticks */
+	uint64_t read_ticks; /* of the last activity, as sk_clock_ticks */
 	uint64_t write_ticks;
 	struct sk_address_list *alternatives; /* or NULL */
 	/* Under lock, but they stay when the slot changes hands (W3). next_dirty: only the worker
@@ -196,7 +197,8 @@ struct sk_socket *sk_socket_enter(struct sk_sockets *sockets, int id);
 /* Unlocks the slot, and before that gives it back if the socket is GONE. */
 void sk_socket_leave(struct sk_sockets *sockets, struct sk_socket *s);
 
-/* The same for any slot that is in use, for walks over the table. index: 0 to SK_SOCKETS_MAX - 1. */
+/* The same for any slot that is in use, for walks over the table. index: 0 to SK_SOCKETS_MAX -
+ * 1. */
 struct sk_socket *sk_socket_enter_slot(struct sk_sockets *sockets, int index);
 
 static inline int
@@ -204,6 +206,9 @@ sk_socket_id(const struct sk_socket *s)
 {
 	return atomic_load_explicit(&s->id, memory_order_relaxed); /* [locked s->lock] */
 }
+
+/* Bytes are read here first, because nobody knows how many there are. One for each thread. */
+extern _Thread_local char sk_socket_scratch[SK_SOCKET_READ_BYTES];
 
 void sk_socket_count(struct sk_sockets *sockets, enum sk_socket_counter counter);
 
@@ -271,7 +276,8 @@ void sk_socket_datagram_resolved(struct sk_sockets *sockets, struct sk_socket *s
 /* The same when there is none. (late) */
 void sk_socket_datagram_unresolved(struct sk_sockets *sockets, struct sk_socket *s,
 				   const char *reason);
-/* host NULL with port 0: not bound. Returns an id; or a negative sk_error, with one line in error. */
+/* host NULL with port 0: not bound. Returns an id; or a negative sk_error, with one line in
+ * error. */
 int sk_socket_udp_open(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
 		       char error[SK_SOCKET_LINE_SIZE]);
 int sk_socket_udp_dial(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
@@ -287,8 +293,8 @@ int sk_socket_udp_send(struct sk_sockets *sockets, int id, const struct sk_addre
 /* --- sk_socket_listen.c --- */
 
 /* Finds the address to bind. host NULL or "": all IPv4 addresses. A name is looked up on this
- * thread, which blocks: meant for names from the hosts file. Returns 0, or SK_EINVAL with one line in
- * error.  [no lock held] */
+ * thread, which blocks: meant for names from the hosts file. Returns 0, or SK_EINVAL with one line
+ * in error. [no lock held] */
 SK_MUST_CHECK int sk_socket_local_address(struct sk_address *address, const char *host, int port,
 					  char error[SK_SOCKET_LINE_SIZE]);
 /* Reads back what address a descriptor is bound to. */

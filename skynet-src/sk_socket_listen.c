@@ -1,14 +1,14 @@
 /* sk_socket_listen.c: ports, and the connections that come in.
  *
  * The backlog is as long as the system allows, and an edge is answered by accepting until nothing
- * is left, so a storm of clients does not lose connections to timeouts. It is the owner who sets the
- * pace: at most UNCONSUMED_MAX accepted connections are with it at a time (R1).
+ * is left, so a storm of clients does not lose connections to timeouts. It is the owner who sets
+ * the pace: at most UNCONSUMED_MAX accepted connections are with it at a time (R1).
  *
- * Out of descriptors: one descriptor is kept in reserve. It is given up to accept the connection, the
- * connection is closed, and the reserve is opened again. So a client is told at once instead of
- * waiting for a timeout, the queue of the kernel empties, and no edge is needed that would never come.
- * If somebody else takes the descriptor that was given up, the listener is starved: it goes on when a
- * socket of the node ends, or when the next client comes. */
+ * Out of descriptors: one descriptor is kept in reserve. It is given up to accept the connection,
+ * the connection is closed, and the reserve is opened again. So a client is told at once instead of
+ * waiting for a timeout, the queue of the kernel empties, and no edge is needed that would never
+ * come. If somebody else takes the descriptor that was given up, the listener is starved: it goes
+ * on when a socket of the node ends, or when the next client comes. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* accept4 */
 #endif
@@ -190,7 +190,8 @@ complain_system(struct sk_sockets *sockets, struct sk_socket *s, int error)
 	complain(sockets, s, sk_socket_error_text(error, text));
 }
 
-/* Makes a socket of an accepted connection and announces it. Returns false if it had to be refused. */
+/* Makes a socket of an accepted connection and announces it. Returns false if it had to be
+ * refused. */
 static bool
 admit(struct sk_sockets *sockets, struct sk_socket *s, int fd, const union sk_address_system *peer)
 {

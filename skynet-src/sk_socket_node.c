@@ -29,7 +29,7 @@ sk_sockets_new(struct sk_core *core)
 	long linger_s = sk_env_number(core->env, "socket_linger", LINGER_DEFAULT_S);
 	sockets->core = core;
 	sockets->output_limit_bytes = limit > 0 ? (size_t)limit : 0;
-	sockets->linger_ms = linger_s <= 0		? 0
+	sockets->linger_ms = linger_s <= 0		 ? 0
 			     : linger_s > INT_MAX / 1000 ? INT_MAX
 							 : (unsigned)linger_s * 1000;
 	sockets->spare_fd = spare_fd;
@@ -48,6 +48,12 @@ free_chunk(struct sk_sockets *sockets, struct sk_socket_chunk *chunk)
 		(void)pthread_mutex_destroy(&s->lock);
 	}
 	skynet_free(chunk);
+}
+
+void
+sk_sockets_stop(struct sk_sockets *sockets)
+{
+	sk_resolver_stop(sockets->resolver);
 }
 
 void
@@ -182,8 +188,8 @@ static bool
 is_consumed_later(void)
 {
 	/* Acquire pairs with the release in sk_service_kill. */
-	return sk_this_service && !atomic_load_explicit(&sk_this_service->is_dying,
-							memory_order_acquire);
+	return sk_this_service &&
+	       !atomic_load_explicit(&sk_this_service->is_dying, memory_order_acquire);
 }
 
 void

@@ -8,7 +8,8 @@
  * that brings less than asked says that nothing is left, which saves the read that would say
  * EAGAIN: a small request costs one read. That does not hold when the stream has ended behind the
  * bytes (HANGUP was told), nor for terminals; there reading goes on until the kernel says so.
- * Not handled: urgent data, at whose mark a read stops too; what follows it is read when more comes. */
+ * Not handled: urgent data, at whose mark a read stops too; what follows it is read when more
+ * comes. */
 #include "sk_socket_impl.h"
 
 #include "sk_clock.h"
@@ -21,15 +22,14 @@
 /* What a closing socket drops at most of what its peer has sent: 1 MiB. */
 #define SWALLOW_READS_MAX 16
 
-/* Bytes are read here first, because nobody knows how many there are. One for each thread. */
-static _Thread_local char scratch[SK_SOCKET_READ_BYTES];
-
 static ssize_t
 read_scratch(const struct sk_socket *s)
 {
 	ssize_t size;
 	do
-		size = read(s->fd, scratch, sizeof scratch);
+		size = s->kind == SK_SOCKET_STREAM
+			       ? recv(s->fd, sk_socket_scratch, sizeof sk_socket_scratch, 0)
+			       : read(s->fd, sk_socket_scratch, sizeof sk_socket_scratch);
 	while (size < 0 && errno == EINTR);
 	return size;
 }
@@ -50,10 +50,10 @@ static void
 hand_over_chunk(struct sk_sockets *sockets, struct sk_socket *s, size_t size)
 {
 	char *buffer = skynet_malloc(size);
-	memcpy(buffer, scratch, size);
+	memcpy(buffer, sk_socket_scratch, size);
 	s->read_count += size;
 	s->read_ticks = sk_clock_ticks();
-	if (size < sizeof scratch && s->kind == SK_SOCKET_STREAM && !s->is_hung_up)
+	if (size < sizeof sk_socket_scratch && s->kind == SK_SOCKET_STREAM && !s->is_hung_up)
 		s->is_readable = false; /* R2 */
 	(void)sk_socket_hand_over(sockets, s, SKYNET_SOCKET_TYPE_DATA, (int)size, buffer, NULL);
 }

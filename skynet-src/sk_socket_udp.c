@@ -1,14 +1,15 @@
 /* sk_socket_udp.c: datagrams, both ways.
  *
- * A datagram is sent at once, in the sender's call: nothing is won by keeping it, and the sender learns
- * of an error. Only when the kernel has no room it waits, with its address in front, for the edge
- * that says there is. A datagram that cannot be sent is dropped and never tried again.
+ * A datagram is sent at once, in the sender's call: nothing is won by keeping it, and the sender
+ * learns of an error. Only when the kernel has no room it waits, with its address in front, for the
+ * edge that says there is. A datagram that cannot be sent is dropped and never tried again.
  *
- * Up to UNCONSUMED_MAX datagrams are with the owner at a time (R1), so that a burst costs one system
- * call each; what comes on top of it waits in the kernel's buffer, which drops what it cannot hold.
+ * Up to UNCONSUMED_MAX datagrams are with the owner at a time (R1), so that a burst costs one
+ * system call each; what comes on top of it waits in the kernel's buffer, which drops what it
+ * cannot hold.
  *
- * The default peer is only an address to send to: datagrams from others still arrive. A peer given by
- * name is looked up first; what is sent to it until then waits. */
+ * The default peer is only an address to send to: datagrams from others still arrive. A peer given
+ * by name is looked up first; what is sent to it until then waits. */
 #include "sk_socket_impl.h"
 
 #include "sk_clock.h"
@@ -27,12 +28,12 @@
 /* --- reading ------------------------------------------------------------------------------- */
 
 static void
-hand_over_datagram(struct sk_sockets *sockets, struct sk_socket *s, const char *bytes, size_t size,
+hand_over_datagram(struct sk_sockets *sockets, struct sk_socket *s, size_t size,
 		   const struct sk_address *from)
 {
 	size_t address_size = sk_address_size(from);
 	char *buffer = skynet_malloc(size + address_size);
-	memcpy(buffer, bytes, size);
+	memcpy(buffer, sk_socket_scratch, size);
 	memcpy(buffer + size, from->bytes, address_size);
 	s->read_count += size;
 	s->read_ticks = sk_clock_ticks();
@@ -44,24 +45,23 @@ static bool
 is_passing(int error)
 {
 	return error == EINTR || error == ECONNREFUSED || error == EHOSTUNREACH ||
-	       error == ENETUNREACH || error == ENETDOWN || error == EHOSTDOWN ||
-	       error == EPROTO || error == ENOPROTOOPT || error == ECONNRESET;
+	       error == ENETUNREACH || error == ENETDOWN || error == EHOSTDOWN || error == EPROTO ||
+	       error == ENOPROTOOPT || error == ECONNRESET;
 }
 
 void
 sk_socket_read_datagrams(struct sk_sockets *sockets, struct sk_socket *s)
 {
-	static _Thread_local char scratch[SK_SOCKET_READ_BYTES];
 	int errors = 0;
 	while (s->unconsumed < UNCONSUMED_MAX && !s->is_orphan && errors < ERRORS_MAX) {
 		union sk_address_system system = {0};
 		struct sk_address from;
 		socklen_t system_size = sizeof system;
-		ssize_t size = recvfrom(s->fd, scratch, sizeof scratch, 0, &system.any,
-					&system_size);
+		ssize_t size = recvfrom(s->fd, sk_socket_scratch, sizeof sk_socket_scratch, 0,
+					&system.any, &system_size);
 		if (size >= 0) {
 			sk_address_from_system(&from, &system);
-			hand_over_datagram(sockets, s, scratch, (size_t)size, &from);
+			hand_over_datagram(sockets, s, (size_t)size, &from);
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			s->is_readable = false;
 			return;
@@ -151,10 +151,11 @@ check_peer(const struct sk_socket *s, const struct sk_address *to, size_t size,
 		return SK_OK;
 	sk_address_print(to, text);
 	if (sk_address_kind(to) == SK_ADDRESS_NONE)
-		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
-			       "socket: udp %d drops %zu bytes: no address is given, and no default "
-			       "peer is set",
-			       sk_socket_id(s), size);
+		(void)snprintf(
+			error, SK_SOCKET_LINE_SIZE,
+			"socket: udp %d drops %zu bytes: no address is given, and no default "
+			"peer is set",
+			sk_socket_id(s), size);
 	else
 		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
 			       "socket: udp %d drops %zu bytes to %s: it sends to IPv%c only",
@@ -298,10 +299,11 @@ is_peer_valid(const char *host, int port, char error[SK_SOCKET_LINE_SIZE])
 {
 	if (host && host[0] != '\0' && port > 0 && port <= 65535)
 		return true;
-	(void)snprintf(error, SK_SOCKET_LINE_SIZE,
-		       "socket: %s:%d is no address of a udp peer: give a host, and a port from 1 to "
-		       "65535",
-		       host ? host : "", port);
+	(void)snprintf(
+		error, SK_SOCKET_LINE_SIZE,
+		"socket: %s:%d is no address of a udp peer: give a host, and a port from 1 to "
+		"65535",
+		host ? host : "", port);
 	return false;
 }
 
@@ -366,11 +368,13 @@ set_peer(struct sk_sockets *sockets, struct sk_socket *s, const char *host, int 
 	}
 	if (sk_address_kind(&peer) != s->ip_kind) {
 		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
-			       "socket: udp %d cannot send to %s: it is IPv%c", sk_socket_id(s), host,
-			       s->ip_kind == SK_ADDRESS_IPV4 ? '4' : '6');
+			       "socket: udp %d cannot send to %s: it is IPv%c", sk_socket_id(s),
+			       host, s->ip_kind == SK_ADDRESS_IPV4 ? '4' : '6');
 		return SK_EINVAL;
 	}
 	s->address = peer;
+	s->is_resolving = false; /* an answer that comes later is of no use */
+	sk_socket_flush(sockets, s);
 	return SK_OK;
 }
 
@@ -419,8 +423,8 @@ sk_socket_datagram_resolved(struct sk_sockets *sockets, struct sk_socket *s,
 {
 	const struct sk_address *peer = choose_peer(s, list);
 	if (!peer) {
-		sk_socket_datagram_unresolved(sockets, s,
-					      "the peer's name has no address of the socket's kind");
+		sk_socket_datagram_unresolved(
+			sockets, s, "the peer's name has no address of the socket's kind");
 		return;
 	}
 	if (s->fd < 0) {

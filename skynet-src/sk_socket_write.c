@@ -6,12 +6,12 @@
  * says there is room again.
  *
  * Why nothing is forgotten (W1 to W3 in sk_socket_impl.h): every function here that leaves the lock
- * with output waiting has made sure of one of two things. Either is_writable is false: only an EAGAIN
- * (or a short write, which means the same) makes it so, and the kernel then owes an edge. Or
- * dirty_worker is set: it is cleared only under the lock, by the worker that flushes right after.
- * A sender that finds dirty_worker set to another worker does not rely on it: that one may be inside
- * a long callback. It flushes at once, which takes the other's output along in order; the other then
- * finds nothing to do. */
+ * with output waiting has made sure of one of two things. Either is_writable is false: only an
+ * EAGAIN (or a short write, which means the same) makes it so, and the kernel then owes an edge. Or
+ * dirty_worker is set: it is cleared only under the lock, by the worker that flushes right after. A
+ * sender that finds dirty_worker set to another worker does not rely on it: that one may be inside
+ * a long callback. It flushes at once, which takes the other's output along in order; the other
+ * then finds nothing to do. */
 #include "sk_socket_impl.h"
 
 #include "sk_clock.h"
@@ -67,13 +67,22 @@ end_writing(struct sk_sockets *sockets, struct sk_socket *s, int error)
 }
 
 static ssize_t
-write_vectors(struct sk_socket *s, struct iovec *vectors, int count)
+write_once(const struct sk_socket *s, struct iovec *vectors, int count)
+{
+	struct msghdr message = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
+	if (s->kind != SK_SOCKET_STREAM)
+		return writev(s->fd, vectors, count);
+	if (count == 1) /* the shortest way into the kernel */
+		return send(s->fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+	return sendmsg(s->fd, &message, MSG_NOSIGNAL);
+}
+
+static ssize_t
+write_vectors(const struct sk_socket *s, struct iovec *vectors, int count)
 {
 	ssize_t sent;
-	struct msghdr message = {.msg_iov = vectors, .msg_iovlen = (size_t)count};
 	do
-		sent = s->kind == SK_SOCKET_STREAM ? sendmsg(s->fd, &message, MSG_NOSIGNAL)
-						   : writev(s->fd, vectors, count);
+		sent = write_once(s, vectors, count);
 	while (sent < 0 && errno == EINTR);
 	return sent;
 }
@@ -108,7 +117,8 @@ flush_stream(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	while (send_some(sockets, s))
 		;
-	/* The edge that W2 hopes for needs the poller: an accepted socket may not be watched yet. */
+	/* The edge that W2 hopes for needs the poller: an accepted socket may not be watched
+	 * yet. */
 	if (!s->is_writable && s->stage != SK_SOCKET_GONE && sk_socket_watch(sockets, s) != SK_OK)
 		sk_socket_fail_system(sockets, s, errno);
 }

@@ -118,10 +118,12 @@ look_at_poller(struct sk_scheduler *s, int stuck_count)
 {
 	if (stuck_count == 0 || atomic_load(&s->poller_taken))
 		return;
-	if (atomic_load(&s->sleeping) > 0)
-		sk_scheduler_wake_one(s); /* it finds no work and takes the role */
-	else
+	if (atomic_load(&s->sleeping) == 0)
 		sk_scheduler_poll(s);
+	/* A worker that wanted to sleep meanwhile saw the role taken and parked (S5 in sk_scheduler.c).
+	 * Woken, it finds no work and takes the role. */
+	if (atomic_load(&s->sleeping) > 0)
+		sk_scheduler_wake_one(s);
 }
 
 /* Returns true if all workers are asleep. */

@@ -5,7 +5,8 @@
  *            PTYPE_SOCKET messages (source 0, session 0) whose payload is a struct
  *            skynet_socket_message. Every function returns at once; nothing here waits.
  * Flow       At most one unread chunk per socket: the next read happens when the callback that got
- *            the last chunk has returned. What is sent during a callback leaves at its end, together.
+ *            the last chunk has returned. What is sent during a callback leaves at its end,
+ *            together.
  * Threads    [turn], like skynet.h.
  * Memory     msg->buffer, when not NULL, must be freed by the receiver.
  */
@@ -37,8 +38,8 @@ struct skynet_socket_message {
 };
 
 /* What `buffer` of a socket_sendbuffer is. */
-#define SOCKET_BUFFER_MEMORY 0     /* malloc-ed: taken */
-#define SOCKET_BUFFER_OBJECT 1     /* reserved for objects of a library: refused */
+#define SOCKET_BUFFER_MEMORY 0	   /* malloc-ed: taken */
+#define SOCKET_BUFFER_OBJECT 1	   /* reserved for objects of a library: refused */
 #define SOCKET_BUFFER_RAWPOINTER 2 /* borrowed: copied where needed */
 
 struct socket_sendbuffer {
@@ -76,7 +77,7 @@ SKYNET_API int skynet_socket_sendbuffer(struct skynet_context *ctx,
 /* The same, behind all normal output. */
 SKYNET_API int skynet_socket_sendbuffer_lowpriority(struct skynet_context *ctx,
 						    struct socket_sendbuffer *buffer);
-/* Older forms: buffer is taken. sz < 0 (an object) is refused. */
+/* Older forms: buffer is taken. sz < 0 (an object) is refused. udp_send below is one, too. */
 SKYNET_API int skynet_socket_send(struct skynet_context *ctx, int id, void *buffer, int sz);
 SKYNET_API int skynet_socket_send_lowpriority(struct skynet_context *ctx, int id, void *buffer,
 					      int sz);

@@ -25,12 +25,19 @@ struct api_address {
 /* Reads an address argument; raises for what is none. */
 struct api_address api_check_address(lua_State *L, int index);
 
-/* Suspends the current task until engine_run resumes it: use as `return api_suspend(...)`. Raises
- * when the caller is not a task. */
+/* Checks the arguments that become the words of a launch parameter: strings and numbers. Drops nils
+ * at the end. */
+void api_check_words(lua_State *L);
+
+/* Suspends the current task until engine_run resumes it: use as `return api_suspend(...)`. Call
+ * api_check_task before anything is noted about the wait: then this cannot fail. */
 int api_suspend(lua_State *L, enum task_state state, lua_KContext context, lua_KFunction resumed);
 
-/* Raises unless the calling coroutine is the current task itself. */
+/* Raises unless the calling coroutine is the current task itself, and can suspend. */
 struct task *api_check_task(lua_State *L);
+
+/* The current task, for what api_suspend continues with; raises when not the engine has resumed it. */
+struct task *api_resumed_task(lua_State *L);
 
 /* The loader of the module "skynet.engine": one table with all functions. */
 int api_open(lua_State *L);

@@ -16,9 +16,10 @@ api_check_address(lua_State *L, int index)
 {
 	struct api_address address = { 0 };
 	if (lua_isnumber(L, index)) { /* a number, or a string that reads as one */
-		address.handle = (uint32_t)lua_tointeger(L, index);
-		if (address.handle == 0)
-			luaL_error(L, "Invalid service address 0");
+		lua_Integer handle = lua_tointeger(L, index);
+		if (handle < 1 || handle > UINT32_MAX)
+			luaL_error(L, "Invalid service address %s", luaL_tolstring(L, index, NULL));
+		address.handle = (uint32_t)handle;
 	} else if (lua_type(L, index) == LUA_TSTRING) {
 		address.name = lua_tostring(L, index);
 		if (address.name[0] == ':') {
@@ -33,24 +34,32 @@ api_check_address(lua_State *L, int index)
 	return address;
 }
 
-/* The index of the protocol that the argument names; raises when there is none. */
+/* The index of the protocol that the argument names, by name or id, or -1. */
 static int
-check_protocol(lua_State *L, struct engine *engine, int index)
+find_protocol(lua_State *L, const struct engine *engine, int index)
 {
 	if (lua_type(L, index) == LUA_TNUMBER) {
 		lua_Integer id = lua_tointeger(L, index);
-		if (id >= 0 && id <= UINT8_MAX && engine->index_of[id])
-			return engine->index_of[id] - 1;
-	} else {
-		const char *name = luaL_checkstring(L, index);
-		/* Short strings are interned, so mostly the first comparison finds it. */
-		for (int i = 0; i < engine->protocol_count; i++)
-			if (engine->protocols[i].name == name)
-				return i;
-		for (int i = 0; i < engine->protocol_count; i++)
-			if (strcmp(engine->protocols[i].name, name) == 0)
-				return i;
+		return id >= 0 && id <= UINT8_MAX ? engine->index_of[id] - 1 : -1;
 	}
+	const char *name = luaL_checkstring(L, index);
+	/* Short strings are interned, so mostly the first comparison finds it. */
+	for (int i = 0; i < engine->protocol_count; i++)
+		if (engine->protocols[i].name == name)
+			return i;
+	for (int i = 0; i < engine->protocol_count; i++)
+		if (strcmp(engine->protocols[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/* The same; raises when there is none. */
+static int
+check_protocol(lua_State *L, const struct engine *engine, int index)
+{
+	int found = find_protocol(L, engine, index);
+	if (found >= 0)
+		return found;
 	return luaL_argerror(L, index,
 			     lua_pushfstring(L, "no protocol '%s' is registered in this service",
 					     luaL_tolstring(L, index, NULL)));
@@ -85,6 +94,14 @@ check_payload(lua_State *L, int index)
 			   luaL_typename(L, index));
 	}
 	return payload;
+}
+
+/* Frees what was handed over and goes nowhere. */
+static void
+drop_payload(const struct payload *payload)
+{
+	if (payload->tag & PTYPE_TAG_DONTCOPY)
+		free(payload->data);
 }
 
 /* Packs the values from first to the top. The built-in format stays in the scratch buffer, from
@@ -188,11 +205,24 @@ api_check_task(lua_State *L)
 	struct engine *engine = engine_of(L);
 	struct task *task = engine->current;
 	if (!task)
-		luaL_error(L, "this function may wait, so it can't be used in the main chunk: use it "
-			      "in the start function or in a handler");
+		luaL_error(L, "this function may wait, so it can't be used in the main chunk, nor in "
+			      "what is run when a task is closed: use it in the start function or in a "
+			      "handler");
 	if (task->co != L)
 		luaL_error(L, "this function may wait, so it can't be used inside a coroutine of your "
-			      "own: use skynet.fork or skynet.coroutine");
+			      "own: use skynet.fork");
+	if (!lua_isyieldable(L))
+		luaL_error(L, "this function may wait, and Lua can't wait here, inside a function that "
+			      "C calls: a sort function, a metamethod, a module that is being loaded");
+	return task;
+}
+
+struct task *
+api_resumed_task(lua_State *L)
+{
+	struct task *task = engine_of(L)->current;
+	if (!task || task->co != L)
+		luaL_error(L, "a task of skynet waits here: coroutine.resume can't end its wait");
 	return task;
 }
 
@@ -223,9 +253,10 @@ call_resumed(lua_State *L, int status, lua_KContext protocol)
 {
 	struct engine *engine = engine_of(L);
 	const struct envelope *message = &engine->message;
+	struct task *task = api_resumed_task(L);
 	(void)status;
-	if (engine->current->wake == WAKE_FAILED)
-		return raise_failed(L, engine->current);
+	if (task->wake == WAKE_FAILED)
+		return raise_failed(L, task);
 	if (protocol >= 0)
 		return engine_push_arguments(L, engine, &engine->protocols[protocol]);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
@@ -280,7 +311,7 @@ l_rawcall(lua_State *L)
 static int
 l_newservice(lua_State *L)
 {
-	luaL_checkstring(L, 1);
+	api_check_words(L);
 	lua_pushliteral(L, ".launcher");
 	lua_pushliteral(L, "lua");
 	lua_pushliteral(L, "LAUNCH");
@@ -308,8 +339,7 @@ answer(lua_State *L, struct engine *engine, uint32_t source, int32_t session,
        const struct payload *payload)
 {
 	if (session == 0) { /* a send wants no answer */
-		if (payload->tag & PTYPE_TAG_DONTCOPY)
-			free(payload->data);
+		drop_payload(payload);
 		lua_pushboolean(L, 0);
 		return 1;
 	}
@@ -324,6 +354,8 @@ l_ret(lua_State *L)
 	struct engine *engine = engine_of(L);
 	struct task *task = engine->current;
 	struct payload payload = check_payload(L, 1);
+	if (!task || !task->has_request)
+		drop_payload(&payload);
 	int32_t session = take_request(L, task, "No session");
 	return answer(L, engine, task->source, session, &payload);
 }
@@ -378,15 +410,30 @@ static int
 response_gc(lua_State *L)
 {
 	struct response *response = lua_touserdata(L, 1);
+	static char text[] = "its response was dropped";
 	if (!response->link)
 		return 0;
 	unlink_response(response);
 	(void)skynet_send(engine_of(L)->ctx, 0, response->source, PTYPE_ERROR, response->session,
-			  NULL, 0);
+			  text, strlen(text));
 	return 0;
 }
 
-/* The closure: r(true, ...), r(false), r("TEST"). Upvalues: response, pack function. */
+/* r(false[, text]) */
+static int
+respond_error(lua_State *L, struct engine *engine, struct response *response)
+{
+	size_t size = 0;
+	const char *text = luaL_optlstring(L, 2, NULL, &size);
+	int32_t session = response->session;
+	unlink_response(response);
+	response->session = 0;
+	lua_pushboolean(L, skynet_send(engine->ctx, 0, response->source, PTYPE_ERROR, session,
+				       (void *)(uintptr_t)text, size) >= 0);
+	return 1;
+}
+
+/* The closure: r(true, ...), r(false[, text]), r("TEST"). Upvalues: response, pack function. */
 static int
 respond(lua_State *L)
 {
@@ -404,17 +451,16 @@ respond(lua_State *L)
 		lua_pushboolean(L, 0);
 		return 1;
 	}
-	if (!lua_toboolean(L, 1)) {
-		unlink_response(response);
-		response->session = 0;
-		lua_pushboolean(L, skynet_send(engine->ctx, 0, response->source, PTYPE_ERROR,
-					       session, NULL, 0) >= 0);
-		return 1;
-	}
+	if (!lua_toboolean(L, 1))
+		return respond_error(L, engine, response);
 	lua_pushvalue(L, lua_upvalueindex(2));
 	lua_replace(L, 1);
 	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
 	struct payload payload = check_payload(L, 1);
+	if (!response->link) { /* the pack function has used this very closure */
+		drop_payload(&payload);
+		return luaL_error(L, "Can't response more than once");
+	}
 	unlink_response(response); /* not before packing has succeeded */
 	response->session = 0;
 	return answer(L, engine, response->source, session, &payload);
@@ -435,20 +481,15 @@ l_response(lua_State *L)
 	struct engine *engine = engine_of(L);
 	struct task *task = engine->current;
 	lua_settop(L, 1);
-	uint32_t source = task ? task->source : 0;
-	int32_t session = take_request(L, task, "no session");
-	if (session == 0) {
+	if (!lua_isnil(L, 1))
+		luaL_checktype(L, 1, LUA_TFUNCTION);
+	if (!task || !task->has_request || task->request == 0) {
+		(void)take_request(L, task, "no session");
 		lua_pushcfunction(L, respond_nothing);
 		return 1;
 	}
 	struct response *response = lua_newuserdatauv(L, sizeof *response, 0);
-	*response = (struct response){ .next = engine->responses,
-				       .link = &engine->responses,
-				       .source = source,
-				       .session = session };
-	if (response->next)
-		response->next->link = &response->next;
-	engine->responses = response;
+	*response = (struct response){ .source = task->source };
 	if (luaL_newmetatable(L, "skynet.response")) {
 		lua_pushcfunction(L, response_gc);
 		lua_setfield(L, -2, "__gc");
@@ -459,6 +500,13 @@ l_response(lua_State *L)
 	else
 		lua_pushvalue(L, 1);
 	lua_pushcclosure(L, respond, 2);
+	/* Nothing can fail any more: the request changes hands. */
+	response->session = take_request(L, task, "no session");
+	response->next = engine->responses;
+	response->link = &engine->responses;
+	if (response->next)
+		response->next->link = &response->next;
+	engine->responses = response;
 	return 1;
 }
 
@@ -516,9 +564,11 @@ l_tostring(lua_State *L)
 {
 	if (lua_isnoneornil(L, 1))
 		return 0;
+	luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
 	const char *data = lua_touserdata(L, 1);
 	lua_Integer size = luaL_checkinteger(L, 2);
-	lua_pushlstring(L, data ? data : "", data && size > 0 ? (size_t)size : 0);
+	luaL_argcheck(L, size == 0 || (data && size > 0), 2, "not the size of this block");
+	lua_pushlstring(L, size ? data : "", (size_t)size);
 	return 1;
 }
 
@@ -540,19 +590,25 @@ l_trash(lua_State *L)
 
 /* --- protocols ----------------------------------------------------------------------------- */
 
+/* Raises unless field `name` of the class at index 1 is a function or missing. */
+static void
+check_function_field(lua_State *L, const char *name)
+{
+	int type = lua_getfield(L, 1, name);
+	luaL_argcheck(L, type == LUA_TNIL || type == LUA_TFUNCTION, 1,
+		      lua_pushfstring(L, "field '%s' must be a function, not a %s", name,
+				      lua_typename(L, type)));
+	lua_pop(L, 1);
+}
+
 /* References the function in field `name` of the class at index 1. */
 static int
 reference_field(lua_State *L, const char *name)
 {
-	int type = lua_getfield(L, 1, name);
-	if (type == LUA_TNIL) {
-		lua_pop(L, 1);
-		return LUA_NOREF;
-	}
-	if (type != LUA_TFUNCTION)
-		luaL_error(L, "field '%s' of a protocol must be a function, not a %s", name,
-			   lua_typename(L, type));
-	return luaL_ref(L, LUA_REGISTRYINDEX);
+	if (lua_getfield(L, 1, name) == LUA_TFUNCTION)
+		return luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_pop(L, 1);
+	return LUA_NOREF;
 }
 
 static lua_CFunction
@@ -578,7 +634,8 @@ kind_of_unpack(lua_State *L, int reference)
 static void
 check_new(lua_State *L, struct engine *engine, lua_Integer id, const char *name)
 {
-	luaL_argcheck(L, id >= 0 && id <= UINT8_MAX, 1, "a protocol's id must be in 0..255");
+	luaL_argcheck(L, id >= 0 && id <= UINT8_MAX, 1, "field 'id' must be in 0..255");
+	luaL_argcheck(L, engine->protocol_count < UINT8_MAX, 1, "255 protocols are registered already");
 	if (engine->index_of[id])
 		luaL_error(L, "protocol id %d is registered already, as '%s'", (int)id,
 			   engine->protocols[engine->index_of[id] - 1].name);
@@ -593,11 +650,16 @@ l_register_protocol(lua_State *L)
 	struct engine *engine = engine_of(L);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
-	lua_getfield(L, 1, "name");
-	lua_getfield(L, 1, "id");
-	const char *name = luaL_checkstring(L, 2);
-	lua_Integer id = luaL_checkinteger(L, 3);
+	luaL_argcheck(L, lua_getfield(L, 1, "name") == LUA_TSTRING, 1,
+		      "field 'name' must be a string");
+	luaL_argcheck(L, lua_getfield(L, 1, "id") == LUA_TNUMBER && lua_isinteger(L, 3), 1,
+		      "field 'id' must be an integer");
+	const char *name = lua_tostring(L, 2);
+	lua_Integer id = lua_tointeger(L, 3);
 	check_new(L, engine, id, name);
+	check_function_field(L, "pack");
+	check_function_field(L, "unpack");
+	check_function_field(L, "dispatch");
 	struct protocol protocol = { .name = name, .id = (uint8_t)id };
 	protocol.pack = reference_field(L, "pack");
 	protocol.unpack = reference_field(L, "unpack");
@@ -618,13 +680,9 @@ l_dispatch(lua_State *L)
 	if (has_function)
 		luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
-	if (!has_function && lua_type(L, 1) == LUA_TSTRING) {
-		const char *name = lua_tostring(L, 1);
-		bool is_known = false;
-		for (int i = 0; i < engine->protocol_count; i++)
-			is_known |= strcmp(engine->protocols[i].name, name) == 0;
-		if (!is_known)
-			return 0;
+	if (!has_function && find_protocol(L, engine, 1) < 0) {
+		lua_pushnil(L);
+		return 1;
 	}
 	struct protocol *protocol = &engine->protocols[check_protocol(L, engine, 1)];
 	lua_rawgeti(L, LUA_REGISTRYINDEX, protocol->dispatch); /* the previous one, or nil */

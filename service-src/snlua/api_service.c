@@ -31,8 +31,9 @@ l_localname(lua_State *L)
 	const char *name = luaL_checkstring(L, 1);
 	uint32_t handle = name[0] == '.' ? skynet_queryname(context_of(L), name) : 0;
 	if (handle == 0)
-		return 0;
-	lua_pushinteger(L, handle);
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, handle);
 	return 1;
 }
 
@@ -207,32 +208,28 @@ l_endless(lua_State *L)
 
 /* --- starting and ending services ---------------------------------------------------------- */
 
+void
+api_check_words(lua_State *L)
+{
+	int count = lua_gettop(L);
+	luaL_checkstring(L, 1);
+	while (lua_isnil(L, count))
+		lua_settop(L, --count);
+	for (int i = 2; i <= count; i++)
+		if (!lua_isstring(L, i)) /* true for numbers */
+			luaL_typeerror(L, i, "string or number");
+}
+
 static int
 l_launch(lua_State *L)
 {
-	luaL_checkstring(L, 1);
+	api_check_words(L);
 	const char *address = skynet_command(context_of(L), "LAUNCH", join_arguments(L, NULL));
-	if (!address)
-		return 0;
-	lua_pushinteger(L, (lua_Integer)strtoul(address + 1, NULL, 16));
+	if (address)
+		lua_pushinteger(L, (lua_Integer)strtoul(address + 1, NULL, 16));
+	else
+		lua_pushnil(L);
 	return 1;
-}
-
-/* Tells the launcher to forget a service that is killed. */
-static void
-tell_launcher_removed(lua_State *L, uint32_t handle)
-{
-	struct engine *engine = engine_of(L);
-	size_t base = engine->scratch.size;
-	int top = lua_gettop(L);
-	lua_pushliteral(L, "REMOVE");
-	lua_pushinteger(L, handle);
-	lua_pushboolean(L, 1);
-	codec_pack(L, top + 1, &engine->scratch);
-	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
-			      engine->scratch.data + base, engine->scratch.size - base);
-	engine->scratch.size = base;
-	lua_settop(L, top);
 }
 
 static int
@@ -245,7 +242,15 @@ l_kill(lua_State *L)
 		handle = skynet_queryname(context_of(L), address.name);
 	if (handle == 0)
 		return luaL_error(L, "can't kill %s: there is no such service", address.name);
-	tell_launcher_removed(L, handle);
+	int top = lua_gettop(L);
+	lua_pushliteral(L, "REMOVE");
+	lua_pushinteger(L, handle);
+	lua_pushboolean(L, 1);
+	engine_tell_launcher(L, top + 1);
+	if (handle == skynet_current_handle()) {
+		engine_exit(engine_of(L));
+		return 0;
+	}
 	(void)snprintf(text, sizeof text, ":%x", handle);
 	(void)skynet_command(context_of(L), "KILL", text);
 	return 0;

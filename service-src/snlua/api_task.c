@@ -18,14 +18,13 @@ run_start(lua_State *L, int status, lua_KContext next)
 	lua_settop(L, 0);
 	if (next == START_DONE)
 		return 0;
-	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key) == LUA_TTABLE) {
-		if (lua_rawgeti(L, 1, next + 1) == LUA_TFUNCTION) {
-			lua_callk(L, 0, 0, next + 1, run_start);
-			return run_start(L, LUA_OK, next + 1);
-		}
-		lua_pushnil(L);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, &inits_key);
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key) == LUA_TTABLE &&
+	    lua_rawgeti(L, 1, next + 1) == LUA_TFUNCTION) {
+		lua_callk(L, 0, 0, next + 1, run_start);
+		return run_start(L, LUA_OK, next + 1);
 	}
+	lua_pushboolean(L, 0); /* too late for more */
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &inits_key);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_callk(L, 0, 0, START_DONE, run_start);
 	return 0;
@@ -42,7 +41,11 @@ static int
 l_init(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TFUNCTION);
-	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key) != LUA_TTABLE) {
+	int type = lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key);
+	if (type == LUA_TBOOLEAN)
+		return luaL_error(L, "skynet.init is too late: its function would run before the start "
+				     "function, which has begun already");
+	if (type != LUA_TTABLE) {
 		lua_pop(L, 1);
 		lua_newtable(L);
 		lua_pushvalue(L, -1);
@@ -59,7 +62,7 @@ static int32_t
 start_timer(lua_State *L, struct engine *engine, int64_t delay_ms)
 {
 	struct waiter waiter = { .function = luaL_ref(L, LUA_REGISTRYINDEX) };
-	waiter.session = skynet_timeout(engine->ctx, delay_ms, &waiter.timer);
+	waiter.session = engine_start_timer(engine, delay_ms, &waiter.timer);
 	session_map_add(&engine->waiters, waiter);
 	return waiter.session;
 }
@@ -70,6 +73,7 @@ l_start(lua_State *L)
 	struct engine *engine = engine_of(L);
 	luaL_checktype(L, 1, LUA_TFUNCTION);
 	skynet_callback(engine->ctx, engine, engine_dispatch);
+	engine->is_started = true;
 	lua_settop(L, 1);
 	lua_pushcclosure(L, begin_start, 1);
 	(void)start_timer(L, engine, 0);
@@ -103,7 +107,7 @@ check_delay_ms(lua_State *L, int index)
 {
 	lua_Integer delay_cs = luaL_checkinteger(L, index);
 	luaL_argcheck(L, delay_cs <= INT32_MAX, index, "at most 2^31-1 hundredths of a second");
-	return delay_cs * MS_PER_CS;
+	return delay_cs > 0 ? delay_cs * MS_PER_CS : 0;
 }
 
 static int
@@ -160,7 +164,7 @@ sleep_resumed(lua_State *L, int status, lua_KContext context)
 {
 	struct engine *engine = engine_of(L);
 	(void)status, (void)context;
-	if (engine->current->wake == WAKE_TOKEN) {
+	if (api_resumed_task(L)->wake == WAKE_TOKEN) {
 		lua_pushliteral(L, "BREAK");
 		return 1;
 	}
@@ -175,7 +179,7 @@ sleep_for(lua_State *L, int64_t delay_ms)
 	struct engine *engine = engine_of(L);
 	struct task *task = api_check_task(L);
 	enter_token(L, engine);
-	task->session = skynet_timeout(engine->ctx, delay_ms, &task->timer);
+	task->session = engine_start_timer(engine, delay_ms, &task->timer);
 	session_map_add(&engine->waiters,
 			(struct waiter){ .session = task->session, .task = task });
 	return api_suspend(L, TASK_SLEEPING, 0, sleep_resumed);
@@ -219,13 +223,16 @@ l_wakeup(lua_State *L)
 {
 	struct engine *engine = engine_of(L);
 	luaL_checkany(L, 1);
-	if (lua_isnil(L, 1))
-		return 0;
-	struct task *task = leave_token(L, engine);
-	if (!task)
-		return 0;
-	engine_wake(engine, task, WAKE_TOKEN);
-	lua_pushboolean(L, 1);
+	struct task *task = NULL;
+	/* The tokens of a service that ends may belong to tasks that are closed already. */
+	if (!lua_isnil(L, 1) && !engine->is_exiting)
+		task = leave_token(L, engine);
+	if (task) {
+		engine_wake(engine, task, WAKE_TOKEN);
+		lua_pushboolean(L, 1);
+	} else {
+		lua_pushnil(L);
+	}
 	return 1;
 }
 
@@ -242,18 +249,17 @@ static int
 l_exit(lua_State *L)
 {
 	struct engine *engine = engine_of(L);
-	size_t base = engine->scratch.size;
 	lua_settop(L, 0);
-	lua_pushliteral(L, "REMOVE");
-	lua_pushinteger(L, skynet_current_handle());
-	lua_pushboolean(L, 0);
-	codec_pack(L, 1, &engine->scratch);
-	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
-			      engine->scratch.data + base, engine->scratch.size - base);
-	engine_close_tasks(engine);
-	(void)skynet_command(engine->ctx, "EXIT", NULL);
-	if (!engine->current)
-		return luaL_error(L, "skynet.exit in the main chunk");
+	if (!engine->is_exiting) {
+		lua_pushliteral(L, "REMOVE");
+		lua_pushinteger(L, skynet_current_handle());
+		lua_pushboolean(L, 0);
+		engine_tell_launcher(L, 1);
+		engine_exit(engine);
+	}
+	/* Where it cannot suspend, an error is the next best way not to return. */
+	if (!engine->current || engine->current->co != L || !lua_isyieldable(L))
+		return luaL_error(L, "the service has ended by skynet.exit");
 	return lua_yieldk(L, 0, 0, exit_resumed);
 }
 

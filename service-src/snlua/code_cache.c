@@ -140,9 +140,8 @@ code_cache_load(lua_State *L, const char *path)
 			remember(L, path, &file);
 		return status;
 	}
-	lua_pushfstring(L, "@%s", path);
-	int status = luaL_loadbufferx(L, entry->code, entry->code_size, lua_tostring(L, -1), "b");
-	lua_remove(L, -2);
+	/* The code knows its file; the name here is for errors, of which it has none. */
+	int status = luaL_loadbufferx(L, entry->code, entry->code_size, path, "b");
 	unreference(entry);
 	return status;
 }

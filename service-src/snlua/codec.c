@@ -114,6 +114,15 @@ pack_pair(lua_State *L, struct codec_buffer *buffer, int depth)
 	lua_pop(L, 1);
 }
 
+/* Calls a function of the user, which may pack too, and fail at it, in the same buffer. */
+static void
+call(lua_State *L, struct codec_buffer *buffer, int argument_count, int result_count)
+{
+	size_t size = buffer->size;
+	lua_call(L, argument_count, result_count);
+	buffer->size = size;
+}
+
 /* A table that says itself what its pairs are. Its __pairs function is on top. */
 static void
 pack_by_metamethod(lua_State *L, struct codec_buffer *buffer, int index, int depth)
@@ -121,12 +130,12 @@ pack_by_metamethod(lua_State *L, struct codec_buffer *buffer, int index, int dep
 	int next = lua_gettop(L); /* with state and control behind it, as the call leaves them */
 	put_tagged(buffer, KIND_TABLE, 0, NULL, 0);
 	lua_pushvalue(L, index);
-	lua_call(L, 1, 3);
+	call(L, buffer, 1, 3);
 	for (;;) {
 		lua_pushvalue(L, next);
 		lua_pushvalue(L, next + 1);
 		lua_pushvalue(L, next + 2);
-		lua_call(L, 2, 2);
+		call(L, buffer, 2, 2);
 		if (lua_isnil(L, -2))
 			break;
 		pack_pair(L, buffer, depth);

@@ -7,6 +7,8 @@
  *     made under lua_pcall, everything else that allocates happens inside a task.
  * E4  Each request is answered exactly once: by the task, by a response closure that took it over, or
  *     with an error when the task fails, is closed, or the service ends.
+ * E5  A task leaves the list of all tasks before its to-be-closed variables are closed: what they run
+ *     may end the service, which closes whatever is in that list.
  */
 #include "engine.h"
 
@@ -268,8 +270,11 @@ report_failure(lua_State *L)
 		lua_pushliteral(L, "(an error whose __tostring fails)");
 	const char *text = lua_tostring(L, -1);
 	refuse_request(engine, task, text);
-	if (task->is_start)
-		tell_launcher(L, "ERROR", text);
+	if (task->is_start) {
+		lua_pushliteral(L, "ERROR");
+		lua_pushvalue(L, -2);
+		engine_tell_launcher(L, lua_gettop(L) - 1);
+	}
 	luaL_traceback(L, task->co, text, 0);
 	text = lua_tostring(L, -1);
 	if (task->is_start)
@@ -282,10 +287,23 @@ report_failure(lua_State *L)
 	return 0;
 }
 
+void
+engine_tell_launcher(lua_State *L, int first)
+{
+	struct engine *engine = engine_of(L);
+	size_t base = engine->scratch.size;
+	codec_pack(L, first, &engine->scratch);
+	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
+			      engine->scratch.data + base, engine->scratch.size - base);
+	engine->scratch.size = base;
+	lua_settop(L, first - 1);
+}
+
 static int
 report_start(lua_State *L)
 {
-	engine_tell_launcher(L, "LAUNCHOK", NULL);
+	lua_pushliteral(L, "LAUNCHOK");
+	engine_tell_launcher(L, lua_gettop(L));
 	return 0;
 }
 
@@ -310,7 +328,7 @@ end_task(struct engine *engine, struct task *task)
 	bool is_start = task->is_start;
 	check_answered(engine, task);
 	lua_settop(task->co, 0);
-	if (SK_UNLIKELY(lua_gethook(task->co))) /* an interrupt that came too late */
+	if (lua_gethook(task->co)) /* an interrupt that came too late */
 		lua_sethook(task->co, NULL, 0, 0);
 	pool_task(engine, task);
 	if (is_start && !engine->is_exiting)
@@ -668,7 +686,7 @@ engine_dispatch(struct skynet_context *ctx, void *ud, int type, int session, uin
 		.type = type, .session = session, .source = source, .data = msg, .size = sz
 	};
 	engine->scratch.size = 0; /* whatever a failed pack left behind */
-	if (SK_UNLIKELY(engine->scratch.capacity > SCRATCH_KEPT_BYTES))
+	if (engine->scratch.capacity > SCRATCH_KEPT_BYTES)
 		codec_buffer_free(&engine->scratch);
 	switch (type) {
 	case PTYPE_RESPONSE:
@@ -689,13 +707,13 @@ engine_dispatch(struct skynet_context *ctx, void *ud, int type, int session, uin
 static const char ended_text[] = "the service ended before it answered";
 
 static void
-close_task(struct engine *engine, struct task *task)
+close_task(struct engine *engine, struct task *task, bool is_current)
 {
 	refuse_request(engine, task, ended_text);
 	if (task->state == TASK_CALLING && task->callee != 0)
 		/* The callee may drop what it is preparing. */
 		(void)skynet_send(engine->ctx, 0, task->callee, PTYPE_ERROR, 0, NULL, 0);
-	if (task->state == TASK_RUNNING)
+	if (is_current)
 		return; /* it runs this very function */
 	unlink_task(task); /* E5 */
 	lua_resetthread(task->co);
@@ -714,7 +732,7 @@ engine_close_tasks(struct engine *engine)
 	list_init(&engine->failed);
 	for (struct task *task = engine->all; task; task = next) {
 		next = task->all_next;
-		close_task(engine, task);
+		close_task(engine, task, task == current);
 	}
 	refuse_responses(engine, ended_text);
 	engine->current = current;

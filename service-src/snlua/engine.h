@@ -180,6 +180,10 @@ struct protocol *engine_protocol(struct engine *engine, int id);
 /* Adds one; its id must be new. */
 struct protocol *engine_add_protocol(struct engine *engine, const struct protocol *protocol);
 
+/* Sends the values from stack index first to the top to the launcher, as one message, and pops them.
+ * May raise. */
+void engine_tell_launcher(lua_State *L, int first);
+
 /* Makes the Lua code that runs now raise an error. */
 void engine_interrupt(struct engine *engine);
 

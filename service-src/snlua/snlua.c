@@ -199,21 +199,31 @@ run_loader(lua_State *L)
 	lua_pushstring(L, parameter);
 	if (lua_pcall(L, 1, 0, 1) != LUA_OK)
 		return lua_error(L); /* with its traceback */
+	if (!service->engine.is_started && !service->engine.is_exiting)
+		return luaL_error(L, "the script of '%s' has not called skynet.start", parameter);
 	lua_settop(L, 0);
 	lua_gc(L, LUA_GCGEN, 0, 0);
 	return 0;
 }
 
+/* Called with the error: reports it to the launcher, without the traceback. */
 static int
-pack_error_report(lua_State *L)
+report_error(lua_State *L)
 {
-	struct engine *engine = engine_of(L);
-	lua_settop(L, 0);
+	const char *text = luaL_optstring(L, 1, "");
+	const char *traceback = strstr(text, "\nstack traceback:");
 	lua_pushliteral(L, "ERROR");
-	codec_pack(L, 1, &engine->scratch);
-	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
-			      engine->scratch.data, engine->scratch.size);
+	lua_pushlstring(L, text, traceback ? (size_t)(traceback - text) : strlen(text));
+	engine_tell_launcher(L, 2);
 	return 0;
+}
+
+/* The same for when there is no memory for that: what a C service reports. */
+static void
+report_plainly(struct snlua *service)
+{
+	static char text[] = "ERROR";
+	(void)skynet_sendname(service->ctx, 0, ".launcher", PTYPE_TEXT, 0, text, strlen(text));
 }
 
 /* The script has raised: the service cannot live. The error is on top. */
@@ -226,9 +236,10 @@ give_up(struct snlua *service)
 	const char *text = lua_tostring(L, -1);
 	skynet_error(service->ctx, "lua loader error : %s",
 		     text ? text : "(error object is not a string)");
-	service->engine.scratch.size = 0;
-	lua_pushcfunction(L, pack_error_report);
-	(void)lua_pcall(L, 0, 0, 0); /* out of memory: then the launcher sees the exit */
+	lua_pushcfunction(L, report_error);
+	lua_insert(L, -2);
+	if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+		report_plainly(service);
 	(void)skynet_command(service->ctx, "EXIT", NULL);
 }
 
@@ -243,6 +254,7 @@ launch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t sou
 	service->L = lua_newstate(allocate, service);
 	if (!service->L) {
 		skynet_error(ctx, "lua loader error : not enough memory for a Lua VM");
+		report_plainly(service);
 		(void)skynet_command(ctx, "EXIT", NULL);
 		return SKYNET_DONE;
 	}
@@ -252,7 +264,11 @@ launch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t sou
 	lua_pushcfunction(L, run_loader);
 	lua_pushlightuserdata(L, service);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)msg);
-	if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+	/* Release pairs with the load in engine_interrupt: a main chunk can be interrupted too. */
+	atomic_store_explicit(&service->engine.running, L, memory_order_release);
+	int status = lua_pcall(L, 2, 0, 0);
+	atomic_store_explicit(&service->engine.running, NULL, memory_order_release);
+	if (status != LUA_OK)
 		give_up(service);
 	lua_gc(L, LUA_GCRESTART);
 	return SKYNET_DONE;

@@ -141,7 +141,7 @@ def many_clients_at_once_and_nothing_left_of_them():
             thread.start()
         for thread in threads:
             thread.join()
-        assert not problems, problems
+        assert not problems, f"{problems}; the server printed:\n{server.text()}"
         server.wait_all_left()
         server.wait_fds(fds)
 
@@ -163,7 +163,8 @@ def clients_that_leave_before_their_agent_is_there_leave_nothing():
             elif how == 3:
                 client.shutdown(socket.SHUT_WR)
             client.close()
-        assert server.ask("set still here\nget still\n") == [GREETING, "here"]
+        lines = server.ask("set still here\nget still\n")
+        assert lines == [GREETING, "here"], f"{lines}; the server printed:\n{server.text()}"
         server.wait_all_left()
         server.wait_fds(fds)
 

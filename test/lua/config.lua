@@ -8,4 +8,5 @@ lua_cpath = build .. "/luaclib/?.so"
 lua_path = "./lualib/?.lua;./lualib/?/init.lua;./test/lua/lib/?.lua"
 luaservice = "./test/lua/service/?.lua;./service/?.lua;./examples/?.lua"
 start = "test_runner"
-logger = nil
+logservice = "snlua"
+logger = "test_log"

@@ -78,8 +78,8 @@ bytes_leave_in_order_at_every_cut(void **state)
 	}
 }
 
-/* O1 and O2: what begins with low priority is finished first, and nothing else of low priority leaves
- * while something normal waits. */
+/* O1 and O2: what begins with low priority is finished first, and nothing else of low priority
+ * leaves while something normal waits. */
 static void
 a_low_piece_is_never_split_by_others(void **state)
 {
@@ -119,10 +119,10 @@ more_pieces_than_vectors_take_several_calls(void **state)
 	char text[256] = "";
 	char expected[256] = "";
 	for (int i = 0; i < 30; i++) {
-		char piece[8];
+		char piece[16];
 		(void)snprintf(piece, sizeof piece, "%d,", i);
 		add(&out, piece, i >= 25);
-		(void)snprintf(expected + strlen(expected), 8, "%s", piece);
+		(void)snprintf(expected + strlen(expected), sizeof piece, "%s", piece);
 	}
 	int calls = 0;
 	for (; out.bytes > 0; calls++)
@@ -166,8 +166,8 @@ clear_frees_what_was_sent_in_part(void **state)
 	assert_string_equal(text, "again");
 }
 
-/* A queue of letters beside the queue under test, driven by the same random steps. Small letters are
- * normal pieces, capitals low ones; a piece is one letter repeated. */
+/* A queue of letters beside the queue under test, driven by the same random steps. Small letters
+ * are normal pieces, capitals low ones; a piece is one letter repeated. */
 static void
 random_steps_agree_with_a_model(void **state)
 {

@@ -1,5 +1,5 @@
 /* quiesce_test.c: nothing is released while somebody may read it, and all of it in the end. */
-#include "sk_quiesce.h"
+#include "sk_quiesce.c"
 
 #include "unit.h"
 
@@ -148,6 +148,20 @@ test_offline_holds_nobody_up_and_online_does_again(void **state)
 }
 
 static void
+test_what_is_retired_after_the_look_waits(void **state)
+{
+	(void)state;
+	struct sk_quiesce *q = new_quiesce();
+	uint64_t due = oldest_seen(q); /* nobody is online */
+	int slot = sk_quiesce_join(q); /* may find what is about to be unlinked */
+	int order;
+	retire_new(q, &order);
+	assert_null(take_due(q, due));
+	sk_quiesce_leave(q, slot);
+	free_quiesce(q);
+}
+
+static void
 test_releases_oldest_first(void **state)
 {
 	(void)state;
@@ -232,7 +246,7 @@ struct stress {
 	_Atomic uint64_t made;
 	_Atomic uint64_t released;
 	_Atomic uint32_t seed;
-	uint32_t dawdles_in_16; /* how often a reader gives way with pointers in hand */
+	uint32_t dawdles_in_16; /* how often a reader gives way, online and offline */
 	uint32_t naps_in_4;	/* how often a reader goes offline instead of just passing */
 };
 
@@ -281,6 +295,8 @@ read_cells(void *argument)
 			sk_quiesce_pass(s->quiesce, slot);
 		} else {
 			sk_quiesce_offline(s->quiesce, slot);
+			if (unit_random_below(&random, 16) < s->dawdles_in_16)
+				(void)sched_yield();
 			sk_quiesce_online(s->quiesce, slot);
 		}
 		read_count += 3;
@@ -361,6 +377,7 @@ main(void)
 		cmocka_unit_test(test_waits_for_every_slot),
 		cmocka_unit_test(test_passing_before_does_not_count),
 		cmocka_unit_test(test_offline_holds_nobody_up_and_online_does_again),
+		cmocka_unit_test(test_what_is_retired_after_the_look_waits),
 		cmocka_unit_test(test_releases_oldest_first),
 		cmocka_unit_test(test_release_may_retire),
 		cmocka_unit_test(test_fini_releases_all),

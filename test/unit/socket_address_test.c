@@ -38,8 +38,9 @@ static void
 what_is_no_number_is_refused(void **state)
 {
 	(void)state;
-	static const char *const hosts[] = {"",	     "localhost", "1.2.3",     "1.2.3.4.5", "256.1.1.1",
-					    "1.2.3.4 ", ":",      "::1%lo", "1.2.3.4:80"};
+	static const char *const hosts[] = {"",		 "localhost", "1.2.3",
+					    "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ",
+					    ":",	 "::1%lo",    "1.2.3.4:80"};
 	struct sk_address address;
 	for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
 		assert_int_equal(sk_address_parse(&address, hosts[i], 1), SK_EINVAL);

@@ -169,8 +169,8 @@ many_look_ups_at_a_time_are_all_answered(void **state)
 		int i = 0;
 		while (ids[i] != told.id)
 			assert_true(++i < 50);
-		assert_int_equal(told.type, i % 2 ? SKYNET_SOCKET_TYPE_CONNECT
-						  : SKYNET_SOCKET_TYPE_ERROR);
+		assert_int_equal(told.type,
+				 i % 2 ? SKYNET_SOCKET_TYPE_CONNECT : SKYNET_SOCKET_TYPE_ERROR);
 		ids[i] = 0;
 	}
 	(void)close(server);
@@ -217,8 +217,8 @@ an_answer_for_a_closed_socket_is_dropped(void **state)
 static void
 answer_with(struct world *w, int id, const char *const *hosts, const int *ports, int count)
 {
-	struct sk_address_list *list = skynet_calloc(
-		1, sizeof *list + (size_t)count * sizeof(struct sk_address));
+	struct sk_address_list *list =
+		skynet_calloc(1, sizeof *list + (size_t)count * sizeof(struct sk_address));
 	list->count = count;
 	for (int i = 0; i < count; i++)
 		assert_int_equal(sk_address_parse(&list->addresses[i], hosts[i], ports[i]), SK_OK);

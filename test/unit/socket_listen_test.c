@@ -195,7 +195,8 @@ out_of_descriptors_clients_are_refused_and_the_listener_lives_on(void **state)
 		world_expect_end(w, fds[i]);
 	world_expect_nothing(w, w->service);
 	assert_int_equal(world_poll(w, 0), 0); /* nothing spins */
-	assert_int_equal(sk_sockets_counter(w->core.sockets, SK_SOCKET_REFUSED_DESCRIPTORS), CLIENTS);
+	assert_int_equal(sk_sockets_counter(w->core.sockets, SK_SOCKET_REFUSED_DESCRIPTORS),
+			 CLIENTS);
 	assert_int_equal(sk_sockets_count(w->core.sockets), 1);
 	restore_descriptors();
 	for (int i = 0; i < CLIENTS; i++)
@@ -261,6 +262,10 @@ a_thousand_connections_leave_nothing_behind(void **state)
 	int port;
 	int listener = world_listen(w, &port);
 	int before = world_fd_count();
+	struct rlimit limit; /* both ends of the connections are here */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < CLIENTS; i++) {
 			fds[i] = world_client(port);

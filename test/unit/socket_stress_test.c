@@ -1,6 +1,6 @@
-/* socket_stress_test.c: many threads at the same sockets, for the thread sanitizer and the invariants:
- * pieces stay whole and in order (O2), nothing that was queued stays behind (W1, W2), CLOSE is told
- * exactly once (C1), and at the end every slot and descriptor is free. */
+/* socket_stress_test.c: many threads at the same sockets, for the thread sanitizer and the
+ * invariants: pieces stay whole and in order (O2), nothing that was queued stays behind (W1, W2),
+ * CLOSE is told exactly once (C1), and at the end every slot and descriptor is free. */
 #include "socket_world.h"
 
 #include <pthread.h>
@@ -116,7 +116,8 @@ writers_on_one_socket_keep_their_pieces_whole_and_in_order(void **state)
 	uint32_t expected[WRITERS][2] = {{0}};
 	static char body[PIECE_MAX];
 	struct timeval deadline = {.tv_sec = 60};
-	assert_int_equal(setsockopt(pair.fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline), 0);
+	assert_int_equal(setsockopt(pair.fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline),
+			 0);
 	atomic_store(&is_over, false);
 	pthread_t poller = start_thread(run_poller, w);
 	for (uint32_t i = 0; i < WRITERS; i++) {

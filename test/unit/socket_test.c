@@ -127,6 +127,28 @@ nothing_is_read_before_start(void **state)
 	(void)close(fd);
 }
 
+/* A server that is full says so and closes, without a start. The socket is then not watched until
+ * it has to wait for the peer. */
+static void
+an_accepted_socket_sends_before_start(void **state)
+{
+	struct world *w = *state;
+	int port;
+	size_t size = 6 << 20;
+	char *bytes = malloc(size);
+	int listener = world_listen(w, &port);
+	int fd = world_client(port);
+	int id = world_accept(w, listener);
+	assert_int_equal(world_send(w, id, "full, sorry"), 0);
+	world_expect_bytes(w, fd, "full, sorry");
+	assert_int_equal(world_send_pattern(w, id, 0, size), 0);
+	skynet_socket_close(w->service, id);
+	assert_int_equal(world_receive(w, fd, bytes, size), size);
+	world_expect_end(w, fd);
+	free(bytes);
+	(void)close(fd);
+}
+
 /* --- the peer's end ------------------------------------------------------------------------ */
 
 static void
@@ -523,6 +545,30 @@ a_closing_socket_ends_when_its_peer_resets(void **state)
 	}
 }
 
+static int
+setup_short_linger(void **state)
+{
+	static const char *const settings[] = {"socket_linger", "1", NULL};
+	*state = world_new(settings);
+	return 0;
+}
+
+static void
+a_closing_socket_does_not_wait_for_ever_for_its_peer_to_read(void **state)
+{
+	struct world *w = *state;
+	struct pair pair = world_pair(w);
+	assert_int_equal(world_send_pattern(w, pair.id, 0, 16 << 20), 0);
+	skynet_socket_close(w->service, pair.id);
+	uint64_t deadline_ms = sk_clock_ms() + WORLD_DEADLINE_MS;
+	while (sk_sockets_count(w->core.sockets) > 0) {
+		assert_true(sk_clock_ms() < deadline_ms);
+		(void)world_poll(w, 100);
+	}
+	assert_int_equal(sk_sockets_counter(w->core.sockets, SK_SOCKET_LINGER), 1);
+	(void)close(pair.fd);
+}
+
 static void
 operations_on_what_is_gone_do_nothing(void **state)
 {
@@ -763,6 +809,7 @@ main(void)
 		world_test(pause_stops_reading_until_start),
 		world_test(pause_during_a_chunk_holds_the_next_back),
 		world_test(nothing_is_read_before_start),
+		world_test(an_accepted_socket_sends_before_start),
 		world_test(after_the_peers_end_the_socket_still_sends),
 		world_test(a_half_closed_socket_stays_until_it_is_closed_here),
 		world_test(the_end_waits_behind_all_data),
@@ -784,6 +831,9 @@ main(void)
 		world_test(close_does_not_reset_a_peer_that_was_still_sending),
 		world_test(shutdown_drops_what_waits),
 		world_test(a_closing_socket_ends_when_its_peer_resets),
+		cmocka_unit_test_setup_teardown(
+			a_closing_socket_does_not_wait_for_ever_for_its_peer_to_read,
+			setup_short_linger, world_teardown),
 		world_test(operations_on_what_is_gone_do_nothing),
 		world_test(start_by_another_service_transfers_the_socket),
 		world_test(a_transferred_socket_goes_on_when_the_old_owner_dies_with_a_chunk),

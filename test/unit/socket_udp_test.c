@@ -86,8 +86,7 @@ a_question_is_answered_by_ipv6_address(void **state)
 {
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
 	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	bool has_ipv6 =
-		fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+	bool has_ipv6 = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
 	if (fd >= 0)
 		(void)close(fd);
 	if (!has_ipv6)
@@ -194,6 +193,27 @@ a_peer_may_be_given_by_name(void **state)
 }
 
 static void
+a_peer_by_number_overtakes_one_by_name(void **state)
+{
+	struct world *w = *state;
+	int server = open_udp(w, "127.0.0.1");
+	int client = skynet_socket_udp(w->service, NULL, 0);
+	assert_int_equal(skynet_socket_udp_connect(w->service, client, "host.example.invalid", 9),
+			 0);
+	assert_int_equal(udp_send(w, client, NULL, "waits"), 0);
+	assert_int_equal(
+		skynet_socket_udp_connect(w->service, client, "127.0.0.1", port_of(w, server)), 0);
+	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_UDP, server);
+	world_done(w, &told);
+	assert_int_equal(skynet_socket_udp_connect(w->service, client, "host.example.invalid", 9),
+			 0);
+	assert_int_equal(udp_send(w, client, NULL, "never leaves"), 0);
+	skynet_socket_close(w->service, client); /* does not wait for the answer */
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_CLOSE, client);
+	assert_int_equal(sk_sockets_count(w->core.sockets), 1);
+}
+
+static void
 an_address_of_the_other_kind_is_dropped_with_a_line(void **state)
 {
 	struct world *w = *state;
@@ -257,6 +277,7 @@ main(void)
 		world_test(a_slow_service_has_so_many_datagrams_at_a_time),
 		world_test(the_default_peer_can_be_set_later),
 		world_test(a_peer_may_be_given_by_name),
+		world_test(a_peer_by_number_overtakes_one_by_name),
 		world_test(an_address_of_the_other_kind_is_dropped_with_a_line),
 		world_test(nobody_there_is_no_end_of_the_socket),
 		world_test(bad_requests_are_refused),

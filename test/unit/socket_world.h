@@ -1,9 +1,9 @@
 /* socket_world.h: a node without threads, for tests of the socket layer.
  *
  * The parts below the services are real; two services exist only as mailboxes, and the test does by
- * hand what workers do: it polls, takes messages out, and says when they are consumed. So everything
- * happens on one thread, in an order that the test chooses. The other ends of the sockets are plain
- * descriptors of the test. */
+ * hand what workers do: it polls, takes messages out, and says when they are consumed. So
+ * everything happens on one thread, in an order that the test chooses. The other ends of the
+ * sockets are plain descriptors of the test. */
 #ifndef SOCKET_WORLD_H
 #define SOCKET_WORLD_H
 
@@ -34,7 +34,7 @@ struct world {
 	_Alignas(SK_CACHE_LINE) struct sk_core core;
 	struct skynet_context *service; /* whose sockets are tested */
 	struct skynet_context *other;
-	char log[1024]; /* the last line */
+	char log[1024];		 /* the last line */
 	struct sk_worker worker; /* for turns */
 };
 
@@ -48,8 +48,7 @@ struct told {
 	bool is_counted; /* of kind SK_MESSAGE_SOCKET */
 };
 
-__attribute__((unused))
-static struct world *the_world;
+__attribute__((unused)) static struct world *the_world;
 
 static inline void
 world_log(struct sk_core *core, uint32_t source, char *text, size_t size)
@@ -327,7 +326,8 @@ world_send(struct world *w, int id, const char *text)
 	return skynet_socket_sendbuffer(w->service, &buffer);
 }
 
-/* Sends size bytes of a pattern that depends on where they are: byte i of all is (i * 31 + i / 251). */
+/* Sends size bytes of a pattern that depends on where they are: byte i of all is (i * 31 + i /
+ * 251). */
 static inline char
 world_pattern(size_t i)
 {
