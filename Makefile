@@ -53,8 +53,6 @@ keg = $(shell brew --prefix 2>/dev/null)/opt/$(1)/lib/pkgconfig
 export PKG_CONFIG_PATH := $(call keg,libedit):$(call keg,lua@5.4):$(PKG_CONFIG_PATH)
 else
 for_system := -fno-plt
-# gcc warns that the thread sanitizer does not see fences; clang's does not either, silently.
-for_system += $(if $(findstring clang,$(compiler)),,$(if $(filter thread,$(sanitizers)),-Wno-tsan))
 endif
 warnings += $(if $(SAN),,$(if $(WERROR),-Werror))
 cflags = -std=gnu11 $(warnings) -fvisibility=hidden $(for_system) $(CFLAGS) $(sanitize) -pthread \

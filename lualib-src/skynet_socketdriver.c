@@ -8,6 +8,7 @@
 #include "skynet_socket.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <lua.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,15 @@ context_of(lua_State *L)
 static int
 check_id(lua_State *L, int index)
 {
-	return (int)luaL_checkinteger(L, index);
+	lua_Integer id = luaL_checkinteger(L, index);
+	luaL_argcheck(L, id >= INT_MIN && id <= INT_MAX, index, "not the id of a socket");
+	return (int)id;
 }
 
 /* --- addresses ----------------------------------------------------------------------------- */
 
 #define HOST_BYTES_MAX 256
+#define PORT_MAX 65535
 
 struct host {
 	char name[HOST_BYTES_MAX];
@@ -60,7 +64,10 @@ check_host(lua_State *L)
 		if (length >= sizeof host.name)
 			luaL_error(L, "Invalid address %s.", address);
 		memcpy(host.name, address, length + 1);
-		host.port = (int)luaL_checkinteger(L, 2);
+		lua_Integer port_number = luaL_checkinteger(L, 2);
+		luaL_argcheck(L, port_number >= 0 && port_number <= PORT_MAX, 2,
+			      "a port is in 0..65535");
+		host.port = (int)port_number;
 		return host;
 	}
 	const char *rest = split_host(address, &host);
@@ -68,7 +75,7 @@ check_host(lua_State *L)
 		luaL_error(L, "Invalid address %s.", address);
 	char *end;
 	long port = strtol(rest + 1, &end, 10);
-	if (end == rest + 1 || *end != '\0' || port < 0 || port > 65535)
+	if (end == rest + 1 || *end != '\0' || port < 0 || port > PORT_MAX)
 		luaL_error(L, "Invalid port in address %s.", address);
 	host.port = (int)port;
 	return host;
@@ -98,11 +105,12 @@ static int
 l_listen(lua_State *L)
 {
 	struct host host = check_host(L);
-	int backlog = (int)luaL_optinteger(L, 3, 0);
-	int id = skynet_socket_listen(context_of(L), host.name, host.port, backlog);
+	lua_Integer backlog = luaL_optinteger(L, 3, 0);
+	luaL_argcheck(L, backlog >= 0 && backlog <= INT_MAX, 3, "not a number of connections");
+	int id = skynet_socket_listen(context_of(L), host.name, host.port, (int)backlog);
 	if (id < 0)
-		return luaL_error(L, "Listen error: %s port %d (the reason is in the log)", host.name,
-				  host.port);
+		return luaL_error(L, "Listen error: %s port %d (the reason is in the log)",
+				  host.name, host.port);
 	return push_id(L, id);
 }
 
@@ -182,17 +190,20 @@ join_strings(lua_State *L, int index, struct socket_sendbuffer *buffer)
 static struct socket_sendbuffer
 check_buffer(lua_State *L)
 {
-	struct socket_sendbuffer buffer = { .id = check_id(L, 1),
-					    .type = SOCKET_BUFFER_RAWPOINTER };
+	struct socket_sendbuffer buffer = {.id = check_id(L, 1), .type = SOCKET_BUFFER_RAWPOINTER};
 	switch (lua_type(L, 2)) {
 	case LUA_TTABLE:
 		join_strings(L, 2, &buffer);
 		break;
-	case LUA_TLIGHTUSERDATA:
+	case LUA_TLIGHTUSERDATA: {
+		lua_Integer size = luaL_checkinteger(L, 3);
 		buffer.type = SOCKET_BUFFER_MEMORY;
 		buffer.buffer = lua_touserdata(L, 2);
-		buffer.sz = (size_t)luaL_checkinteger(L, 3);
+		luaL_argcheck(L, size == 0 || (size > 0 && buffer.buffer), 3,
+			      "not the size of this block");
+		buffer.sz = (size_t)size;
 		break;
+	}
 	case LUA_TUSERDATA:
 		buffer.buffer = lua_touserdata(L, 2);
 		buffer.sz = (size_t)luaL_optinteger(L, 3, (lua_Integer)lua_rawlen(L, 2));
@@ -288,11 +299,11 @@ int
 luaopen_skynet_socketdriver(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "connect", l_connect }, { "listen", l_listen },     { "bind", l_bind },
-		{ "start", l_start },	  { "pause", l_pause },	      { "close", l_close },
-		{ "shutdown", l_shutdown }, { "nodelay", l_nodelay }, { "send", l_send },
-		{ "lsend", l_lsend },	  { "unpack", l_unpack },     { "str2p", l_str2p },
-		{ "drop", l_drop },	  { "header", l_header },     { NULL, NULL },
+		{"connect", l_connect},	  {"listen", l_listen},	  {"bind", l_bind},
+		{"start", l_start},	  {"pause", l_pause},	  {"close", l_close},
+		{"shutdown", l_shutdown}, {"nodelay", l_nodelay}, {"send", l_send},
+		{"lsend", l_lsend},	  {"unpack", l_unpack},	  {"str2p", l_str2p},
+		{"drop", l_drop},	  {"header", l_header},	  {NULL, NULL},
 	};
 	luaL_newlibtable(L, functions);
 	if (lua_getfield(L, LUA_REGISTRYINDEX, "skynet_context") != LUA_TLIGHTUSERDATA)

@@ -1,6 +1,7 @@
 /* sk_poller.c: sk_poller.h on Linux: epoll, and an eventfd to wake the waiting thread.
  *
- * I1  A descriptor costs one epoll_ctl in its life: it is registered for everything, edge-triggered.
+ * I1  A descriptor costs one epoll_ctl in its life: it is registered for everything,
+ *     edge-triggered.
  * I2  The eventfd is edge-triggered too, and never read: each write is a new edge, and edges that
  *     nobody waited for merge into one. Its counter would overflow after 2^64 wake-ups. */
 #include "sk_poller.h"

@@ -64,9 +64,9 @@ static void
 raise_slot_end(struct sk_quiesce *q, uint32_t end)
 {
 	uint32_t old = atomic_load_explicit(&q->slot_end, memory_order_relaxed);
-	while (old < end && !atomic_compare_exchange_weak_explicit(
-				    &q->slot_end, &old, end, memory_order_relaxed,
-				    memory_order_relaxed)) {
+	while (old < end &&
+	       !atomic_compare_exchange_weak_explicit(&q->slot_end, &old, end, memory_order_relaxed,
+						      memory_order_relaxed)) {
 	}
 }
 
@@ -119,7 +119,7 @@ sk_quiesce_retire(struct sk_quiesce *q, struct sk_retired *retired,
 	retired->next = NULL;
 	retired->release = release;
 	pthread_mutex_lock(&q->lock);
-	/* B of the file comment: release publishes the caller's unlinking. Under the lock for I1. */
+	/* B of the file comment; release publishes the unlinking. Under the lock for I1. */
 	retired->epoch = atomic_fetch_add_explicit(&q->epoch, 1, memory_order_acq_rel) + 1;
 	*q->last = retired;
 	q->last = &retired->next;

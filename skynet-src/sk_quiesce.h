@@ -6,7 +6,7 @@
  *            one since. A thread that sleeps is offline and holds nobody up.
  *            After "quiescent-state-based reclamation" in T. E. Hart, P. E. McKenney, A. D. Brown:
  *            Making Lockless Synchronization Fast, 2006.
- * Threads    join, leave, retire, reclaim: [any]. pass, online, offline: only the slot's own thread.
+ * Threads    join, leave, retire, reclaim: [any]. pass, online, offline: the slot's own thread.
  * Use        int slot = sk_quiesce_join(q);  ... read ...  sk_quiesce_pass(q, slot); ...
  *            writer: unlink(thing); sk_quiesce_retire(q, &thing->retired, free_thing);
  */

@@ -163,8 +163,7 @@ overflow_half(struct sk_run_queue *q, uint32_t head, struct sk_shared_queue *ove
 	for (uint32_t i = 0; i < SK_RUN_QUEUE_SLOTS / 2; i++)
 		half[i] = get_slot(q, head + i);
 	/* Relaxed: only the owner itself writes to these places again. */
-	if (!atomic_compare_exchange_strong_explicit(&q->head, &head,
-						     head + SK_RUN_QUEUE_SLOTS / 2,
+	if (!atomic_compare_exchange_strong_explicit(&q->head, &head, head + SK_RUN_QUEUE_SLOTS / 2,
 						     memory_order_relaxed, memory_order_relaxed))
 		return false;
 	sk_shared_queue_push(overflow, half, SK_RUN_QUEUE_SLOTS / 2);
@@ -193,9 +192,8 @@ sk_run_queue_pop(struct sk_run_queue *q)
 	while (head != tail) {
 		struct sk_mailbox *box = get_slot(q, head);
 		/* Relaxed: only the owner itself writes to this place again. */
-		if (atomic_compare_exchange_weak_explicit(&q->head, &head, head + 1,
-							  memory_order_relaxed,
-							  memory_order_relaxed))
+		if (atomic_compare_exchange_weak_explicit(
+			    &q->head, &head, head + 1, memory_order_relaxed, memory_order_relaxed))
 			return box;
 	}
 	return NULL;

@@ -85,9 +85,8 @@ void
 sk_scheduler_wake_one(struct sk_scheduler *s)
 {
 	int32_t none = 0;
-	atomic_thread_fence(memory_order_seq_cst); /* S1: pairs with the one in sleep_begins */
-	if (atomic_load_explicit(&s->sleeping, memory_order_relaxed) == 0 ||
-	    atomic_load_explicit(&s->searching, memory_order_relaxed) != 0)
+	/* S1: these loads come after the store that added the work, both sequentially consistent. */
+	if (atomic_load(&s->sleeping) == 0 || atomic_load(&s->searching) != 0)
 		return;
 	if (!atomic_compare_exchange_strong(&s->searching, &none, 1))
 		return; /* S2 */
@@ -129,8 +128,7 @@ stop_searching(struct sk_worker *worker)
 static void
 sleep_begins(struct sk_scheduler *s)
 {
-	atomic_fetch_add(&s->sleeping, 1);
-	atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in wake_one */
+	atomic_fetch_add(&s->sleeping, 1); /* before the loads in has_work */
 }
 
 /* Takes the worker off the list of the parked. Returns false when somebody did so before, who then
@@ -271,7 +269,7 @@ sk_scheduler_add_timer(struct sk_scheduler *s, struct sk_timer_entry *entry, uin
 {
 	if (!sk_timer_add(s->timer, entry, due_ms))
 		return;
-	atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in sleep_begins */
+	/* After the wheel's store of when it is due next; sleep_as_poller goes the other way round. */
 	if (atomic_load(&s->poller_state) != SK_POLLER_AWAKE &&
 	    due_ms < atomic_load(&s->poller_until_ms))
 		sk_poller_wake(&s->poller);

@@ -21,8 +21,8 @@
  *
  * Hints: a million entries do not fit into the caches, and a list is read at the pace of one miss
  * after the other. So each entry names the one that was added some places behind it, and whoever
- * walks a list asks for that one in time: five to seven times faster here. A hint is never followed, only
- * fetched, so it may point to what was cancelled and freed. */
+ * walks a list asks for that one in time: five to seven times faster here. A hint is never
+ * followed, only fetched, so it may point to what was cancelled and freed. */
 #include "sk_timer.h"
 
 #include <pthread.h>
@@ -39,8 +39,8 @@
 
 struct slot {
 	struct sk_message *first;
-	struct sk_message **end;  /* the NULL that ends the list */
-	uint64_t earliest_due_ms; /* of all that came since it was empty */
+	struct sk_message **end;     /* the NULL that ends the list */
+	uint64_t earliest_due_ms;    /* of all that came since it was empty */
 	struct sk_message *unhinted; /* the next one to get a hint */
 	unsigned behind_unhinted;    /* how many were added behind it, up to HINT_DISTANCE */
 };
@@ -171,11 +171,12 @@ first_place_locked(const struct sk_timer *timer, struct place *place)
 	return true;
 }
 
-/* Release pairs with the acquire in sk_timer_next_due_ms, for whoever acts on the answer. */
 static void
 set_next_due_locked(struct sk_timer *timer, uint64_t due_ms)
 {
-	atomic_store_explicit(&timer->next_due_ms, due_ms, memory_order_release);
+	/* Sequentially consistent, as the load in sk_timer_next_due_ms: whoever adds a timer looks
+	 * after this whether somebody sleeps, and who goes to sleep says so before it looks here. */
+	atomic_store(&timer->next_due_ms, due_ms);
 }
 
 static void
@@ -287,7 +288,7 @@ sk_timer_cancel(struct sk_timer *timer, struct sk_timer_entry *entry)
 uint64_t
 sk_timer_next_due_ms(const struct sk_timer *timer)
 {
-	return atomic_load_explicit(&timer->next_due_ms, memory_order_acquire);
+	return atomic_load(&timer->next_due_ms);
 }
 
 uint64_t
@@ -364,7 +365,7 @@ sk_timer_expire(struct sk_timer *timer, uint64_t now_ms)
 		if (place.wheel == 0)
 			count += fire_slot_locked(timer, place, &fired);
 		else
-			enter_block_locked(timer, place, begin_ms); /* I5: all before it has fired */
+			enter_block_locked(timer, place, begin_ms); /* all before it has fired */
 	}
 	timer->time_ms = now_ms;
 	improve_next_due_locked(timer);

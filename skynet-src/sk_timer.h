@@ -1,7 +1,7 @@
 /* sk_timer.h: all pending timeouts of a node, in a hierarchical wheel of milliseconds.
  *
  * Model      An entry is the message it will become: when due, it is pushed into the mailbox of its
- *            owner as it is, so firing allocates nothing, and the owner frees it when it is handled.
+ *            owner as it is, so firing allocates nothing; the owner frees it when it is handled.
  *            I1  An entry fires at the first expire whose now_ms >= its due_ms, never before.
  *            I2  Entries fire in order of due_ms, and those of the same millisecond in the order
  *                they were added.
@@ -23,8 +23,8 @@ struct sk_timer;
 
 struct sk_timer_entry {
 	struct sk_message message; /* kind SK_MESSAGE_TIMER; next links the wheel's list as well */
-	struct sk_message **link; /* what points to this entry in the wheel; NULL: in none */
-	struct sk_timer_entry *hint; /* one to come soon after it, or one long gone: see sk_timer.c */
+	struct sk_message **link;  /* what points to this entry in the wheel; NULL: in none */
+	struct sk_timer_entry *hint; /* what to fetch early; may be freed: sk_timer.c */
 	uint64_t due_ms;
 	uint32_t owner; /* handle that the message goes to */
 };

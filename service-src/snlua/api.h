@@ -18,7 +18,7 @@ extern const luaL_Reg api_service_functions[]; /* names, environment, clock, sta
 
 /* What an argument addresses: a handle, or else a name. */
 struct api_address {
-	uint32_t handle; /* 0: see name */
+	uint32_t handle;  /* 0: see name */
 	const char *name; /* ":hex", ".local" or global; borrowed from the argument */
 };
 

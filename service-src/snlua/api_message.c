@@ -14,7 +14,7 @@
 struct api_address
 api_check_address(lua_State *L, int index)
 {
-	struct api_address address = { 0 };
+	struct api_address address = {0};
 	if (lua_isnumber(L, index)) { /* a number, or a string that reads as one */
 		lua_Integer handle = lua_tointeger(L, index);
 		if (handle < 1 || handle > UINT32_MAX)
@@ -76,7 +76,7 @@ struct payload {
 static struct payload
 check_payload(lua_State *L, int index)
 {
-	struct payload payload = { 0 };
+	struct payload payload = {0};
 	switch (lua_type(L, index)) {
 	case LUA_TNONE:
 	case LUA_TNIL:
@@ -84,13 +84,17 @@ check_payload(lua_State *L, int index)
 	case LUA_TSTRING:
 		payload.data = (void *)(uintptr_t)lua_tolstring(L, index, &payload.size);
 		break;
-	case LUA_TLIGHTUSERDATA:
+	case LUA_TLIGHTUSERDATA: {
+		lua_Integer size = luaL_checkinteger(L, index + 1);
+		luaL_argcheck(L, size >= 0, index + 1, "a negative size");
 		payload.data = lua_touserdata(L, index);
-		payload.size = (size_t)luaL_checkinteger(L, index + 1);
+		payload.size = (size_t)size;
 		payload.tag = PTYPE_TAG_DONTCOPY;
 		break;
+	}
 	default:
-		luaL_error(L, "invalid param %s: a message is a string, or a lightuserdata and a size",
+		luaL_error(L,
+			   "invalid param %s: a message is a string, or a lightuserdata and a size",
 			   luaL_typename(L, index));
 	}
 	return payload;
@@ -112,8 +116,8 @@ pack_arguments(lua_State *L, struct engine *engine, const struct protocol *proto
 	if (protocol->packs_lua) {
 		size_t base = engine->scratch.size;
 		codec_pack(L, first, &engine->scratch);
-		return (struct payload){ .data = engine->scratch.data + base,
-					 .size = engine->scratch.size - base };
+		return (struct payload){.data = engine->scratch.data + base,
+					.size = engine->scratch.size - base};
 	}
 	const char *name = protocol->name; /* the call below may add protocols, which moves them */
 	if (protocol->pack == LUA_NOREF)
@@ -183,11 +187,14 @@ l_redirect(lua_State *L)
 {
 	struct engine *engine = engine_of(L);
 	struct api_address address = api_check_address(L, 1);
-	uint32_t source = (uint32_t)luaL_checkinteger(L, 2);
+	lua_Integer source = luaL_checkinteger(L, 2);
+	luaL_argcheck(L, source >= 0 && source <= UINT32_MAX, 2, "not an address");
 	int type = engine->protocols[check_protocol(L, engine, 3)].id;
-	int session = (int)luaL_optinteger(L, 4, 0);
+	lua_Integer session = luaL_optinteger(L, 4, 0);
+	luaL_argcheck(L, session == (int32_t)session, 4, "not a session");
 	struct payload payload = check_payload(L, 5);
-	return push_sent(L, send_to(engine, &address, source, type, session, &payload));
+	return push_sent(L, send_to(engine, &address, (uint32_t)source, type, (int)session,
+				    &payload));
 }
 
 static int
@@ -205,15 +212,20 @@ api_check_task(lua_State *L)
 	struct engine *engine = engine_of(L);
 	struct task *task = engine->current;
 	if (!task)
-		luaL_error(L, "this function may wait, so it can't be used in the main chunk, nor in "
-			      "what is run when a task is closed: use it in the start function or in a "
-			      "handler");
+		luaL_error(
+			L,
+			"this function may wait, so it can't be used in the main chunk, nor in "
+			"what is run when a task is closed: use it in the start function or in a "
+			"handler");
 	if (task->co != L)
-		luaL_error(L, "this function may wait, so it can't be used inside a coroutine of your "
-			      "own: use skynet.fork");
+		luaL_error(L,
+			   "this function may wait, so it can't be used inside a coroutine of your "
+			   "own: use skynet.fork");
 	if (!lua_isyieldable(L))
-		luaL_error(L, "this function may wait, and Lua can't wait here, inside a function that "
-			      "C calls: a sort function, a metamethod, a module that is being loaded");
+		luaL_error(
+			L,
+			"this function may wait, and Lua can't wait here, inside a function that "
+			"C calls: a sort function, a metamethod, a module that is being loaded");
 	return task;
 }
 
@@ -277,7 +289,7 @@ request(lua_State *L, struct engine *engine, const struct api_address *address, 
 		return luaL_error(L, "call failed: the request is too large");
 	if (sent < 0)
 		return luaL_error(L, "call to invalid address %s", luaL_tolstring(L, 1, NULL));
-	session_map_add(&engine->waiters, (struct waiter){ .session = session, .task = task });
+	session_map_add(&engine->waiters, (struct waiter){.session = session, .task = task});
 	task->session = session;
 	task->callee = address->handle;
 	return api_suspend(L, TASK_CALLING, protocol, call_resumed);
@@ -367,8 +379,8 @@ l_retpack(lua_State *L)
 	struct task *task = engine->current;
 	size_t base = engine->scratch.size;
 	codec_pack(L, 1, &engine->scratch);
-	struct payload payload = { .data = engine->scratch.data + base,
-				   .size = engine->scratch.size - base };
+	struct payload payload = {.data = engine->scratch.data + base,
+				  .size = engine->scratch.size - base};
 	engine->scratch.size = base; /* nothing packs before the bytes are sent */
 	int32_t session = take_request(L, task, "No session");
 	return answer(L, engine, task->source, session, &payload);
@@ -489,7 +501,7 @@ l_response(lua_State *L)
 		return 1;
 	}
 	struct response *response = lua_newuserdatauv(L, sizeof *response, 0);
-	*response = (struct response){ .source = task->source };
+	*response = (struct response){.source = task->source};
 	if (luaL_newmetatable(L, "skynet.response")) {
 		lua_pushcfunction(L, response_gc);
 		lua_setfield(L, -2, "__gc");
@@ -635,7 +647,8 @@ static void
 check_new(lua_State *L, struct engine *engine, lua_Integer id, const char *name)
 {
 	luaL_argcheck(L, id >= 0 && id <= UINT8_MAX, 1, "field 'id' must be in 0..255");
-	luaL_argcheck(L, engine->protocol_count < UINT8_MAX, 1, "255 protocols are registered already");
+	luaL_argcheck(L, engine->protocol_count < UINT8_MAX, 1,
+		      "255 protocols are registered already");
 	if (engine->index_of[id])
 		luaL_error(L, "protocol id %d is registered already, as '%s'", (int)id,
 			   engine->protocols[engine->index_of[id] - 1].name);
@@ -660,7 +673,7 @@ l_register_protocol(lua_State *L)
 	check_function_field(L, "pack");
 	check_function_field(L, "unpack");
 	check_function_field(L, "dispatch");
-	struct protocol protocol = { .name = name, .id = (uint8_t)id };
+	struct protocol protocol = {.name = name, .id = (uint8_t)id};
 	protocol.pack = reference_field(L, "pack");
 	protocol.unpack = reference_field(L, "unpack");
 	protocol.dispatch = reference_field(L, "dispatch");
@@ -720,26 +733,26 @@ l_dispatch_unknown_response(lua_State *L)
 }
 
 const luaL_Reg api_message_functions[] = {
-	{ "send", l_send },
-	{ "rawsend", l_rawsend },
-	{ "redirect", l_redirect },
-	{ "genid", l_genid },
-	{ "call", l_call },
-	{ "rawcall", l_rawcall },
-	{ "newservice", l_newservice },
-	{ "ret", l_ret },
-	{ "retpack", l_retpack },
-	{ "response", l_response },
-	{ "ignoreret", l_ignoreret },
-	{ "context", l_context },
-	{ "pack", l_pack },
-	{ "packstring", l_packstring },
-	{ "unpack", l_unpack },
-	{ "tostring", l_tostring },
-	{ "trash", l_trash },
-	{ "register_protocol", l_register_protocol },
-	{ "dispatch", l_dispatch },
-	{ "dispatch_unknown_request", l_dispatch_unknown_request },
-	{ "dispatch_unknown_response", l_dispatch_unknown_response },
-	{ NULL, NULL },
+	{"send", l_send},
+	{"rawsend", l_rawsend},
+	{"redirect", l_redirect},
+	{"genid", l_genid},
+	{"call", l_call},
+	{"rawcall", l_rawcall},
+	{"newservice", l_newservice},
+	{"ret", l_ret},
+	{"retpack", l_retpack},
+	{"response", l_response},
+	{"ignoreret", l_ignoreret},
+	{"context", l_context},
+	{"pack", l_pack},
+	{"packstring", l_packstring},
+	{"unpack", l_unpack},
+	{"tostring", l_tostring},
+	{"trash", l_trash},
+	{"register_protocol", l_register_protocol},
+	{"dispatch", l_dispatch},
+	{"dispatch_unknown_request", l_dispatch_unknown_request},
+	{"dispatch_unknown_response", l_dispatch_unknown_response},
+	{NULL, NULL},
 };

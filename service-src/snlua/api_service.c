@@ -41,6 +41,7 @@ static int
 l_address(lua_State *L)
 {
 	char text[16];
+	luaL_checkany(L, 1);
 	if (!lua_isinteger(L, 1)) {
 		luaL_tolstring(L, 1, NULL);
 		return 1;
@@ -66,8 +67,9 @@ static int
 set_name(lua_State *L, const char *name, uint32_t handle)
 {
 	if (name[0] != '.')
-		return luaL_error(L, "can't register '%s': this node has no network of global names; "
-				     "a local name begins with a dot",
+		return luaL_error(L,
+				  "can't register '%s': this node has no network of global names; "
+				  "a local name begins with a dot",
 				  name);
 	char address[16];
 	(void)snprintf(address, sizeof address, ":%x", handle);
@@ -264,24 +266,14 @@ l_abort(lua_State *L)
 }
 
 const luaL_Reg api_service_functions[] = {
-	{ "self", l_self },
-	{ "localname", l_localname },
-	{ "address", l_address },
-	{ "harbor", l_harbor },
-	{ "register", l_register },
-	{ "name", l_name },
-	{ "getenv", l_getenv },
-	{ "setenv", l_setenv },
-	{ "error", l_error },
-	{ "now", l_now },
-	{ "hpc", l_hpc },
-	{ "starttime", l_starttime },
-	{ "time", l_time },
-	{ "stat", l_stat },
-	{ "mqlen", l_mqlen },
-	{ "endless", l_endless },
-	{ "launch", l_launch },
-	{ "kill", l_kill },
-	{ "abort", l_abort },
-	{ NULL, NULL },
+	{"self", l_self},	  {"localname", l_localname},
+	{"address", l_address},	  {"harbor", l_harbor},
+	{"register", l_register}, {"name", l_name},
+	{"getenv", l_getenv},	  {"setenv", l_setenv},
+	{"error", l_error},	  {"now", l_now},
+	{"hpc", l_hpc},		  {"starttime", l_starttime},
+	{"time", l_time},	  {"stat", l_stat},
+	{"mqlen", l_mqlen},	  {"endless", l_endless},
+	{"launch", l_launch},	  {"kill", l_kill},
+	{"abort", l_abort},	  {NULL, NULL},
 };

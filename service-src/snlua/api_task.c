@@ -43,8 +43,9 @@ l_init(lua_State *L)
 	luaL_checktype(L, 1, LUA_TFUNCTION);
 	int type = lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key);
 	if (type == LUA_TBOOLEAN)
-		return luaL_error(L, "skynet.init is too late: its function would run before the start "
-				     "function, which has begun already");
+		return luaL_error(
+			L, "skynet.init is too late: its function would run before the start "
+			   "function, which has begun already");
 	if (type != LUA_TTABLE) {
 		lua_pop(L, 1);
 		lua_newtable(L);
@@ -61,7 +62,7 @@ l_init(lua_State *L)
 static int32_t
 start_timer(lua_State *L, struct engine *engine, int64_t delay_ms)
 {
-	struct waiter waiter = { .function = luaL_ref(L, LUA_REGISTRYINDEX) };
+	struct waiter waiter = {.function = luaL_ref(L, LUA_REGISTRYINDEX)};
 	waiter.session = engine_start_timer(engine, delay_ms, &waiter.timer);
 	session_map_add(&engine->waiters, waiter);
 	return waiter.session;
@@ -180,8 +181,7 @@ sleep_for(lua_State *L, int64_t delay_ms)
 	struct task *task = api_check_task(L);
 	enter_token(L, engine);
 	task->session = engine_start_timer(engine, delay_ms, &task->timer);
-	session_map_add(&engine->waiters,
-			(struct waiter){ .session = task->session, .task = task });
+	session_map_add(&engine->waiters, (struct waiter){.session = task->session, .task = task});
 	return api_suspend(L, TASK_SLEEPING, 0, sleep_resumed);
 }
 
@@ -264,8 +264,7 @@ l_exit(lua_State *L)
 }
 
 const luaL_Reg api_task_functions[] = {
-	{ "init", l_init },	  { "start", l_start },	  { "fork", l_fork },
-	{ "timeout", l_timeout }, { "sleep", l_sleep },	  { "yield", l_yield },
-	{ "wait", l_wait },	  { "wakeup", l_wakeup }, { "exit", l_exit },
-	{ NULL, NULL },
+	{"init", l_init},   {"start", l_start}, {"fork", l_fork}, {"timeout", l_timeout},
+	{"sleep", l_sleep}, {"yield", l_yield}, {"wait", l_wait}, {"wakeup", l_wakeup},
+	{"exit", l_exit},   {NULL, NULL},
 };

@@ -238,7 +238,7 @@ void
 codec_buffer_free(struct codec_buffer *buffer)
 {
 	free(buffer->data);
-	*buffer = (struct codec_buffer){ 0 };
+	*buffer = (struct codec_buffer){0};
 }
 
 /* --- unpacking ----------------------------------------------------------------------------- */
@@ -403,10 +403,10 @@ unpack_value(struct reader *reader, int depth)
 int
 codec_unpack(lua_State *L, const char *data, size_t size)
 {
-	struct reader reader = { .L = L,
-				 .next = (const unsigned char *)data,
-				 .end = (const unsigned char *)data + size,
-				 .size = size };
+	struct reader reader = {.L = L,
+				.next = (const unsigned char *)data,
+				.end = (const unsigned char *)data + size,
+				.size = size};
 	int count = 0;
 	for (; reader.next < reader.end; count++) {
 		if (count % 8 == 0)

@@ -122,10 +122,9 @@ engine_new_task(struct engine *engine)
 static void
 free_task(struct engine *engine, struct task *task)
 {
-	/* Pairs with the stores and loads in engine_interrupt, which may hold the coroutine: either it
-	 * sees that the coroutine does not run, or this sees that it is at work. */
-	atomic_thread_fence(memory_order_seq_cst);
-	while (atomic_load_explicit(&engine->is_interrupting, memory_order_acquire))
+	/* engine_interrupt may hold the coroutine. Both do a read-modify-write of the same word, so
+	 * either this finds it at work, or it finds that the coroutine does not run any more. */
+	while (atomic_fetch_or_explicit(&engine->is_interrupting, 0, memory_order_acq_rel))
 		;
 	lua_rawgeti(engine->L, LUA_REGISTRYINDEX, engine->anchors);
 	luaL_unref(engine->L, -1, task->anchor);
@@ -146,7 +145,7 @@ pool_task(struct engine *engine, struct task *task)
 	lua_State *co = task->co;
 	int anchor = task->anchor;
 	free(task->reason);
-	*task = (struct task){ .co = co, .anchor = anchor, .next = engine->pool };
+	*task = (struct task){.co = co, .anchor = anchor, .next = engine->pool};
 	engine->pool = task;
 	engine->pool_size++;
 }
@@ -227,8 +226,8 @@ refuse_responses(struct engine *engine, const char *text)
 		if (response->next)
 			response->next->link = &engine->responses;
 		response->link = NULL;
-		(void)skynet_send(engine->ctx, 0, response->source, PTYPE_ERROR,
-				  response->session, (void *)(uintptr_t)text, strlen(text));
+		(void)skynet_send(engine->ctx, 0, response->source, PTYPE_ERROR, response->session,
+				  (void *)(uintptr_t)text, strlen(text));
 	}
 }
 
@@ -342,7 +341,7 @@ fail_task(struct engine *engine, struct task *task)
 	unlink_task(task); /* E5 */
 	if (!engine->is_exiting)
 		run_protected(engine, report_failure, task);
-	refuse_request(engine, task, NULL); /* unless the report could */
+	refuse_request(engine, task, NULL);	     /* unless the report could */
 	if (task->is_start && !engine->is_exiting) { /* the service cannot live */
 		engine->is_exiting = true;
 		(void)skynet_command(engine->ctx, "EXIT", NULL);
@@ -683,8 +682,7 @@ engine_dispatch(struct skynet_context *ctx, void *ud, int type, int session, uin
 	struct engine *engine = ud;
 	(void)ctx;
 	engine->message = (struct envelope){
-		.type = type, .session = session, .source = source, .data = msg, .size = sz
-	};
+		.type = type, .session = session, .source = source, .data = msg, .size = sz};
 	engine->scratch.size = 0; /* whatever a failed pack left behind */
 	if (engine->scratch.capacity > SCRATCH_KEPT_BYTES)
 		codec_buffer_free(&engine->scratch);
@@ -714,7 +712,7 @@ close_task(struct engine *engine, struct task *task, bool is_current)
 		/* The callee may drop what it is preparing. */
 		(void)skynet_send(engine->ctx, 0, task->callee, PTYPE_ERROR, 0, NULL, 0);
 	if (is_current)
-		return; /* it runs this very function */
+		return;	   /* it runs this very function */
 	unlink_task(task); /* E5 */
 	lua_resetthread(task->co);
 	free_task(engine, task);
@@ -767,10 +765,8 @@ engine_exit(struct engine *engine)
 void
 engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L)
 {
-	*engine = (struct engine){ .ctx = ctx,
-				   .L = L,
-				   .unknown_request = LUA_NOREF,
-				   .unknown_response = LUA_NOREF };
+	*engine = (struct engine){
+		.ctx = ctx, .L = L, .unknown_request = LUA_NOREF, .unknown_response = LUA_NOREF};
 	list_init(&engine->woken);
 	list_init(&engine->failed);
 	list_init(&engine->forked);
@@ -805,16 +801,19 @@ raise_interrupt(lua_State *L, lua_Debug *where)
 {
 	(void)where;
 	lua_sethook(L, NULL, 0, 0);
-	luaL_error(L, "signal 0");
+	luaL_where(L, 0);
+	lua_pushliteral(L, "signal 0");
+	lua_concat(L, 2);
+	(void)lua_error(L);
 }
 
 void
 engine_interrupt(struct engine *engine)
 {
-	/* Sequentially consistent: pairs with the fence in free_task. */
-	atomic_store(&engine->is_interrupting, true);
-	lua_State *co = atomic_load(&engine->running);
+	/* Pairs with the read-modify-write in free_task. */
+	(void)atomic_exchange_explicit(&engine->is_interrupting, 1, memory_order_acq_rel);
+	lua_State *co = atomic_load_explicit(&engine->running, memory_order_acquire);
 	if (co)
 		lua_sethook(co, raise_interrupt, LUA_MASKCOUNT, 1);
-	atomic_store_explicit(&engine->is_interrupting, false, memory_order_release);
+	atomic_store_explicit(&engine->is_interrupting, 0, memory_order_release);
 }

@@ -34,10 +34,10 @@ enum task_state {
 /* How a resumed task finds out why. */
 enum task_wake {
 	WAKE_NONE,
-	WAKE_ANSWER,  /* the engine's message is the answer */
-	WAKE_FAILED,  /* the call failed; `reason` may hold a text */
-	WAKE_TIMER,   /* the time is over */
-	WAKE_TOKEN,   /* somebody called wakeup */
+	WAKE_ANSWER, /* the engine's message is the answer */
+	WAKE_FAILED, /* the call failed; `reason` may hold a text */
+	WAKE_TIMER,  /* the time is over */
+	WAKE_TOKEN,  /* somebody called wakeup */
 };
 
 struct task {
@@ -48,17 +48,17 @@ struct task {
 	struct task **all_link;
 	enum task_state state;
 	enum task_wake wake;
-	int32_t session;    /* waits for it; 0: none */
-	uint32_t callee;    /* of a call by number */
+	int32_t session;	    /* waits for it; 0: none */
+	uint32_t callee;	    /* of a call by number */
 	struct skynet_timer *timer; /* of TASK_SLEEPING; NULL: it is in the mailbox already */
-	char *reason;	    /* of WAKE_FAILED, malloc-ed, or NULL */
+	char *reason;		    /* of WAKE_FAILED, malloc-ed, or NULL */
 	/* The request it answers. */
 	uint32_t source;
-	int32_t request;    /* its session; 0: none, no answer wanted, or given already */
-	bool has_request;   /* it runs a request, and has neither answered nor ignored it */
-	bool is_start;	    /* it runs the start function */
-	uint8_t protocol;   /* index of the request's protocol, for the log */
-	int anchor;	    /* reference that keeps co alive */
+	int32_t request;  /* its session; 0: none, no answer wanted, or given already */
+	bool has_request; /* it runs a request, and has neither answered nor ignored it */
+	bool is_start;	  /* it runs the start function */
+	uint8_t protocol; /* index of the request's protocol, for the log */
+	int anchor;	  /* reference that keeps co alive */
 };
 
 struct task_list {
@@ -78,11 +78,11 @@ enum unpack_kind {
 struct protocol {
 	const char *name; /* anchored by name_anchor, a reference */
 	int name_anchor;
-	int pack;	  /* reference to a function; LUA_NOREF: none */
+	int pack; /* reference to a function; LUA_NOREF: none */
 	int unpack;
 	int dispatch;
 	uint8_t id;
-	bool packs_lua;	   /* pack is the built-in codec */
+	bool packs_lua; /* pack is the built-in codec */
 	enum unpack_kind kind;
 };
 
@@ -116,19 +116,19 @@ struct engine {
 	struct session_map waiters;
 	struct protocol *protocols;
 	int protocol_count;
-	uint8_t index_of[256];	/* type id -> 1 + index in protocols; 0: unknown */
+	uint8_t index_of[256]; /* type id -> 1 + index in protocols; 0: unknown */
 	struct envelope message;
 	struct codec_buffer scratch;
 	struct response *responses;
-	int anchors;	       /* reference to the table of coroutines */
-	int tokens;	       /* reference to the table token -> task */
-	int unknown_request;   /* references to handlers; LUA_NOREF: the default */
+	int anchors;	     /* reference to the table of coroutines */
+	int tokens;	     /* reference to the table token -> task */
+	int unknown_request; /* references to handlers; LUA_NOREF: the default */
 	int unknown_response;
 	bool is_started; /* the script has called skynet.start */
 	bool is_exiting;
 	/* Read by engine_interrupt on other threads. */
 	_Atomic(lua_State *) running;
-	_Atomic bool is_interrupting;
+	_Atomic int is_interrupting;
 };
 
 void engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L);

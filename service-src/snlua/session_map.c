@@ -100,5 +100,5 @@ void
 session_map_free(struct session_map *map)
 {
 	free(map->slots);
-	*map = (struct session_map){ 0 };
+	*map = (struct session_map){0};
 }

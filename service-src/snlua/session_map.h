@@ -15,7 +15,7 @@ struct skynet_timer;
 
 /* What a message with this session means. */
 struct waiter {
-	int32_t session; /* 0: an empty slot */
+	int32_t session;  /* 0: an empty slot */
 	int32_t function; /* of a timer: reference to the function to run; else 0 */
 	union {
 		struct task *task;	    /* function 0: the task to resume */

@@ -290,7 +290,9 @@ snlua_init(void *instance, struct skynet_context *ctx, const char *parm)
 	struct snlua *service = instance;
 	service->ctx = ctx;
 	if (!parm || parm[strspn(parm, " \t")] == '\0') {
-		skynet_error(ctx, "error: snlua needs the name of a Lua service: snlua NAME ARGUMENT ...");
+		skynet_error(
+			ctx,
+			"error: snlua needs the name of a Lua service: snlua NAME ARGUMENT ...");
 		return 1;
 	}
 	skynet_callback(ctx, service, launch);
@@ -320,8 +322,8 @@ snlua_signal(void *instance, int signal)
 	if (signal == 0)
 		engine_interrupt(&service->engine);
 	else if (signal == 1)
-		skynet_error(service->ctx, "Current Memory %.3fK",
-			     (double)atomic_load_explicit(&service->memory_bytes,
-							  memory_order_relaxed) /
-				     1024);
+		skynet_error(
+			service->ctx, "Current Memory %.3fK",
+			(double)atomic_load_explicit(&service->memory_bytes, memory_order_relaxed) /
+				1024);
 }

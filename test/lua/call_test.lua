@@ -132,7 +132,10 @@ local function case(name, body)
 end
 
 case("a_call_returns_what_was_packed", function()
-	check.equal({ ask("echo", 1, "two", { 3, four = 4.0 }, true) }, { 1, "two", { 3, four = 4.0 }, true })
+	check.equal(
+		{ ask("echo", 1, "two", { 3, four = 4.0 }, true) },
+		{ 1, "two", { 3, four = 4.0 }, true }
+	)
 	check.equal(table.pack(ask("echo", nil, nil, 1, nil)), { n = 4, [3] = 1 })
 	check.equal(count(ask("echo")), 0)
 	check.equal(count(ask("empty")), 0)
@@ -143,7 +146,9 @@ end)
 case("an_address_is_a_number_a_hex_text_or_a_name", function()
 	ask("echo")
 	local hex = skynet.address(service)
-	for _, address in ipairs({ service, hex, ":" .. hex:upper():sub(2), ".servant", tostring(service), service + 0.0 }) do
+	local upper = ":" .. hex:upper():sub(2)
+	local as_text, as_float = tostring(service), service + 0.0
+	for _, address in ipairs({ service, hex, upper, ".servant", as_text, as_float }) do
 		check.equal(skynet.call(address, "lua", "echo", 1), 1, tostring(address))
 		check.equal(skynet.send(address, "lua", "hear", 1), 0, tostring(address))
 	end
@@ -249,11 +254,9 @@ case("an_error_reaches_the_caller_with_its_text", function()
 	local mark = log.mark()
 	local text = check.raises("call failed: no such item$", ask, "fail", "no such item")
 	check.matches(text, "^[%w/.]*call_test%.lua:%d+: call failed", "blames the caller")
-	local pattern = ("%%[%x to :%x : %%d+ msgsz = %%d+%%] error : \27%%[31mno such item"):format(
-		skynet.self(),
-		service
-	)
-	check.matches(log.wait(mark, "lua call " .. pattern), "stack traceback")
+	local place = ("%%[%x to :%x : %%d+ msgsz = %%d+%%]"):format(skynet.self(), service)
+	local line = log.wait(mark, "lua call " .. place .. " error : \27%[31mno such item")
+	check.matches(line, "stack traceback")
 	check.equal(ask("heard"), { "closed" })
 end)
 
@@ -286,16 +289,22 @@ end)
 
 case("a_forgotten_answer_is_logged_with_its_place", function()
 	local mark = log.mark()
-	skynet.fork(ask, "forget") -- it will wait for ever: only the callee knows that nobody answers
+	skynet.fork(ask, "forget") -- waits for ever: only the callee could know better
 	local line = log.wait(mark, "Maybe forgot response session")
-	check.matches(line, ("session %%d+ from :%08x : .*call_test%%.lua:%%d+$"):format(skynet.self()))
+	check.matches(
+		line,
+		("session %%d+ from :%08x : .*call_test%%.lua:%%d+$"):format(skynet.self())
+	)
 end)
 
 case("ignoreret_needs_no_answer", function()
 	local mark = log.mark()
 	service = service or child.start(servant)
 	local session = skynet.genid()
-	check.equal(skynet.redirect(service, 0, "lua", session, skynet.packstring("ignore")), session)
+	check.equal(
+		skynet.redirect(service, 0, "lua", session, skynet.packstring("ignore")),
+		session
+	)
 	ask("echo")
 	check.equal(log.lines(mark, "forgot"), {})
 end)
@@ -308,14 +317,23 @@ case("a_call_to_nobody_raises_at_once", function()
 	check.raises("call to invalid address :ffffff$", skynet.call, ":ffffff", "lua")
 	check.raises("call to invalid address %.nobody$", skynet.call, ".nobody", "lua")
 	check.raises("call to invalid address nobody$", skynet.call, "nobody", "lua")
-	check.raises("call to invalid address %.nobody$", skynet.rawcall, ".nobody", "lua", skynet.pack(1))
+	check.raises(
+		"call to invalid address %.nobody$",
+		skynet.rawcall,
+		".nobody",
+		"lua",
+		skynet.pack(1)
+	)
 end)
 
 case("a_send_to_nobody_returns_nil", function()
 	for _, address in ipairs({ 0xffffff, ":ffffff", ".nobody", "nobody", "" }) do
 		check.equal(table.pack(skynet.send(address, "lua", 1)), { n = 1 })
 		check.equal(table.pack(skynet.rawsend(address, "lua", skynet.pack(1))), { n = 1 })
-		check.equal(table.pack(skynet.redirect(address, 0, "lua", 0, skynet.pack(1))), { n = 1 })
+		check.equal(
+			table.pack(skynet.redirect(address, 0, "lua", 0, skynet.pack(1))),
+			{ n = 1 }
+		)
 	end
 end)
 
@@ -342,7 +360,10 @@ case("redirect_speaks_for_another_service", function()
 	-- As if the second had asked the first: the answer goes there, and nobody waits for it.
 	local mark = log.mark()
 	check.equal(skynet.redirect(first, second, "lua", 4711, skynet.packstring("echo", 1)), 4711)
-	log.wait(mark, ("%%[:%08x%%] Unknown response session 4711 from :%08x"):format(second, first))
+	log.wait(
+		mark,
+		("%%[:%08x%%] Unknown response session 4711 from :%08x"):format(second, first)
+	)
 	skynet.redirect(first, second, "lua", 4712, skynet.pack("context"))
 	log.wait(mark, ("%%[:%08x%%] Unknown response session 4712"):format(second))
 end)
@@ -366,7 +387,14 @@ case("waiting_where_lua_cannot_wait_is_an_error_that_leaves_no_trace", function(
 	end
 	for _ = 1, 3 do
 		check.raises("can't wait", in_sort, skynet.call, service, "lua", "echo", 1)
-		check.raises("can't wait", in_sort, skynet.rawcall, service, "lua", skynet.packstring("echo"))
+		check.raises(
+			"can't wait",
+			in_sort,
+			skynet.rawcall,
+			service,
+			"lua",
+			skynet.packstring("echo")
+		)
 		check.raises("can't wait", in_sort, skynet.sleep, 1)
 		check.raises("can't wait", in_sort, skynet.yield)
 		check.raises("can't wait", in_sort, skynet.wait, "token")

@@ -80,7 +80,8 @@ local function mortal()
 	end)
 end
 
---- Begins calls in tasks of their own. Returns a function that waits for all and gives their errors.
+--- Begins calls in tasks of their own. Returns a function that waits for all and gives their
+--- errors.
 local function begin_calls(address, ...)
 	local results = {}
 	local count, done = 0, 0
@@ -137,14 +138,27 @@ for _, way in ipairs({
 	case("all_callers_resume_when_the_callee_does_" .. way, function()
 		local mark = log.mark()
 		local service = child.start(mortal)
-		local finish = begin_calls(service, "wait", "sleep", "defer", way, "ping", "wait", "ping")
+		local finish = begin_calls(
+			service,
+			"wait",
+			"sleep",
+			"defer",
+			way,
+			"ping",
+			"wait",
+			"ping"
+		)
 		local results = finish()
 		-- Those behind the end were queued: they fail, or were too late to be sent at all.
 		check.equal(#results, 7)
 		for i, text in ipairs(results) do
 			local is_behind = i > 4 and way ~= "exit_in_fork"
 			if not (way == "exit_in_fork" and text == "answered: pong") then
-				check.matches(text, is_behind and "call" or "call failed", "call " .. i)
+				check.matches(
+					text,
+					is_behind and "call" or "call failed",
+					"call " .. i
+				)
 			end
 		end
 		check_dead(service)
@@ -215,7 +229,10 @@ case("a_chain_of_calls_fails_link_by_link", function()
 	local failed
 	local token = {}
 	skynet.fork(function()
-		failed = select(2, pcall(skynet.call, first, "lua", "call", middle, "call", last, "wait"))
+		failed = select(
+			2,
+			pcall(skynet.call, first, "lua", "call", middle, "call", last, "wait")
+		)
 		skynet.wakeup(token)
 	end)
 	log.wait(mark, ("%%[:%08x%%] waits"):format(last))
@@ -323,10 +340,10 @@ case("what_is_to_be_closed_is_closed_when_the_service_ends", function()
 	end
 end)
 
--- Handlers of to-be-closed variables that run while all tasks are being closed, and do what they like.
+-- Handlers of to-be-closed variables that run while all tasks are being closed do what they like.
 case("closing_handlers_may_use_the_library", function()
 	local mark = log.mark()
-	local function busy(way)
+	local function busy()
 		local function task(action)
 			skynet.fork(function()
 				local _here <close> = setmetatable({}, { __close = action })
@@ -348,7 +365,10 @@ case("closing_handlers_may_use_the_library", function()
 				skynet.timeout(0, function() end)
 			end)
 			task(function()
-				skynet.error("call:", pcall(skynet.call, ".launcher", "lua", "LIST"))
+				skynet.error(
+					"call:",
+					pcall(skynet.call, ".launcher", "lua", "LIST")
+				)
 				skynet.error("sleep:", pcall(skynet.sleep, 1))
 				skynet.error("ret:", pcall(skynet.retpack, 1))
 			end)
@@ -369,11 +389,11 @@ case("closing_handlers_may_use_the_library", function()
 			end)
 		end)
 	end
-	local killed = child.start(busy, "kill")
+	local killed = child.start(busy)
 	skynet.call(killed, "lua")
 	skynet.kill(killed)
 	local _, place = log.wait(mark, "ret: false")
-	check.raises("call failed", skynet.call, child.start(busy, "exit"), "lua", true)
+	check.raises("call failed", skynet.call, child.start(busy), "lua", true)
 	log.wait(place, "ret: false")
 	check.equal(log.lines(mark, "a fork after the end"), {})
 end)
@@ -389,7 +409,7 @@ case("finalizers_may_use_the_library_at_the_end", function()
 				end,
 			})
 		end
-		KEPT = {
+		local kept = {
 			make("fork", function()
 				skynet.fork(print, "never")
 			end),
@@ -405,7 +425,7 @@ case("finalizers_may_use_the_library_at_the_end", function()
 			end),
 		}
 		skynet.start(function()
-			skynet.fork(skynet.wait)
+			skynet.fork(skynet.wait, kept) -- as long as the service lives
 		end)
 	end)
 	skynet.kill(service)
@@ -474,7 +494,12 @@ end)
 case("many_births_and_deaths", function()
 	for round = 1, 100 do
 		local service = child.start(mortal)
-		local finish = begin_calls(service, "wait", round % 2 == 0 and "exit" or "kill_self", "ping")
+		local finish = begin_calls(
+			service,
+			"wait",
+			round % 2 == 0 and "exit" or "kill_self",
+			"ping"
+		)
 		check.equal(#finish(), 3)
 	end
 end)

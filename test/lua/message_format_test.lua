@@ -77,7 +77,17 @@ end)
 case("every_kind_of_value_survives", function()
 	check_round_trip(nil)
 	check_round_trip(nil, nil, 1, nil)
-	check_round_trip(math.maxinteger, math.mininteger, 1e300, -0.0, 1 / 0, -1 / 0, 0 / 0, 2.0, 2)
+	check_round_trip(
+		math.maxinteger,
+		math.mininteger,
+		1e300,
+		-0.0,
+		1 / 0,
+		-1 / 0,
+		0 / 0,
+		2.0,
+		2
+	)
 	check_round_trip("\0\1\255", "\0", ("\0"):rep(100000))
 	check_round_trip({ 1, 2, 3, { 4, { 5 } }, a = { b = { c = {} } } })
 	check_round_trip({ [1.5] = 1, [-1] = 2, [true] = 3, [false] = 4, [0] = 5, [1 << 40] = 6 })
@@ -111,7 +121,12 @@ case("shared_tables_are_duplicated", function()
 end)
 
 case("metatables_are_lost_except_what_pairs_says", function()
-	local plain = setmetatable({ 1, a = 2 }, { __index = { hidden = true }, __len = function() return 9 end })
+	local plain = setmetatable({ 1, a = 2 }, {
+		__index = { hidden = true },
+		__len = function()
+			return 9
+		end,
+	})
 	local copy = round_trip(plain)
 	check.equal(copy, { 1, a = 2 })
 	check.equal(getmetatable(copy), nil)
@@ -146,7 +161,10 @@ case("a_pairs_function_may_pack_and_fail_at_it", function()
 		end,
 	})
 	for _ = 1, 3 do
-		check.equal({ round_trip(1, nested, 2) }, { 1, { key = skynet.packstring("inner") }, 2 })
+		check.equal(
+			{ round_trip(1, nested, 2) },
+			{ 1, { key = skynet.packstring("inner") }, 2 }
+		)
 	end
 	local failing = setmetatable({}, { __pairs = function() error("in pairs") end })
 	check.raises("in pairs", skynet.packstring, 1, failing)
@@ -155,7 +173,11 @@ end)
 
 case("what_cannot_be_packed_raises_and_names_the_type", function()
 	check.raises("Unsupport type function to serialize", skynet.packstring, print)
-	check.raises("Unsupport type thread to serialize", skynet.packstring, { coroutine.running() })
+	check.raises(
+		"Unsupport type thread to serialize",
+		skynet.packstring,
+		{ coroutine.running() }
+	)
 	check.raises("Unsupport type userdata to serialize", skynet.packstring, { x = io.stdout })
 	check.raises("Unsupport type function to serialize", skynet.packstring, { [print] = 1 })
 	for _, f in ipairs({ skynet.pack, skynet.packstring }) do
@@ -183,8 +205,15 @@ case("nesting_is_limited_to_32_tables", function()
 		return next, { endless }
 	end
 	check.raises("serialize can't pack too depth table", skynet.packstring, endless)
-	check.equal(skynet.unpack(bytes(("0E"):rep(31) .. "06" .. "00" .. ("00"):rep(31))), nest(32))
-	check.raises("Invalid serialize stream", skynet.unpack, bytes(("0E"):rep(33) .. ("00"):rep(40)))
+	check.equal(
+		skynet.unpack(bytes(("0E"):rep(31) .. "06" .. "00" .. ("00"):rep(31))),
+		nest(32)
+	)
+	check.raises(
+		"Invalid serialize stream",
+		skynet.unpack,
+		bytes(("0E"):rep(33) .. ("00"):rep(40))
+	)
 end)
 
 case("many_values_at_a_time", function()
@@ -200,7 +229,9 @@ end)
 case("a_cut_message_raises_at_every_length", function()
 	local whole = skynet.packstring(
 		1, 300, 70000, 1 << 40, 1.5, "short", ("long"):rep(20), ("longer"):rep(20000),
-		{ 1, 2, { x = "y" }, key = { 1.5 } }, true, nil, { table.unpack(EXAMPLES[#EXAMPLES][2]) }
+		{ 1, 2, { x = "y" }, key = { 1.5 } }, true, nil, {
+			table.unpack(EXAMPLES[#EXAMPLES][2]),
+		}
 	)
 	local ends = {} -- of whole values: cut there it is a shorter message
 	local values = table.pack(skynet.unpack(whole))
@@ -213,7 +244,11 @@ case("a_cut_message_raises_at_every_length", function()
 			if ends[length] then
 				check.equal(select("#", skynet.unpack(piece)), ends[length])
 			else
-				check.raises("Invalid serialize stream " .. length .. " %(line:%d+%)", skynet.unpack, piece)
+				check.raises(
+					"Invalid serialize stream " .. length .. " %(line:%d+%)",
+					skynet.unpack,
+					piece
+				)
 			end
 		end
 	end
@@ -256,10 +291,17 @@ case("random_bytes_never_do_harm", function()
 		-- A pointer among the values is only a number, as long as nobody uses it.
 		pcall(skynet.unpack, table.concat(piece))
 	end
-	local whole = skynet.packstring({ 1, "two", { three = 4.5 } }, ("x"):rep(50), { { { {} } } })
+	local whole = skynet.packstring(
+		{ 1, "two", { three = 4.5 } },
+		("x"):rep(50),
+		{ { { {} } } }
+	)
 	for place = 1, #whole do
 		for _, byte in ipairs({ 0, 6, 7, 0x25, 0x7f, 0xfe, 0xff }) do
-			pcall(skynet.unpack, whole:sub(1, place - 1) .. string.char(byte) .. whole:sub(place + 1))
+			pcall(
+				skynet.unpack,
+				whole:sub(1, place - 1) .. string.char(byte) .. whole:sub(place + 1)
+			)
 		end
 	end
 end)
@@ -268,7 +310,13 @@ case("broken_bytes_from_another_service_cost_it_its_answer_only", function()
 	skynet.dispatch("lua", function(_, _, ...)
 		skynet.retpack(...)
 	end)
-	check.raises("call failed: .*Invalid serialize stream", skynet.rawcall, skynet.self(), "lua", "\7")
+	check.raises(
+		"call failed: .*Invalid serialize stream",
+		skynet.rawcall,
+		skynet.self(),
+		"lua",
+		"\7"
+	)
 	check.equal(skynet.call(skynet.self(), "lua", "next"), "next")
 end)
 

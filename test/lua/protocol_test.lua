@@ -110,7 +110,13 @@ case("a_pack_function_that_fails_fails_only_the_send", function()
 		end,
 	})
 	for _, f in ipairs({ skynet.send, skynet.call }) do
-		check.misuse("invalid param nil: the pack function of 'broken'", f, skynet.self(), "broken", "none")
+		check.misuse(
+			"invalid param nil: the pack function of 'broken'",
+			f,
+			skynet.self(),
+			"broken",
+			"none"
+		)
 		check.misuse("invalid param number", f, skynet.self(), "broken", "number")
 		check.misuse("invalid param table", f, skynet.self(), "broken", "table")
 		check.misuse("invalid param function", f, skynet.self(), "broken", "half")
@@ -174,8 +180,20 @@ case("a_request_without_handler_is_answered_with_an_error", function()
 		skynet.start(function() end)
 	end)
 	check.raises("call failed: .*no handler", skynet.call, service, "lua", 1)
-	check.raises("call failed: .*no handler", skynet.call, service, "words", "known, not handled")
-	check.raises("call failed: .*no handler", skynet.rawcall, service, "handled", "unknown there")
+	check.raises(
+		"call failed: .*no handler",
+		skynet.call,
+		service,
+		"words",
+		"known, not handled"
+	)
+	check.raises(
+		"call failed: .*no handler",
+		skynet.rawcall,
+		service,
+		"handled",
+		"unknown there"
+	)
 end)
 
 case("a_message_without_handler_is_logged", function()
@@ -184,7 +202,12 @@ case("a_message_without_handler_is_logged", function()
 	end)
 	local mark = log.mark()
 	skynet.send(service, "words", "nobody listens")
-	log.wait(mark, ("Unknown request %%(no protocol registered, type 100%%) from :%08x"):format(skynet.self()))
+	log.wait(
+		mark,
+		("Unknown request %%(no protocol registered, type 100%%) from :%08x"):format(
+			skynet.self()
+		)
+	)
 	skynet.send(service, "lua", 1, 2, 3)
 	log.wait(mark, "Unknown request %(lua, type 10%)")
 end)
@@ -195,7 +218,12 @@ case("unknown_requests_can_be_handled", function()
 		local function first() end
 		FIRST_WAS = skynet.dispatch_unknown_request(first)
 		local previous = skynet.dispatch_unknown_request(function(session, source, pointer, size, prototype)
-			list[#list + 1] = { session, source, skynet.tostring(pointer, size), prototype }
+			list[#list + 1] = {
+				session,
+				source,
+				skynet.tostring(pointer, size),
+				prototype,
+			}
 		end)
 		local is_right = FIRST_WAS == nil and previous == first
 		skynet.register_protocol({ name = "known", id = 100 })
@@ -211,8 +239,17 @@ case("unknown_requests_can_be_handled", function()
 	skynet.rawsend(service, "handled", "second")
 	local list, is_right = skynet.call(service, "lua")
 	check.ok(is_right, "the previous handlers are returned")
-	check.equal(list, { { 0, skynet.self(), "first", "known" }, { 0, skynet.self(), "second", 106 } })
-	check.raises("no handler", skynet.call, service, "words", "a request is refused all the same")
+	check.equal(
+		list,
+		{ { 0, skynet.self(), "first", "known" }, { 0, skynet.self(), "second", 106 } }
+	)
+	check.raises(
+		"no handler",
+		skynet.call,
+		service,
+		"words",
+		"a request is refused all the same"
+	)
 	check.equal(log.lines(mark, "Unknown request"), {})
 end)
 
@@ -225,7 +262,11 @@ case("unknown_responses_are_logged_or_handled", function()
 			end)
 			if does_handle then
 				skynet.dispatch_unknown_response(function(session, source, pointer, size)
-					list[#list + 1] = { session, source, skynet.tostring(pointer, size) }
+					list[#list + 1] = {
+						session,
+						source,
+						skynet.tostring(pointer, size),
+					}
 				end)
 			end
 			skynet.start(function() end)
@@ -236,7 +277,13 @@ case("unknown_responses_are_logged_or_handled", function()
 	skynet.redirect(handles, 0, "response", 1 << 20, "late")
 	skynet.redirect(logs, 0, "response", 1 << 20, "late")
 	check.equal(skynet.call(handles, "lua"), { { 1 << 20, skynet.self(), "late" } })
-	log.wait(mark, ("%%[:%08x%%] Unknown response session 1048576 from :%08x"):format(logs, skynet.self()))
+	log.wait(
+		mark,
+		("%%[:%08x%%] Unknown response session 1048576 from :%08x"):format(
+			logs,
+			skynet.self()
+		)
+	)
 	check.equal(#log.lines(mark, "Unknown response"), 1)
 end)
 
@@ -292,11 +339,19 @@ case("a_service_may_register_all_types", function()
 	local count, reason = skynet.call(service, "lua")
 	check.equal(count, 252) -- 255 in all, three of which every service has
 	check.matches(reason, "255 protocols are registered already")
-	check.equal({ skynet.unpack(skynet.rawcall(service, 105, skynet.packstring("x"))) }, { 105, "x" })
+	check.equal(
+		{ skynet.unpack(skynet.rawcall(service, 105, skynet.packstring("x"))) },
+		{ 105, "x" }
+	)
 end)
 
 case("a_class_may_change_after_it_was_registered", function()
-	local class = { name = "short lived " .. 1, id = 108, pack = skynet.packstring, unpack = skynet.unpack }
+	local class = {
+		name = "short lived " .. 1,
+		id = 108,
+		pack = skynet.packstring,
+		unpack = skynet.unpack,
+	}
 	skynet.register_protocol(class)
 	class.name, class.pack = nil, nil
 	collectgarbage()
@@ -320,9 +375,18 @@ case("wrong_classes_are_refused", function()
 	refuse("bad argument #1.*field 'id' must be an integer", { name = "x", id = 1.5 })
 	refuse("bad argument #1.*field 'id' must be in 0..255", { name = "x", id = 256 })
 	refuse("bad argument #1.*field 'id' must be in 0..255", { name = "x", id = -1 })
-	refuse("bad argument #1.*field 'pack' must be a function, not a string", { name = "x", id = 120, pack = "x" })
-	refuse("bad argument #1.*field 'unpack' must be a function, not a boolean", { name = "x", id = 120, unpack = true })
-	refuse("bad argument #1.*field 'dispatch' must be a function, not a table", { name = "x", id = 120, dispatch = {} })
+	refuse(
+		"bad argument #1.*field 'pack' must be a function, not a string",
+		{ name = "x", id = 120, pack = "x" }
+	)
+	refuse(
+		"bad argument #1.*field 'unpack' must be a function, not a boolean",
+		{ name = "x", id = 120, unpack = true }
+	)
+	refuse(
+		"bad argument #1.*field 'dispatch' must be a function, not a table",
+		{ name = "x", id = 120, dispatch = {} }
+	)
 	refuse("protocol id 10 is registered already, as 'lua'", { name = "x", id = 10 })
 	refuse("protocol 'lua' is registered already", { name = "lua", id = 120 })
 	refuse("protocol id 1 is registered already, as 'response'", { name = "x", id = 1 })

@@ -77,7 +77,12 @@ local function deferrer()
 
 	function command.send_result()
 		local answer = skynet.response()
-		skynet.error("send result:", select("#", answer(true, 1)), select("#", answer("TEST")), answer(true))
+		skynet.error(
+			"send result:",
+			select("#", answer(true, 1)),
+			select("#", answer("TEST")),
+			answer(true)
+		)
 	end
 
 	function command.bad_argument()

@@ -39,7 +39,10 @@ case("arguments_are_words_of_text", function()
 	end
 	check.equal(skynet.call(child.start(tell), "lua"), { n = 0 })
 	check.equal(
-		skynet.call(child.start(tell, "a", 1, 2.5, "two words", "\ttabs\t\tand  blanks ", ""), "lua"),
+		skynet.call(
+			child.start(tell, "a", 1, 2.5, "two words", "\ttabs\t\tand  blanks ", ""),
+			"lua"
+		),
 		{ "a", "1", "2.5", "two", "words", "tabs", "and", "blanks", n = 8 }
 	)
 	check.equal(skynet.call(child.start(tell, "a", nil, nil), "lua"), { "a", n = 1 })
@@ -180,7 +183,10 @@ end)
 
 case("a_script_that_is_missing_fails_newservice_and_names_the_places", function()
 	local text = check.raises("call failed", skynet.newservice, "no_such_service", 1, 2)
-	check.matches(text, "can't load the Lua service 'no_such_service' %(config key luaservice%)")
+	check.matches(
+		text,
+		"can't load the Lua service 'no_such_service' %(config key luaservice%)"
+	)
 	check.matches(text, "test/lua/service/no_such_service%.lua")
 	check.matches(text, "%./service/no_such_service%.lua")
 	for _, name in ipairs({ "../x", "a/b", "%d", "%", "?" }) do
@@ -325,7 +331,8 @@ case("a_thousand_services_start", function()
 	for _ = 1, 10 do
 		skynet.fork(function()
 			for _ = 1, 100 do
-				services[#services + 1] = skynet.newservice("script", key)
+				local service = skynet.newservice("script", key)
+				services[#services + 1] = service
 			end
 			skynet.wakeup(token)
 		end)

@@ -120,7 +120,10 @@ case("tasks_run_in_the_order_that_is_promised", function()
 			add("task")
 		end)
 	end)
-	check.equal(words, { "task", "woken a", "woken c", "fork 1", "woken b", "fork 2", "fork 3" })
+	check.equal(
+		words,
+		{ "task", "woken a", "woken c", "fork 1", "woken b", "fork 2", "fork 3" }
+	)
 end)
 
 case("calls_that_failed_come_between_woken_tasks_and_forks", function()

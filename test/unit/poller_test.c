@@ -77,11 +77,9 @@ test_end_of_stream_is_a_hangup(void **state)
 	assert_int_equal(sk_poller_add(&poller, fds[0], 7), 0);
 	expect_event(&poller, 7, SK_POLLER_WRITABLE);
 	assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
-	expect_event(&poller, 7,
-		     SK_POLLER_READABLE | SK_POLLER_WRITABLE | SK_POLLER_HANGUP);
+	expect_event(&poller, 7, SK_POLLER_READABLE | SK_POLLER_WRITABLE | SK_POLLER_HANGUP);
 	(void)close(fds[1]);
-	expect_event(&poller, 7,
-		     SK_POLLER_READABLE | SK_POLLER_WRITABLE | SK_POLLER_HANGUP);
+	expect_event(&poller, 7, SK_POLLER_READABLE | SK_POLLER_WRITABLE | SK_POLLER_HANGUP);
 	(void)close(fds[0]);
 	sk_poller_fini(&poller);
 }

@@ -285,8 +285,7 @@ read_cells(void *argument)
 		struct node *nodes[3];
 		for (int i = 0; i < 3; i++)
 			nodes[i] = atomic_load_explicit(
-				&s->cells[unit_random_below(&random, CELLS)],
-				memory_order_acquire);
+				&s->cells[unit_random_below(&random, CELLS)], memory_order_acquire);
 		if (unit_random_below(&random, 16) < s->dawdles_in_16)
 			(void)sched_yield(); /* cannot fail */
 		for (int i = 0; i < 3; i++)

@@ -1,4 +1,4 @@
-/* registry_test.c: the registry against an array, across the end of the numbers, and under threads. */
+/* registry_test.c: the registry against an array, beyond the last number, and under threads. */
 #include "sk_registry.h"
 
 #include "unit.h"
@@ -184,6 +184,25 @@ test_empty_leaves_are_given_back(void **state)
 	free_registry(r);
 }
 
+static void
+test_next_from_a_handle_that_is_gone(void **state)
+{
+	(void)state;
+	struct sk_registry *r = new_registry(1, 1);
+	struct service services[600];
+	for (int i = 0; i < 600; i++)
+		(void)add(r, &services[i]);
+	for (int i = 0; i < 511; i++)
+		assert_non_null(sk_registry_remove(r, services[i].handle));
+	assert_int_equal(leaf_count(r), 1);
+	assert_int_equal(sk_registry_next(r, 0), 0x01000200);
+	assert_int_equal(sk_registry_next(r, 0x01000190), 0x01000200);
+	assert_int_equal(sk_registry_next(r, 0x00ffffff), 0x01000200); /* of a lower node */
+	assert_int_equal(sk_registry_next(r, 0x01000258), 0);
+	assert_int_equal(sk_registry_next(r, 0x02000001), 0); /* of a higher one */
+	free_registry(r);
+}
+
 /* The model: which service has which number. Sparse, so the size costs nothing. */
 struct model {
 	struct service **by_number;
@@ -346,9 +365,9 @@ test_under_threads(void **state)
 	the_stress = &s;
 	pthread_t threads[THREADS];
 	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL,
-						i % 2 == 0 ? remove_some : find_some, &s),
-				 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, i % 2 == 0 ? remove_some : find_some, &s),
+			0);
 	int slot = sk_quiesce_join(s.r->quiesce); /* add reads the handle of what may be gone */
 	assert_true(slot >= 0);
 	for (int i = 0; i < ADDS; i++) {
@@ -388,6 +407,7 @@ main(void)
 		cmocka_unit_test(test_full_registry_says_so),
 		cmocka_unit_test(test_full_leaves_are_jumped_over),
 		cmocka_unit_test(test_empty_leaves_are_given_back),
+		cmocka_unit_test(test_next_from_a_handle_that_is_gone),
 		cmocka_unit_test(test_against_an_array),
 		cmocka_unit_test(test_under_threads),
 	};

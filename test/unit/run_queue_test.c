@@ -171,8 +171,8 @@ model_push(struct list *ring, struct list *shared, struct sk_mailbox *box)
 static struct sk_mailbox *
 model_steal(struct list *own, struct list *victim)
 {
-	uint32_t n = smaller(victim->count - victim->count / 2,
-			     SK_RUN_QUEUE_SLOTS - own->count + 1);
+	uint32_t n =
+		smaller(victim->count - victim->count / 2, SK_RUN_QUEUE_SLOTS - own->count + 1);
 	struct sk_mailbox *box = list_take(victim);
 	if (box)
 		list_move(victim, own, n - 1);
@@ -183,8 +183,7 @@ static struct sk_mailbox *
 model_shared_pop(struct list *shared, struct list *own, uint32_t n)
 {
 	struct sk_mailbox *box = list_take(shared);
-	list_move(shared, own,
-		  smaller(n, smaller(shared->count, SK_RUN_QUEUE_SLOTS - own->count)));
+	list_move(shared, own, smaller(n, smaller(shared->count, SK_RUN_QUEUE_SLOTS - own->count)));
 	return box;
 }
 

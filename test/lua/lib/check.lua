@@ -14,7 +14,10 @@ local function describe(value, depth)
 	end
 	local parts = {}
 	for key, item in pairs(value) do
-		parts[#parts + 1] = ("[%s] = %s"):format(describe(key, depth + 1), describe(item, depth + 1))
+		parts[#parts + 1] = ("[%s] = %s"):format(
+			describe(key, depth + 1),
+			describe(item, depth + 1)
+		)
 	end
 	table.sort(parts)
 	return "{ " .. table.concat(parts, ", ") .. " }"

@@ -22,7 +22,12 @@ function child.key(f)
 		if not name then
 			break
 		elseif name ~= "_ENV" and name ~= "skynet" then
-			error(("the function of a child uses the local '%s' of the test"):format(name), 3)
+			error(
+				("the function of a child uses the local '%s' of the test"):format(
+					name
+				),
+				3
+			)
 		end
 	end
 	count = count + 1

@@ -24,7 +24,10 @@ function command.wait(mark, pattern)
 	if line then
 		skynet.retpack(line, place)
 	else
-		table.insert(waiters, { mark = mark, pattern = pattern, answer = skynet.response() })
+		table.insert(
+			waiters,
+			{ mark = mark, pattern = pattern, answer = skynet.response() }
+		)
 	end
 end
 

@@ -1,0 +1,226 @@
+-- Bad arguments to every function of `skynet`: an error that blames the caller and names the
+-- argument, and a service that goes on.
+local skynet = require("skynet")
+require("skynet.manager")
+local check = require("check")
+
+local cases = {}
+
+--- One case for a function: each row is a pattern and the arguments.
+local function case(name, rows)
+	cases[#cases + 1] = {
+		name .. "_refuses_bad_arguments",
+		function()
+			for _, row in ipairs(rows) do
+				check.misuse(
+					row[1],
+					skynet[name],
+					table.unpack(row, 2, row.n or #row)
+				)
+			end
+			skynet.yield()
+		end,
+	}
+end
+
+local self <const> = skynet.self()
+
+-- What is wrong with an address, a type, or a message is the same everywhere.
+local function sending(...)
+	local rows = {
+		{ "dest address type %(nil%) must be a string or number", nil, "lua", n = 3 },
+		{ "dest address type %(no value%) must be a string or number" },
+		{ "dest address type %(table%) must be a string or number", {}, "lua" },
+		{ "dest address type %(boolean%) must be a string or number", true, "lua" },
+		{ "Invalid service address 0", 0, "lua" },
+		{ "Invalid service address %-1", -1, "lua" },
+		{ "Invalid service address 1%.5", 1.5, "lua" },
+		{ "Invalid service address 4294967296", 1 << 32, "lua" },
+		{ "Invalid service address 0", "0", "lua" },
+		{ "Invalid service address :zz", ":zz", "lua" },
+		{ "bad argument #2", self },
+		{ "bad argument #2", self, {} },
+		{ "bad argument #2.*no protocol 'nothing' is registered", self, "nothing" },
+		{ "bad argument #2.*no protocol '99' is registered", self, 99 },
+		{ "bad argument #2.*no protocol '%-1' is registered", self, -1 },
+	}
+	for _, row in ipairs({ ... }) do
+		rows[#rows + 1] = row
+	end
+	return rows
+end
+
+local RAW <const> = {
+	{
+		"invalid param number: a message is a string, or a lightuserdata and a size",
+		self,
+		"lua",
+		5,
+	},
+	{ "invalid param table", self, "lua", {} },
+	{ "invalid param userdata", self, "lua", io.stdout },
+}
+
+case("send", sending({ "Unsupport type function", self, "lua", print }))
+case("call", sending({ "Unsupport type thread", self, "lua", coroutine.create(print) }))
+case("rawsend", sending(table.unpack(RAW)))
+case("rawcall", sending(table.unpack(RAW)))
+case("redirect", {
+	{ "dest address type %(nil%)", nil, 0, "lua", 0, n = 5 },
+	{ "Invalid service address 0", 0, 0, "lua", 0 },
+	{ "bad argument #2", self, ".name", "lua", 0 },
+	{ "bad argument #2", self, nil, "lua", 0 },
+	{ "bad argument #3", self, 0 },
+	{ "bad argument #3.*no protocol 'nothing'", self, 0, "nothing", 0 },
+	{ "bad argument #4", self, 0, "lua", "session" },
+	{ "bad argument #4", self, 0, "lua", 1 << 31 },
+	{ "invalid param boolean", self, 0, "lua", 0, true },
+})
+case("ret", {
+	{ "invalid param table", {} },
+	{ "invalid param number", 42 },
+	{ "No session" },
+	{ "No session", "text" },
+})
+case("retpack", {
+	{ "Unsupport type function", print },
+	{ "No session" },
+})
+case("response", {
+	{ "bad argument #1.*function expected", "pack" },
+	{ "no session" },
+})
+case("pack", { { "Unsupport type userdata", io.stdout } })
+case("packstring", { { "Unsupport type userdata", io.stdout } })
+case("unpack", {
+	{ "bad argument #1", 42 },
+	{ "bad argument #1", {} },
+	{ "Invalid serialize stream 1", "\7" },
+})
+case("tostring", {
+	{ "bad argument #1", "text" },
+	{ "bad argument #1", {} },
+})
+case("trash", {
+	{ "skynet.trash invalid param nil", nil, n = 2 },
+	{ "skynet.trash invalid param table", {} },
+})
+case("start", { { "bad argument #1.*function expected", nil, n = 2 } })
+case("init", { { "bad argument #1.*function expected", "text" } })
+case("fork", {
+	{ "bad argument #1.*function expected", nil, n = 2 },
+	{ "bad argument #1.*function expected", "text", 1 },
+})
+case("timeout", {
+	{ "bad argument #1.*number expected", nil, print, n = 3 },
+	{ "bad argument #1.*integer", 1.5, print },
+	{ "bad argument #1.*2%^31%-1", 1 << 31, print },
+	{ "bad argument #2.*function expected", 1 },
+	{ "bad argument #2.*function expected", 1, "text" },
+})
+case("sleep", {
+	{ "bad argument #1.*number expected" },
+	{ "bad argument #1.*number expected", {} },
+	{ "bad argument #1.*integer", 1.5 },
+	{ "bad argument #1.*2%^31%-1", 1 << 31 },
+	{ "bad argument #1.*2%^31%-1", math.maxinteger },
+})
+case("wakeup", { { "bad argument #1.*value expected" } })
+case("newservice", {
+	{ "bad argument #1.*string expected" },
+	{ "bad argument #1.*string expected", {} },
+	{ "bad argument #2.*string or number expected, got boolean", "script", true },
+	{ "bad argument #3.*string or number expected, got table", "script", "x", {} },
+	{ "bad argument #2.*string or number expected, got nil", "script", nil, "x" },
+})
+case("launch", {
+	{ "bad argument #1.*string expected" },
+	{ "bad argument #2.*string or number expected, got function", "snlua", print },
+	{ "bad argument #2.*string or number expected, got nil", "snlua", nil, "x" },
+})
+case("kill", {
+	{ "dest address type %(nil%) must be a string or number", nil, n = 2 },
+	{ "Invalid service address 0", 0 },
+	{ "can't kill %.nobody", ".nobody" },
+})
+case("register", { { "bad argument #1.*string expected" }, { "begins with a dot", "name" } })
+case("name", {
+	{ "bad argument #1.*string expected", nil, self, n = 3 },
+	{ "dest address type %(nil%)", ".x", nil, n = 3 },
+	{ "begins with a dot", "name", self },
+})
+case(
+	"localname",
+	{ { "bad argument #1.*string expected" }, { "bad argument #1.*string expected", {} } }
+)
+case("address", { { "bad argument #1.*value expected" } })
+case(
+	"harbor",
+	{ { "bad argument #1.*number expected", "x" }, { "bad argument #1.*number expected" } }
+)
+case("getenv", { { "bad argument #1.*string expected" } })
+case("setenv", {
+	{ "bad argument #1.*string expected" },
+	{ "bad argument #2.*string expected", "test_misuse" },
+	{ "bad argument #2.*string expected", "test_misuse", true },
+})
+case("stat", { { "bad argument #1.*string expected" } })
+case("memlimit", { { "bad argument #1" }, { "bad argument #1.*number of bytes", 0 } })
+case("register_protocol", { { "bad argument #1.*table expected" } })
+case("dispatch", {
+	{ "bad argument #1" },
+	{ "bad argument #1", {} },
+	{ "bad argument #2.*function expected", "lua", "text" },
+	{ "bad argument #1.*no protocol 'nothing'", "nothing", print },
+})
+case("dispatch_unknown_request", { { "bad argument #1.*function expected" } })
+case("dispatch_unknown_response", { { "bad argument #1.*function expected" } })
+
+local function plain(name, body)
+	cases[#cases + 1] = { name, body }
+end
+
+plain("a_size_that_is_not_the_block_s_is_refused", function()
+	local pointer, size = skynet.pack("text")
+	for _, name in ipairs({ "unpack", "tostring" }) do
+		check.misuse("bad argument #2.*number expected", skynet[name], pointer)
+		check.misuse("%-1", skynet.unpack, pointer, -1)
+		check.misuse("bad argument #2", skynet.tostring, pointer, -1)
+	end
+	for _, name in ipairs({ "send", "call" }) do
+		check.misuse(
+			"bad argument #4.*number expected",
+			skynet["raw" .. name],
+			self,
+			"lua",
+			pointer
+		)
+		check.misuse(
+			"bad argument #4.*negative",
+			skynet["raw" .. name],
+			self,
+			"lua",
+			pointer,
+			-1
+		)
+	end
+	check.misuse("bad argument #2", skynet.trash, pointer)
+	skynet.trash(pointer, size)
+end)
+
+plain("every_public_function_is_tested_here", function()
+	-- Those that take no arguments, take any, or end something.
+	local others = [[abort context endless error exit genid hpc ignoreret mqlen now pcall self
+		starttime time wait yield]]
+	for name, value in pairs(skynet) do
+		if type(value) == "function" and not others:find("%f[%w]" .. name .. "%f[%W]") then
+			local is_tested = false
+			for _, row in ipairs(cases) do
+				is_tested = is_tested or row[1] == name .. "_refuses_bad_arguments"
+			end
+			check.ok(is_tested, name)
+		end
+	end
+end)
+
+return cases
