@@ -1,5 +1,5 @@
--- loader.lua: finds and runs the script of a Lua service. Config `lualoader` names this file; it gets
--- the service's launch parameter, "NAME ARGUMENT ...", as one text.
+-- loader.lua: finds and runs the script of a Lua service. Config `lualoader` names this file; it
+-- gets the service's launch parameter, "NAME ARGUMENT ...", as one text.
 
 local parameter = ...
 local getenv <const> = require("skynet.engine").getenv
@@ -24,10 +24,8 @@ local function load_script()
 		end
 		errors[#errors + 1] = reason
 	end
-	error(
-		("can't load the Lua service '%s' (config key luaservice):\n%s"):format(name, table.concat(errors, "\n")),
-		0
-	)
+	local text = "can't load the Lua service '%s' (config key luaservice):\n%s"
+	error(text:format(name, table.concat(errors, "\n")), 0)
 end
 
 local script, template = load_script()

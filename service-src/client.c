@@ -2,9 +2,9 @@
  *
  * Launch     client ID, the connection id that the gate told.
  * Messages   Any type, but for errors: the bytes go out behind their length, 2 bytes big-endian. An
- *            error (PTYPE_ERROR) says that a service which got a frame of this connection has ended;
- *            it is meant for no client. So an agent answers with a send to this service, or with an
- *            ordinary response, since the frames it gets have this service as their source.
+ *            error (PTYPE_ERROR) says that a service which got a frame of this connection has
+ *            ended; it is meant for no client. So an agent answers with a send to this service, or
+ *            with an ordinary response, since the frames it gets have this service as their source.
  * Ownership  The gate owns the socket; this service only writes to it, and stays when it is closed
  *            until whoever launched it ends it.
  * Threads    [turn], as every service. */

@@ -7,8 +7,9 @@
  *
  * I1  When the mailbox is empty, every line has been handed to the operating system. While more
  *     wait, lines collect in the stream's buffer: one system call for many.
- * I2  A line that cannot be written to its place goes to stderr. That is said once, and the place is
- *     tried again for every line after RETRY_CS; so a full disk needs nobody to look after the log.
+ * I2  A line that cannot be written to its place goes to stderr. That is said once, and the place
+ *     is tried again for every line after RETRY_CS; so a full disk needs nobody to look after the
+ *     log.
  *
  * Threads    [turn], as every service. */
 #include "skynet.h"

@@ -22,7 +22,7 @@ enum sk_error {
 #define SK_CACHE_LINE 64
 
 /* The struct of the given type whose member is at ptr. */
-#define SK_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define SK_CONTAINER_OF(ptr, type, member) ((type *)(((char *)(ptr)) - offsetof(type, member)))
 
 /* A call that review would always refuse does not compile. */
 #define strcpy use_snprintf_instead_of_strcpy

@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *
-result(struct skynet_context *ctx, const char *format, ...) SK_PRINTF(2, 3);
+static const char *result(struct skynet_context *ctx, const char *format, ...) SK_PRINTF(2, 3);
 
 static const char *
 result(struct skynet_context *ctx, const char *format, ...)
@@ -103,7 +102,8 @@ command_kill(struct skynet_context *ctx, const char *parm)
 	if (handle == ctx->handle)
 		return command_exit(ctx, NULL);
 	skynet_error(ctx, "KILL :%0x", handle);
-	(void)sk_service_kill(ctx->core, handle); /* one that is gone already is as good as killed */
+	(void)sk_service_kill(ctx->core,
+			      handle); /* one that is gone already is as good as killed */
 	return NULL;
 }
 
@@ -265,15 +265,12 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "TIMEOUT", command_timeout },	{ "REG", command_reg },
-	{ "QUERY", command_query },	{ "NAME", command_name },
-	{ "EXIT", command_exit },	{ "KILL", command_kill },
-	{ "LAUNCH", command_launch },	{ "GETENV", command_getenv },
-	{ "SETENV", command_setenv },	{ "STARTTIME", command_starttime },
-	{ "NOW", command_now },		{ "ABORT", command_abort },
-	{ "MONITOR", command_monitor }, { "STAT", command_stat },
-	{ "LOGON", command_logon },	{ "LOGOFF", command_logoff },
-	{ "SIGNAL", command_signal },
+	{"TIMEOUT", command_timeout},	  {"REG", command_reg},	      {"QUERY", command_query},
+	{"NAME", command_name},		  {"EXIT", command_exit},     {"KILL", command_kill},
+	{"LAUNCH", command_launch},	  {"GETENV", command_getenv}, {"SETENV", command_setenv},
+	{"STARTTIME", command_starttime}, {"NOW", command_now},	      {"ABORT", command_abort},
+	{"MONITOR", command_monitor},	  {"STAT", command_stat},     {"LOGON", command_logon},
+	{"LOGOFF", command_logoff},	  {"SIGNAL", command_signal},
 };
 
 const char *

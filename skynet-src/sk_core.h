@@ -43,10 +43,10 @@ struct sk_core {
 	void (*ended)(struct sk_core *core); /* the last service has been released */
 	/* Takes a line for the log service; see sk_core_log. text: taken. */
 	void (*log_sink)(struct sk_core *core, uint32_t source, char *text, size_t size);
-	uint64_t start_ns;		     /* monotonic clock at start */
-	uint64_t start_wall_s;		     /* UTC seconds at start */
-	uint64_t start_wall_cs;		     /* hundredths of that second */
-	bool is_profiled;		     /* count CPU time per service */
+	uint64_t start_ns;	/* monotonic clock at start */
+	uint64_t start_wall_s;	/* UTC seconds at start */
+	uint64_t start_wall_cs; /* hundredths of that second */
+	bool is_profiled;	/* count CPU time per service */
 	/* Each with rules of its own. */
 	struct sk_quiesce quiesce;
 	struct sk_registry registry;

@@ -70,7 +70,8 @@ sk_mailbox_push(struct sk_mailbox *box, struct sk_message *message)
 			count++;
 		new_head = count << COUNT_SHIFT | (uintptr_t)message;
 		/* Release pairs with the acquire in pop: the message is complete. Acquire pairs
-		 * with the release in rest: whoever creates a hold sees what the last holder did. */
+		 * with the release in rest: whoever creates a hold sees what the last holder
+		 * did. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&box->head, &head, new_head, memory_order_acq_rel, memory_order_relaxed));
 	return head == REST; /* I1 */

@@ -26,8 +26,10 @@ static void *
 checked(void *block, size_t size)
 {
 	if (SK_UNLIKELY(!block && size)) {
-		(void)fprintf(stderr, "skynet: out of memory trying to allocate %zu bytes (service :%08x)\n",
-			      size, sk_memory_owner);
+		(void)fprintf(
+			stderr,
+			"skynet: out of memory trying to allocate %zu bytes (service :%08x)\n",
+			size, sk_memory_owner);
 		abort();
 	}
 	return block;

@@ -1,8 +1,9 @@
 /* sk_memory.h: what the core asks of the allocator beyond malloc (skynet.h has the malloc family).
  *
- * Model      A service is charged for what its thread allocated less what it freed during its turns;
- *            the allocator counts per thread anyway, so the charge costs two reads a turn and no
- *            header per block. A payload is charged to the receiver from the moment it is handled.
+ * Model      A service is charged for what its thread allocated less what it freed during its
+ *            turns; the allocator counts per thread anyway, so the charge costs two reads a turn
+ *            and no header per block. A payload is charged to the receiver from the moment it is
+ *            handled.
  * Threads    [any]
  */
 #ifndef SK_MEMORY_H

@@ -1,8 +1,8 @@
 /* sk_node.c: puts the parts of a node together, boots it, and takes it apart again.
  *
  * Boot order: environment, sockets, scheduler (threads not yet running), log service, bootstrap
- * service, threads. So nothing of a service runs before boot has succeeded, except the init functions
- * of those two, on the booting thread.
+ * service, threads. So nothing of a service runs before boot has succeeded, except the init
+ * functions of those two, on the booting thread.
  * The reverse order frees it; by then all threads are joined, so nothing needs to be waited for.
  */
 #include "sk_node.h"
@@ -114,18 +114,20 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 {
 	struct sk_node *node = skynet_aligned_alloc(SK_CACHE_LINE, sizeof *node);
 	*node = (struct sk_node){
-		.core = {
-			.env = env,
-			.ended = last_service_gone,
-			.log_sink = sk_log_line,
-			.is_profiled = sk_env_boolean(env, "profile", true),
-			.socket_hooks = {
-				.consumed = sk_sockets_consumed,
-				.flush = sk_sockets_flush,
-				.release_owner = sk_sockets_release_owner,
-				.discard = sk_sockets_discard,
+		.core =
+			{
+				.env = env,
+				.ended = last_service_gone,
+				.log_sink = sk_log_line,
+				.is_profiled = sk_env_boolean(env, "profile", true),
+				.socket_hooks =
+					{
+						.consumed = sk_sockets_consumed,
+						.flush = sk_sockets_flush,
+						.release_owner = sk_sockets_release_owner,
+						.discard = sk_sockets_discard,
+					},
 			},
-		},
 	};
 	(void)pthread_mutex_init(&node->end_lock, NULL);
 	(void)pthread_cond_init(&node->end_signal, NULL);
@@ -149,7 +151,7 @@ struct visit {
 static struct visit
 enter(struct sk_core *core)
 {
-	struct visit visit = { .outer = sk_this_core, .slot = sk_quiesce_join(&core->quiesce) };
+	struct visit visit = {.outer = sk_this_core, .slot = sk_quiesce_join(&core->quiesce)};
 	assert(visit.slot >= 0); /* there are slots to spare for signals and boot */
 	sk_this_core = core;
 	return visit;
@@ -207,7 +209,8 @@ launch_logger(struct sk_core *core, char *error, size_t error_size)
 	uint32_t handle = sk_service_launch(core, module, sk_env_get(core->env, "logger"));
 	if (handle == 0) {
 		(void)snprintf(error, error_size,
-			       "Can't launch %s service (config keys logservice and logger)", module);
+			       "Can't launch %s service (config keys logservice and logger)",
+			       module);
 		return SK_EINVAL;
 	}
 	atomic_store(&core->logger, handle);

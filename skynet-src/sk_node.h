@@ -43,7 +43,8 @@ void sk_node_wait(struct sk_node *node);
 
 /* Ends all services, the log service last.  [any thread that is no worker] */
 void sk_node_stop(struct sk_node *node);
-/* Sends the log service an empty PTYPE_SYSTEM message: reopen the file.  [any thread but workers] */
+/* Sends the log service an empty PTYPE_SYSTEM message: reopen the file.  [any thread but
+ * workers] */
 void sk_node_reopen_log(struct sk_node *node);
 
 #endif

@@ -38,7 +38,7 @@ sk_record_open(struct sk_core *core, uint32_t source, uint32_t handle)
 		      ctime_r(&now, date) ? date : "\n");
 	(void)fflush(file);
 	struct sk_record *record = skynet_malloc(sizeof *record);
-	*record = (struct sk_record){ .core = core, .handle = handle, .file = file };
+	*record = (struct sk_record){.core = core, .handle = handle, .file = file};
 	return record;
 }
 

@@ -6,13 +6,14 @@
  * takes the poller role and sleeps until a descriptor or a timer is due; if somebody has the role
  * already, it parks.
  *
- * S1  Who adds work to a queue looks, after that, whether somebody sleeps; who goes to sleep says so
- *     first and then looks at all queues again. Both orders are sequentially consistent, so at least
- *     one of the two sees the other: no work waits while everybody sleeps.
+ * S1  Who adds work to a queue looks, after that, whether somebody sleeps; who goes to sleep says
+ *     so first and then looks at all queues again. Both orders are sequentially consistent, so at
+ *     least one of the two sees the other: no work waits while everybody sleeps.
  * S2  At most one wake-up is under way: `searching` counts the workers that look for work. While it
- *     is not 0, a push wakes nobody, because a searching worker looks at all queues before it sleeps.
- * S3  The last worker that stops searching because it found something wakes another if there is more,
- *     so the number of busy workers grows as long as there is work.
+ *     is not 0, a push wakes nobody, because a searching worker looks at all queues before it
+ *     sleeps.
+ * S3  The last worker that stops searching because it found something wakes another if there is
+ *     more, so the number of busy workers grows as long as there is work.
  * S4  What a service makes ready goes to the next slot first, and wakes nobody: the worker runs it
  *     itself, with the message still in its cache. Only what is displaced from there is offered to
  *     others. What waits in the slot behind a long callback is taken out by the watchdog.
@@ -85,7 +86,8 @@ void
 sk_scheduler_wake_one(struct sk_scheduler *s)
 {
 	int32_t none = 0;
-	/* S1: these loads come after the store that added the work, both sequentially consistent. */
+	/* S1: these loads come after the store that added the work, both sequentially
+	 * consistent. */
 	if (atomic_load(&s->sleeping) == 0 || atomic_load(&s->searching) != 0)
 		return;
 	if (!atomic_compare_exchange_strong(&s->searching, &none, 1))
@@ -249,8 +251,8 @@ sleep_as_poller(struct sk_worker *worker)
 		       atomic_load(&s->stopping);
 	if (!stay_up) {
 		sk_quiesce_offline(s->quiesce, worker->quiesce_slot);
-		count = sk_poller_wait(&s->poller, events, POLL_EVENTS_MAX,
-				       timeout_until(until_ms), &woken);
+		count = sk_poller_wait(&s->poller, events, POLL_EVENTS_MAX, timeout_until(until_ms),
+				       &woken);
 		sk_quiesce_online(s->quiesce, worker->quiesce_slot);
 	}
 	atomic_fetch_sub(&s->sleeping, 1);
@@ -269,7 +271,8 @@ sk_scheduler_add_timer(struct sk_scheduler *s, struct sk_timer_entry *entry, uin
 {
 	if (!sk_timer_add(s->timer, entry, due_ms))
 		return;
-	/* After the wheel's store of when it is due next; sleep_as_poller goes the other way round. */
+	/* After the wheel's store of when it is due next; sleep_as_poller goes the other way
+	 * round. */
 	if (atomic_load(&s->poller_state) != SK_POLLER_AWAKE &&
 	    due_ms < atomic_load(&s->poller_until_ms))
 		sk_poller_wake(&s->poller);
@@ -472,12 +475,11 @@ sk_scheduler_init(struct sk_scheduler *s, int worker_count, struct sk_quiesce *q
 	s->workers = aligned_alloc(SK_CACHE_LINE, (size_t)worker_count * sizeof(struct sk_worker));
 	int poller = sk_poller_init(&s->poller);
 	int shared = sk_shared_queue_init(&s->shared);
-	if (!s->timer || !s->parked || !s->workers || poller != SK_OK ||
-	    shared != SK_OK)
+	if (!s->timer || !s->parked || !s->workers || poller != SK_OK || shared != SK_OK)
 		return SK_ESYSTEM;
 	for (; s->worker_count < worker_count; s->worker_count++) {
 		struct sk_worker *worker = &s->workers[s->worker_count];
-		*worker = (struct sk_worker){ 0 };
+		*worker = (struct sk_worker){0};
 		if (init_worker(s, worker, s->worker_count) != SK_OK)
 			return SK_ESYSTEM;
 	}

@@ -87,7 +87,8 @@ struct sk_scheduler {
 	uint64_t turn_limit_ticks; /* how long one turn may go on taking messages */
 	struct sk_shared_queue shared;
 	/* Atomic: who sleeps, searches and polls; sk_scheduler.c tells how they work together. */
-	_Alignas(SK_CACHE_LINE) _Atomic int32_t sleeping; /* parked workers, and the poller asleep */
+	_Alignas(
+		SK_CACHE_LINE) _Atomic int32_t sleeping; /* parked workers, and the poller asleep */
 	_Atomic int32_t searching;
 	_Atomic bool poller_taken;
 	_Atomic int poller_state; /* enum sk_poller_state */
@@ -125,8 +126,7 @@ void sk_scheduler_ready(struct sk_scheduler *s, struct sk_mailbox *box);
 void sk_scheduler_requeue(struct sk_worker *worker, struct sk_mailbox *box);
 
 /* Adds a timer entry, and tells a sleeping poller when it is due first. entry: taken.  [any] */
-void sk_scheduler_add_timer(struct sk_scheduler *s, struct sk_timer_entry *entry,
-			    uint64_t due_ms);
+void sk_scheduler_add_timer(struct sk_scheduler *s, struct sk_timer_entry *entry, uint64_t due_ms);
 
 /* Looks at descriptors and timers once, without waiting, unless somebody else polls.  [worker]
  * [watchdog] */

@@ -34,9 +34,9 @@ payload_of(int type, void *msg, size_t sz)
 static int
 refuse_remote(struct skynet_context *ctx, uint32_t source, uint32_t destination, int session)
 {
-	(void)sk_service_post(ctx->core, source,
-			      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, destination, session,
-					     NULL, 0));
+	(void)sk_service_post(
+		ctx->core, source,
+		sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, destination, session, NULL, 0));
 	return session;
 }
 
@@ -81,8 +81,10 @@ skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr, i
 	uint32_t destination = sk_service_resolve(ctx->core, addr);
 	if (destination == 0) {
 		if (addr[0] != ':' && addr[0] != '.')
-			skynet_error(ctx, "error: Can't send to %s: no global name is known on this node",
-				     addr);
+			skynet_error(
+				ctx,
+				"error: Can't send to %s: no global name is known on this node",
+				addr);
 		return give_up(type, msg, SEND_NO_DESTINATION);
 	}
 	return skynet_send(ctx, source, destination, type, session, msg, sz);

@@ -3,11 +3,11 @@
  *   BORN --init returned 0--> ALIVE --kill--> DYING --last turn--> RETIRED --grace period--> freed
  *     \------ init failed, or killed meanwhile -----^
  *
- * V1  The launcher's thread holds the mailbox (sk_mailbox.c) while BORN; after that whoever runs the
- *     turn. So init, the callback and release never run at the same time.
+ * V1  The launcher's thread holds the mailbox (sk_mailbox.c) while BORN; after that whoever runs
+ *     the turn. So init, the callback and release never run at the same time.
  * V2  Exactly one party ends a service: the one to whom sk_registry_remove gives it.
- * V3  After is_dying is set, a nudge is pushed, so a turn follows that sees it. That turn is the last:
- *     it never lets go of the mailbox, so nobody can schedule the service again.
+ * V3  After is_dying is set, a nudge is pushed, so a turn follows that sees it. That turn is the
+ *     last: it never lets go of the mailbox, so nobody can schedule the service again.
  * V4  Mail that arrives after the last turn, from a sender that had found the service before, is
  *     answered when the service is freed: by then no sender can hold a pointer to it.
  * V5  Each message a service never handled is answered with PTYPE_ERROR, so no caller waits for it.
@@ -118,8 +118,7 @@ refuse_all(struct skynet_context *service)
 static void
 free_service(struct sk_retired *retired)
 {
-	struct skynet_context *service =
-		SK_CONTAINER_OF(retired, struct skynet_context, retired);
+	struct skynet_context *service = SK_CONTAINER_OF(retired, struct skynet_context, retired);
 	refuse_all(service); /* V4 */
 	free(service);
 }
@@ -219,8 +218,7 @@ deliver(struct skynet_context *service, struct sk_message *message)
 	struct sk_core *core = service->core;
 	bool is_socket = message->kind == SK_MESSAGE_SOCKET;
 	int socket_id = is_socket ? ((struct skynet_socket_message *)message->data)->id : 0;
-	struct sk_record *record =
-		atomic_load_explicit(&service->record, memory_order_relaxed);
+	struct sk_record *record = atomic_load_explicit(&service->record, memory_order_relaxed);
 	if (SK_UNLIKELY(record))
 		sk_record_message(record, core, message);
 	service->message_count++;
@@ -259,8 +257,9 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	}
 }
 
-/* Logs a mailbox that has grown over the next mark. After it was empty the marks begin anew, but not
- * within a second of the last line: a mailbox that fills and empties all the time is told once. */
+/* Logs a mailbox that has grown over the next mark. After it was empty the marks begin anew, but
+ * not within a second of the last line: a mailbox that fills and empties all the time is told
+ * once. */
 static void
 check_overload(struct skynet_context *service, uint64_t now_ticks)
 {
@@ -347,9 +346,8 @@ new_service(struct sk_core *core, const struct sk_module *module)
 {
 	struct skynet_context *service =
 		skynet_aligned_alloc(SK_CACHE_LINE, sizeof(struct skynet_context));
-	*service = (struct skynet_context){ .core = core,
-					    .module = module,
-					    .overload_at = OVERLOAD_FIRST };
+	*service = (struct skynet_context){
+		.core = core, .module = module, .overload_at = OVERLOAD_FIRST};
 	sk_mailbox_init(&service->mailbox);
 	return service;
 }
@@ -367,7 +365,8 @@ init_instance(struct skynet_context *service, const char *parm)
 	return service->module->init(service->instance, service, parm) == 0;
 }
 
-/* Gives birth to a registered service: charges it for what its init allocates, logs, lets it run. */
+/* Gives birth to a registered service: charges it for what its init allocates, logs, lets it
+ * run. */
 static bool
 bear(struct skynet_context *service, const char *name, const char *parm)
 {

@@ -2,7 +2,8 @@
  *
  * Model      struct skynet_context is the service; a handle names it, a mailbox feeds it, a module
  *            gives it code. Life:
- *              BORN     in the registry; mail collects; create and init run on the launcher's thread
+ *              BORN     in the registry; mail collects; create and init run on the launcher's
+ *                       thread
  *              ALIVE    turns on workers, one at a time
  *              DYING    out of the registry; its last turn answers what is left in the mailbox with
  *                       errors, then release runs
@@ -31,8 +32,8 @@ struct skynet_context {
 	_Alignas(SK_CACHE_LINE) struct sk_mailbox mailbox;
 	/* Atomic. */
 	_Atomic bool is_dying;
-	_Atomic bool is_endless;   /* set by the watchdog, cleared by STAT endless */
-	_Atomic bool owns_sockets; /* has ever owned one */
+	_Atomic bool is_endless;	    /* set by the watchdog, cleared by STAT endless */
+	_Atomic bool owns_sockets;	    /* has ever owned one */
 	_Atomic(struct sk_record *) record; /* recording of its messages, or NULL */
 	/* Under core->signal_lock. */
 	bool has_instance;
@@ -46,11 +47,11 @@ struct skynet_context {
 	skynet_cb callback;
 	void *callback_ud;
 	uint64_t message_count;
-	uint64_t cpu_ticks;    /* of finished messages */
-	int64_t memory_bytes;  /* net bytes allocated in finished turns */
-	uint32_t overload_at;  /* mailbox length that is logged next */
+	uint64_t cpu_ticks;	 /* of finished messages */
+	int64_t memory_bytes;	 /* net bytes allocated in finished turns */
+	uint32_t overload_at;	 /* mailbox length that is logged next */
 	uint64_t overload_ticks; /* when that was logged last */
-	char result[40];       /* of the last skynet_command */
+	char result[40];	 /* of the last skynet_command */
 	struct sk_retired retired;
 };
 
@@ -88,8 +89,8 @@ void sk_service_discard(struct sk_core *core, struct sk_message *message);
 /* A session this service has not in use: 1 to 2^31-1, then again from 1.  [turn] */
 int32_t sk_service_new_session(struct skynet_context *service);
 
-/* Resolves an address in text form: ":hex" (existence not checked) or ".name". Returns 0 if unknown.
- * [any, online] */
+/* Resolves an address in text form: ":hex" (existence not checked) or ".name". Returns 0 if
+ * unknown. [any, online] */
 uint32_t sk_service_resolve(struct sk_core *core, const char *address);
 
 /* Whether handle belongs to another node. [any] */

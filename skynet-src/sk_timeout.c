@@ -1,5 +1,5 @@
-/* sk_timeout.c: timers of services. A timer is the message it will become (sk_timer.h), so one block
- * serves from here to the callback.
+/* sk_timeout.c: timers of services. A timer is the message it will become (sk_timer.h), so one
+ * block serves from here to the callback.
  */
 #include "sk_clock.h"
 #include "sk_service.h"
@@ -21,7 +21,7 @@ skynet_timeout(struct skynet_context *ctx, int64_t delay_ms, struct skynet_timer
 	}
 	struct sk_timer_entry *entry = skynet_malloc(sizeof *entry);
 	*entry = (struct sk_timer_entry){
-		.message = { .kind = SK_MESSAGE_TIMER, .type = PTYPE_RESPONSE, .session = session },
+		.message = {.kind = SK_MESSAGE_TIMER, .type = PTYPE_RESPONSE, .session = session},
 		.owner = ctx->handle,
 	};
 	if (timer)

@@ -175,7 +175,8 @@ static void
 set_next_due_locked(struct sk_timer *timer, uint64_t due_ms)
 {
 	/* Sequentially consistent, as the load in sk_timer_next_due_ms: whoever adds a timer looks
-	 * after this whether somebody sleeps, and who goes to sleep says so before it looks here. */
+	 * after this whether somebody sleeps, and who goes to sleep says so before it looks
+	 * here. */
 	atomic_store(&timer->next_due_ms, due_ms);
 }
 

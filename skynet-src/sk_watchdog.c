@@ -1,8 +1,9 @@
 /* sk_watchdog.c: looks after workers that are inside long callbacks; see sk_watchdog.h.
  *
- * W1  It sleeps for good only when all workers have been asleep for IDLE_LOOKS looks in a row, and it
- *     says so before it checks once more; a worker that wakes looks at that flag after it has stopped
- *     counting as asleep. So one of the two sees the other, and a busy node is always watched.
+ * W1  It sleeps for good only when all workers have been asleep for IDLE_LOOKS looks in a row, and
+ *     it says so before it checks once more; a worker that wakes looks at that flag after it has
+ *     stopped counting as asleep. So one of the two sees the other, and a busy node is always
+ *     watched.
  */
 #include "sk_watchdog.h"
 
@@ -73,7 +74,8 @@ free_next_slot(struct sk_scheduler *s, struct sk_worker *worker)
 	if (!atomic_load_explicit(&worker->next, memory_order_relaxed))
 		return;
 	/* Acquire pairs with the exchange in sk_scheduler_ready. */
-	struct sk_mailbox *box = atomic_exchange_explicit(&worker->next, NULL, memory_order_acq_rel);
+	struct sk_mailbox *box =
+		atomic_exchange_explicit(&worker->next, NULL, memory_order_acq_rel);
 	if (!box)
 		return;
 	sk_shared_queue_push(&s->shared, &box, 1);
@@ -104,7 +106,7 @@ look_at(struct sk_watchdog *watchdog, int index, uint64_t now_ns)
 	uint64_t number = atomic_load_explicit(&worker->message_number, memory_order_relaxed);
 	bool is_running = atomic_load_explicit(&worker->running_handle, memory_order_relaxed) != 0;
 	if (!is_running || number != sighting->message_number) {
-		*sighting = (struct sighting){ .message_number = number, .since_ns = now_ns };
+		*sighting = (struct sighting){.message_number = number, .since_ns = now_ns};
 		return false;
 	}
 	free_next_slot(s, worker);
@@ -120,8 +122,8 @@ look_at_poller(struct sk_scheduler *s, int stuck_count)
 		return;
 	if (atomic_load(&s->sleeping) == 0)
 		sk_scheduler_poll(s);
-	/* A worker that wanted to sleep meanwhile saw the role taken and parked (S5 in sk_scheduler.c).
-	 * Woken, it finds no work and takes the role. */
+	/* A worker that wanted to sleep meanwhile saw the role taken and parked (S5 in
+	 * sk_scheduler.c). Woken, it finds no work and takes the role. */
 	if (atomic_load(&s->sleeping) > 0)
 		sk_scheduler_wake_one(s);
 }
@@ -145,8 +147,8 @@ static void
 wait_for_next_look(struct sk_watchdog *watchdog)
 {
 	uint64_t until_ns = sk_clock_ns() + LOOK_INTERVAL_NS;
-	struct timespec until = { .tv_sec = (time_t)(until_ns / SK_NS_PER_SECOND),
-				  .tv_nsec = (long)(until_ns % SK_NS_PER_SECOND) };
+	struct timespec until = {.tv_sec = (time_t)(until_ns / SK_NS_PER_SECOND),
+				 .tv_nsec = (long)(until_ns % SK_NS_PER_SECOND)};
 	int result = 0;
 	(void)pthread_mutex_lock(&watchdog->lock);
 	while (result != ETIMEDOUT && !atomic_load(&watchdog->scheduler->stopping))

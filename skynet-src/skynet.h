@@ -97,9 +97,10 @@ SKYNET_API uint32_t skynet_queryname(struct skynet_context *ctx, const char *nam
 /* Tells whether handle belongs to another node. harbor: NULL, or receives the node id. */
 SKYNET_API int skynet_isremote(struct skynet_context *ctx, uint32_t handle, int *harbor);
 
-/* Starts a timer: a PTYPE_RESPONSE without data and with the returned session arrives after delay_ms
- * (0 or less: at once, behind the mail already waiting). timer: NULL, or receives what
- * skynet_timer_cancel takes, valid until that message has been handled; NULL for delay 0 or less. */
+/* Starts a timer: a PTYPE_RESPONSE without data and with the returned session arrives after
+ * delay_ms (0 or less: at once, behind the mail already waiting). timer: NULL, or receives what
+ * skynet_timer_cancel takes, valid until that message has been handled; NULL for delay 0 or
+ * less. */
 struct skynet_timer;
 SKYNET_API int skynet_timeout(struct skynet_context *ctx, int64_t delay_ms,
 			      struct skynet_timer **timer);

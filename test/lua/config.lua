@@ -1,4 +1,5 @@
--- The node that runs one file of Lua tests: skynet test/lua/config.lua --set start="test_runner FILE"
+-- The node that runs one file of Lua tests:
+--     skynet test/lua/config.lua --set start="test_runner FILE"
 local build = "$SKYNET_BUILD"
 
 thread = 2

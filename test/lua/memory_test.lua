@@ -101,11 +101,11 @@ case("a_limit_too_small_for_the_script_fails_newservice", function()
 	local mark = log.mark()
 	check.raises("call failed", child.start, function()
 		skynet.memlimit(1)
-		local list = {}
-		for i = 1, 1000 do
-			list[i] = ("x"):rep(i)
+		local text = "x"
+		for _ = 1, 20 do
+			text = text .. text
 		end
-		skynet.start(function() end)
+		skynet.start(print)
 	end)
 	log.wait(mark, "lua loader error : .*not enough memory")
 end)

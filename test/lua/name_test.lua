@@ -142,7 +142,7 @@ case("error_logs_a_line", function()
 	local long = ("long "):rep(100000)
 	skynet.error(long)
 	expect(long)
-	check.raises("__tostring", skynet.error, setmetatable({}, { __tostring = print }))
+	check.raises("__tostring", skynet.error, setmetatable({}, { __tostring = function() end }))
 end)
 
 case("the_clock_runs_in_hundredths_and_nanoseconds", function()

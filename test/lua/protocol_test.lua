@@ -216,16 +216,12 @@ case("unknown_requests_can_be_handled", function()
 	local service = child.start(function()
 		local list = {}
 		local function first() end
-		FIRST_WAS = skynet.dispatch_unknown_request(first)
-		local previous = skynet.dispatch_unknown_request(function(session, source, pointer, size, prototype)
-			list[#list + 1] = {
-				session,
-				source,
-				skynet.tostring(pointer, size),
-				prototype,
-			}
-		end)
-		local is_right = FIRST_WAS == nil and previous == first
+		local function second(session, source, pointer, size, prototype)
+			local text = skynet.tostring(pointer, size)
+			list[#list + 1] = { session, source, text, prototype }
+		end
+		local is_right = skynet.dispatch_unknown_request(first) == nil
+			and skynet.dispatch_unknown_request(second) == first
 		skynet.register_protocol({ name = "known", id = 100 })
 		skynet.start(function()
 			skynet.dispatch("lua", function()
@@ -261,12 +257,8 @@ case("unknown_responses_are_logged_or_handled", function()
 				skynet.retpack(list)
 			end)
 			if does_handle then
-				skynet.dispatch_unknown_response(function(session, source, pointer, size)
-					list[#list + 1] = {
-						session,
-						source,
-						skynet.tostring(pointer, size),
-					}
+				skynet.dispatch_unknown_response(function(session, source, ...)
+					list[#list + 1] = { session, source, skynet.tostring(...) }
 				end)
 			end
 			skynet.start(function() end)

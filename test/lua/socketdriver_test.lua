@@ -188,8 +188,8 @@ case("addresses_come_in_two_forms", function()
 	local port = expect(CONNECT, listener).number
 	driver.start(listener)
 	expect(CONNECT, listener)
-	for _, address in ipairs({ { "127.0.0.1:" .. port }, { "127.0.0.1", port }, { "[127.0.0.1]:" .. port } }) do
-		local near = driver.connect(table.unpack(address))
+	for _, host in ipairs({ "127.0.0.1", "127.0.0.1:" .. port, "[127.0.0.1]:" .. port }) do
+		local near = driver.connect(host, host == "127.0.0.1" and port or nil)
 		expect(CONNECT, near)
 		driver.shutdown(near)
 		expect(CLOSE, near)

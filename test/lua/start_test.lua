@@ -173,14 +173,6 @@ case("a_script_that_raises_fails_newservice", function()
 	check.matches(text, "call failed")
 end)
 
-case("a_script_with_a_mistake_fails_newservice", function()
-	local mark = log.mark()
-	local text = check.raises("call failed", skynet.newservice, "broken_script")
-	check.matches(text, "can't load the Lua service 'broken_script'")
-	check.matches(text, "test/lua/service/broken_script%.lua:2: ")
-	log.wait(mark, "lua loader error : ")
-end)
-
 case("a_script_that_is_missing_fails_newservice_and_names_the_places", function()
 	local text = check.raises("call failed", skynet.newservice, "no_such_service", 1, 2)
 	check.matches(

@@ -91,8 +91,8 @@ case("an_error_in_a_fork_stops_only_this_fork", function()
 end)
 
 case("tasks_run_in_the_order_that_is_promised", function()
-	-- Woken tasks first, with those that they wake; then forks, one at a time, each followed by what
-	-- it has woken.
+	-- Woken tasks first, with those that they wake; then forks, one at a time, each followed by
+	-- what it has woken.
 	local words, add = recorder()
 	until_done(function(done)
 		for _, name in ipairs({ "a", "b", "c" }) do
@@ -162,7 +162,7 @@ case("calls_that_failed_come_between_woken_tasks_and_forks", function()
 		return a == "first call failed" and b == "woken"
 	end)
 	check.equal(#words, 3)
-	-- The order of the two calls is not promised, but the task woken by one comes right behind it.
+	-- The order of the two calls is not promised, but what one has woken comes right behind it.
 	for i, word in ipairs(words) do
 		if word == "first call failed" then
 			check.equal(words[i + 1], "woken")

@@ -1,5 +1,5 @@
--- test_runner FILE: runs the test cases that a file returns, each in a task of its own, and prints one
--- line a case: "ok NAME" or "not ok NAME: reason"; "# done" at the end.
+-- test_runner FILE: runs the test cases that a file returns, each in a task of its own, and prints
+-- one line a case: "ok NAME" or "not ok NAME: reason"; "# done" at the end.
 --
 -- A test file returns a list of { name, function } and may use the library `check`.
 
