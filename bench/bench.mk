@@ -24,7 +24,7 @@ $(BENCH_OUT)/limit_lua: bench/limit_lua.c bench/bench.h | $(BENCH_OUT)
 	$(BENCH_CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_LUA_FLAGS) $(BENCH_MALLOC)
 
 $(BENCH_OUT)/%: bench/%.c bench/bench.h | $(BENCH_OUT)
-	$(BENCH_CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_MALLOC)
+	$(BENCH_CC) $(BENCH_CFLAGS) -pthread -o $@ $< $(BENCH_MALLOC)
 
 $(BENCH_OUT)/%.so: bench/cservice/%.c bench/bench.h skynet-src/skynet.h skynet-src/skynet_socket.h | $(BENCH_OUT)
 	$(BENCH_CC) $(BENCH_CFLAGS) -fPIC -shared $(BENCH_SHARED_OPTION) -o $@ $<

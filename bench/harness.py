@@ -44,6 +44,40 @@ def end_all_processes():
         process.kill()
 
 
+def machine_seconds():
+    """CPU seconds of the whole machine since it started: (used, all). None where it does not say."""
+    try:
+        with open("/proc/stat") as file:
+            ticks = [int(word) for word in file.readline().split()[1:9]]
+    except OSError:
+        return None
+    idle = ticks[3] + ticks[4]
+    return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK"), sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds():
+    """CPU seconds of this process and all it has started."""
+    total = sum(process.cpu_seconds() for process in _running)
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        usage = resource.getrusage(who)
+        total += usage.ru_utime + usage.ru_stime
+    return total
+
+
+class OthersWatch:
+    """How much of the machine's CPU time others have used since the watch was made."""
+
+    def __init__(self):
+        self.machine, self.own = machine_seconds(), own_seconds()
+
+    def share(self):
+        now = machine_seconds()
+        if now is None or now[1] <= self.machine[1]:
+            return None
+        others = (now[0] - self.machine[0]) - (own_seconds() - self.own)
+        return max(0.0, others / (now[1] - self.machine[1]))
+
+
 def parse_result(line):
     return {key: float(value) for key, value in
             (word.split("=", 1) for word in line.split()[1:])}
@@ -150,6 +184,14 @@ class Process:
         self.child.stdout.close()
         self.errors.close()
 
+    def cpu_seconds(self):
+        try:
+            with open(f"/proc/{self.pid}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+        except OSError:
+            return 0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def resident_bytes(self):
         with open(f"/proc/{self.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
@@ -230,6 +272,7 @@ class Bench:
         self.setup = setup
         self.name = name
         self.ms = max(1, round(setup.seconds * 1000))
+        self.others = None
 
     def node(self, **keys):
         return Node(self.setup, **keys)
@@ -254,9 +297,11 @@ class Bench:
     def compare(self, sides):
         """Runs the sides in turn; returns for each the medians of its figures, and the spread."""
         rows = {side: [] for side in sides}
+        watch = OthersWatch()
         for _ in range(self.setup.repetitions):
             for side, run in sides.items():
                 rows[side].append(run())
+        self.others = watch.share()
         figures = {}
         for side, results in rows.items():
             figures[side] = {key: statistics.median(r[key] for r in results) for key in results[0]}
@@ -288,6 +333,7 @@ class Bench:
         """targets: {figure: (">=" or "<=", bound)}; those of a side that did not run are left out."""
         words = [f"{key}={value}" for key, value in settings.items()]
         words += [f"{key}={short(value)}" for key, value in figures.items()]
+        words += [] if self.others is None else [f"others={self.others:.2f}"]
         if not self.setup.quick:
             words += judge(figures, targets)
         print("bench", self.name, *words, flush=True)

@@ -1,12 +1,14 @@
 /* limit_fanout.c: what the machine allows for a job done on several cores at once: threads that sleep
- * on a condition variable are woken, each does the job, and the last one tells the first thread,
- * which has done one too.
+ * on a condition variable are woken, each does the job, and the first thread, which has done one too,
+ * waits for them all. On Linux each thread stays on a core of its own: left to itself, the system may
+ * put a thread that wakes on the core of the one that woke it, and leave the other core idle.
  *
  * limit_fanout THREADS ROUNDS: prints RESULT alone_us=N all_us=N times=N (medians; times is the
  * median of all_us divided by that of alone_us). */
 #include "bench.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 
 #define JOB_NS 1000000
@@ -61,6 +63,28 @@ help(void *argument)
 		set_work(helper, false);
 	}
 	return NULL;
+}
+
+/* Gives the thread the nth of the cores that this process may use, and no other. */
+static void
+keep_on_core(pthread_t thread, int nth)
+{
+#ifdef __linux__
+	cpu_set_t usable, one;
+	if (sched_getaffinity(0, sizeof usable, &usable) != 0)
+		return;
+	for (int core = 0; core < CPU_SETSIZE; core++) {
+		if (!CPU_ISSET(core, &usable) || nth-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(core, &one);
+		(void)pthread_setaffinity_np(thread, sizeof one, &one); /* only a better place */
+		return;
+	}
+#else
+	(void)thread;
+	(void)nth;
+#endif
 }
 
 static double
@@ -128,6 +152,9 @@ main(int argc, char **argv)
 			return 1;
 		}
 	}
+	for (int i = threads - 1; i > 0; i--)
+		keep_on_core(helpers[i].thread, i);
+	keep_on_core(pthread_self(), 0); /* last: it narrows what the others would be given */
 	for (int i = 0; i < rounds; i++) {
 		alone[i] = round_us(1);
 		all[i] = round_us(threads);

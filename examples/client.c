@@ -397,7 +397,7 @@ run_terminal(struct client *client)
 
 /* --- start ---------------------------------------------------------------------------------- */
 
-/* Connects to the first address of the host that answers. Returns a descriptor, or -1 with errno. */
+/* Connects to the first address that answers. Returns a descriptor, or -1 with errno set. */
 static int
 connect_to_one(const struct addrinfo *addresses)
 {

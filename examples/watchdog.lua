@@ -101,7 +101,7 @@ skynet.start(function()
 	-- S: frames with a 2-byte length; they come to the agents as PTYPE_CLIENT.
 	gate = skynet.launch("gate", "S", me, binding, skynet.PTYPE_CLIENT, max_clients)
 	if not gate then
-		error("the gate cannot listen on " .. tostring(binding) .. "; the line above says why")
+		error("no gate on " .. tostring(binding) .. " (config key gate_port): see above", 0)
 	end
 	skynet.dispatch("text", function(_, source, text)
 		local id, event, rest = text:match("^(%d+) (%a+) ?(.*)$")

@@ -1,5 +1,6 @@
 --- The library of every Lua service. The functions of the hot paths are written in C; the rest is
 --- loaded when it is first touched, so that a service pays only for what it uses.
+--- meta/skynet.lua declares all of it, for editors and readers.
 ---@class skynet
 local skynet = require("skynet.engine")
 

@@ -2,8 +2,8 @@
  *
  * Order: settings, background, node, signals, threads. What can fail early fails before anything
  * has been started, and each step is undone by the function that made it. Exit status: 0 the node
- * has ended in good order, 1 it could not start, 2 the command line is wrong, 128 + N a second
- * signal N. */
+ * has ended in good order (or what a service asked for), 1 it could not start, 2 the command line
+ * is wrong, 128 + N a second signal N. */
 #include "sk_config.h"
 #include "sk_daemon.h"
 #include "sk_env.h"
@@ -47,9 +47,11 @@ raise_file_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* the limit that there is also does */
 }
 
-/* Runs the node until it ends. Returns SK_OK, or an error if it did not start. */
+/* Runs the node until it ends. Returns SK_OK and the status to end with, or an error if it did not
+ * start. */
 static int
-run_node(struct sk_node *node, struct sk_daemon *daemon, char *error, size_t error_size)
+run_node(struct sk_node *node, struct sk_daemon *daemon, int *status, char *error,
+	 size_t error_size)
 {
 	struct sk_signals signals;
 	if (sk_signals_init(&signals, node, daemon) != SK_OK) {
@@ -61,7 +63,7 @@ run_node(struct sk_node *node, struct sk_daemon *daemon, char *error, size_t err
 	if (result == SK_OK) {
 		sk_daemon_ready(daemon);
 		sk_signals_started(&signals);
-		sk_node_wait(node);
+		*status = sk_node_wait(node);
 	}
 	sk_signals_fini(&signals);
 	return result;
@@ -73,13 +75,14 @@ run_in_daemon(struct sk_env *env, struct sk_daemon *daemon)
 {
 	char error[ERROR_SIZE];
 	int result = SK_EINVAL;
+	int status = EXIT_SUCCESS;
 	struct sk_node *node = sk_node_new(env, error, sizeof(error));
 	if (node != NULL) {
-		result = run_node(node, daemon, error, sizeof(error));
+		result = run_node(node, daemon, &status, error, sizeof(error));
 		sk_node_free(node);
 	}
 	if (result == SK_OK)
-		return EXIT_SUCCESS;
+		return status;
 	if (daemon->is_active)
 		sk_daemon_failed(daemon, error);
 	else

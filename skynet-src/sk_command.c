@@ -160,7 +160,8 @@ command_now(struct skynet_context *ctx, const char *parm)
 static const char *
 command_abort(struct skynet_context *ctx, const char *parm)
 {
-	(void)parm;
+	if (parm && *parm)
+		atomic_store(&ctx->core->exit_status, (int)strtol(parm, NULL, 10));
 	sk_service_kill_all(ctx->core);
 	return NULL;
 }

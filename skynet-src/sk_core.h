@@ -56,6 +56,8 @@ struct sk_core {
 	_Atomic uint32_t monitor; /* the exit monitor's handle, or 0 */
 	_Atomic uint32_t logger;  /* the log service's handle, or 0 */
 	_Atomic int32_t living;	  /* services not yet released */
+	_Atomic bool has_booted;  /* from now on a node with nothing but its log service ends */
+	_Atomic int exit_status;  /* what the process ends with */
 	_Atomic bool is_aborting; /* no service is launched any more */
 	/* Held while a module's signal function runs, and when an instance stops being there. */
 	pthread_mutex_t signal_lock;

@@ -18,6 +18,7 @@ enum sk_message_kind {
 	SK_MESSAGE_TIMER,  /* no payload; the envelope is the head of a struct sk_timer_entry */
 	SK_MESSAGE_PROBE,  /* bounced back to its source, never delivered */
 	SK_MESSAGE_NUDGE,  /* only gets a dying service its last turn */
+	SK_MESSAGE_EXIT,   /* ends the service that comes to it, with all mail before it handled */
 };
 
 #define SK_MESSAGE_SIZE_MAX ((UINT64_C(1) << 48) - 1)

@@ -254,6 +254,7 @@ sk_node_start(struct sk_node *node, char *error, size_t error_size)
 	if (result == SK_OK)
 		result = launch_bootstrap(core, error, error_size);
 	leave(core, visit);
+	atomic_store(&core->has_booted, result == SK_OK);
 	if (sk_scheduler_start(&core->scheduler) != SK_OK ||
 	    sk_watchdog_start(node->watchdog) != SK_OK) {
 		(void)snprintf(error, error_size, "can't start the threads of %d workers: %s",
@@ -266,14 +267,14 @@ sk_node_start(struct sk_node *node, char *error, size_t error_size)
 	/* What has been launched ends in order: the log, with the reason in it, last. */
 	if (atomic_load(&core->living) > 0) {
 		sk_node_stop(node);
-		sk_node_wait(node);
+		(void)sk_node_wait(node);
 	} else {
 		stop_threads(node);
 	}
 	return result;
 }
 
-void
+int
 sk_node_wait(struct sk_node *node)
 {
 	(void)pthread_mutex_lock(&node->end_lock);
@@ -281,6 +282,7 @@ sk_node_wait(struct sk_node *node)
 		(void)pthread_cond_wait(&node->end_signal, &node->end_lock);
 	(void)pthread_mutex_unlock(&node->end_lock);
 	stop_threads(node);
+	return atomic_load(&node->core.exit_status);
 }
 
 void

@@ -38,8 +38,9 @@ void sk_node_free(struct sk_node *node);
 /* Starts the log service, the workers and the bootstrap service. Returns 0, or SK_EINVAL with one
  * line in error; the node has then been stopped and is only to be freed. */
 SK_MUST_CHECK int sk_node_start(struct sk_node *node, char *error, size_t error_size);
-/* Waits until no service is left, then joins the workers. */
-void sk_node_wait(struct sk_node *node);
+/* Waits until no service is left, then joins the workers. Returns what the process should end with:
+ * 0, or what a service asked for (command ABORT), or 1 when nothing but the log service was left. */
+int sk_node_wait(struct sk_node *node);
 
 /* Ends all services, the log service last.  [any thread that is no worker] */
 void sk_node_stop(struct sk_node *node);

@@ -135,8 +135,24 @@ release_instance(struct skynet_context *service)
 		service->module->release(service->instance);
 }
 
-/* One service less. When only the log service is left of a node that is being stopped, it ends too,
- * so that it was there for the last lines of all others. */
+/* Ends the log service once it has written what was logged until now. */
+static void
+end_after_mail(struct sk_core *core, uint32_t logger)
+{
+	(void)sk_service_post(core, logger, sk_message_new(SK_MESSAGE_EXIT, 0, 0, 0, NULL, 0));
+}
+
+/* All services have ended by themselves, which no node is made for: most likely its start failed. */
+static void
+end_deserted(struct sk_core *core, uint32_t logger)
+{
+	atomic_store(&core->exit_status, EXIT_FAILURE);
+	sk_core_log(core, 0, "error: no service is left but the log service: the node ends");
+	end_after_mail(core, logger);
+}
+
+/* One service less. When only the log service is left, it ends too: it was there for the last lines
+ * of all others, and nobody is left who could start anything. */
 static void
 count_death(struct sk_core *core)
 {
@@ -145,7 +161,9 @@ count_death(struct sk_core *core)
 	if (left == 0)
 		core->ended(core);
 	else if (left == 1 && logger != 0 && atomic_load(&core->is_aborting))
-		(void)sk_service_kill(core, logger);
+		end_after_mail(core, logger);
+	else if (left == 1 && logger != 0 && atomic_load(&core->has_booted))
+		end_deserted(core, logger);
 }
 
 /* The caller holds the mailbox, and keeps it for ever (V3). */
@@ -194,7 +212,7 @@ sk_service_kill_all(struct sk_core *core)
 			(void)sk_service_kill(core, handle);
 	/* Nobody but the logger was there, so nobody's death ends it. */
 	if (logger != 0 && atomic_load(&core->living) == 1)
-		(void)sk_service_kill(core, logger);
+		end_after_mail(core, logger);
 }
 
 void
@@ -253,6 +271,10 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 		break;
 	case SK_MESSAGE_NUDGE:
 		free(message);
+		break;
+	case SK_MESSAGE_EXIT:
+		free(message);
+		(void)sk_service_kill(service->core, service->handle);
 		break;
 	}
 }

@@ -4,6 +4,7 @@
 #include "sk_socket_address.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,52 @@ sk_address_set_port(struct sk_address *address, int port)
 {
 	address->bytes[PORT_AT] = (unsigned char)(port >> 8);
 	address->bytes[PORT_AT + 1] = (unsigned char)port;
+}
+
+static int
+look_up_local(struct sk_address *address, const char *host, int port, char *error,
+	      size_t error_size)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	union sk_address_system system = {0};
+	int status = getaddrinfo(host, NULL, &hints, &found);
+	if (status != 0) {
+		(void)snprintf(error, error_size,
+			       "socket: cannot resolve %s to a local address: %s", host,
+			       gai_strerror(status));
+		return SK_EINVAL;
+	}
+	memcpy(&system, found->ai_addr, found->ai_addrlen);
+	sk_address_from_system(address, &system);
+	sk_address_set_port(address, port);
+	freeaddrinfo(found);
+	return SK_OK;
+}
+
+int
+sk_address_find_local(struct sk_address *address, const char *host, int port, char *error,
+		      size_t error_size)
+{
+	if (port < 0 || port > PORT_MAX) {
+		(void)snprintf(error, error_size, "socket: %d is no port: give one from 0 to 65535",
+			       port);
+		return SK_EINVAL;
+	}
+	if (!host || host[0] == '\0')
+		host = "0.0.0.0";
+	if (sk_address_parse(address, host, port) == SK_OK)
+		return SK_OK;
+	return look_up_local(address, host, port, error, error_size);
+}
+
+void
+sk_address_of_descriptor(struct sk_address *address, int fd)
+{
+	union sk_address_system system = {0};
+	socklen_t size = sizeof system;
+	if (getsockname(fd, &system.any, &size) == 0)
+		sk_address_from_system(address, &system);
 }
 
 static bool

@@ -61,12 +61,21 @@ sk_address_size(const struct sk_address *address)
  * a name, or NULL. */
 SK_MUST_CHECK int sk_address_parse(struct sk_address *address, const char *host, int port);
 
+/* Finds the address to bind. host NULL or "": all IPv4 addresses. A name is looked up on this
+ * thread, which blocks: meant for names from the hosts file. Returns 0, or SK_EINVAL with one line
+ * in error.  [no lock held] */
+SK_MUST_CHECK int sk_address_find_local(struct sk_address *address, const char *host, int port,
+					char *error, size_t error_size);
+
 /* Reads the bytes of a UDP message's address. Returns 0, or SK_EINVAL for an unknown kind. */
 SK_MUST_CHECK int sk_address_decode(struct sk_address *address, const char *bytes);
 
 /* From and to the form of the system calls. A family that is not IP gives no address. */
 void sk_address_from_system(struct sk_address *address, const union sk_address_system *system);
 socklen_t sk_address_to_system(const struct sk_address *address, union sk_address_system *system);
+
+/* Reads back what address a descriptor is bound to. */
+void sk_address_of_descriptor(struct sk_address *address, int fd);
 
 /* AF_INET or AF_INET6. */
 int sk_address_family(const struct sk_address *address);

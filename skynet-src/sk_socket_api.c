@@ -2,9 +2,15 @@
  *
  * A request that cannot be done logs one line with the reason, as the service that made it. A
  * socket that is gone is no such request: its end may cross with anything. */
-#include "sk_socket_impl.h"
+#include "skynet_socket.h"
 
 #include "sk_service.h"
+#include "sk_socket_connect.h"
+#include "sk_socket_control.h"
+#include "sk_socket_life.h"
+#include "sk_socket_listen.h"
+#include "sk_socket_udp.h"
+#include "sk_socket_write.h"
 
 static struct sk_sockets *
 sockets_of(const struct skynet_context *ctx)

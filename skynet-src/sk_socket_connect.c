@@ -4,10 +4,14 @@
  * name is looked up by the resolver; its addresses are then tried one after the other until one
  * takes the connection. The owner is told the outcome: CONNECT, or ERROR with the reason of the
  * last address. What is sent before that waits (W2). */
-#include "sk_socket_impl.h"
+#include "sk_socket_connect.h"
 
 #include "sk_poller.h"
 #include "sk_resolver.h"
+#include "sk_socket_life.h"
+#include "sk_socket_stream.h"
+#include "sk_socket_tell.h"
+#include "sk_socket_udp.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -144,9 +148,9 @@ sk_socket_resolved(void *ud, int id, struct sk_address_list *list, const char *e
 		skynet_free(list);
 		return;
 	}
-	if (s->kind == SK_SOCKET_DATAGRAM && s->is_resolving)
+	if (s->ops->kind == SK_SOCKET_DATAGRAM && s->is_resolving)
 		datagram_resolved(sockets, s, list, error);
-	else if (s->kind == SK_SOCKET_STREAM && s->stage == SK_SOCKET_RESOLVING)
+	else if (s->ops->kind == SK_SOCKET_STREAM && s->stage == SK_SOCKET_RESOLVING)
 		stream_resolved(sockets, s, list, error);
 	else /* a datagram socket has been given another peer */
 		skynet_free(list);
@@ -170,7 +174,7 @@ sk_socket_connect(struct sk_sockets *sockets, uint32_t owner, const char *host, 
 		  char error[SK_SOCKET_LINE_SIZE])
 {
 	struct sk_socket_seed seed = {
-		.kind = SK_SOCKET_STREAM,
+		.ops = &sk_socket_stream_ops,
 		.stage = SK_SOCKET_RESOLVING,
 		.owner = owner,
 		.fd = -1,

@@ -1,5 +1,9 @@
 /* sk_socket_control.c: start, pause, close, and descriptors that somebody else has opened. */
-#include "sk_socket_impl.h"
+#include "sk_socket_control.h"
+
+#include "sk_socket_life.h"
+#include "sk_socket_stream.h"
+#include "sk_socket_tell.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +105,7 @@ sk_socket_nodelay(struct sk_sockets *sockets, int id)
 	if (!s)
 		return;
 	/* May fail on what is no TCP socket, which has no delay either. */
-	if (s->fd >= 0 && s->kind == SK_SOCKET_STREAM)
+	if (s->fd >= 0 && s->ops->kind == SK_SOCKET_STREAM)
 		(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	s->wants_nodelay = true;
 	sk_socket_leave(sockets, s);
@@ -133,7 +137,7 @@ int
 sk_socket_bind(struct sk_sockets *sockets, uint32_t owner, int fd, char error[SK_SOCKET_LINE_SIZE])
 {
 	struct sk_socket_seed seed = {
-		.kind = SK_SOCKET_FOREIGN,
+		.ops = &sk_socket_foreign_ops,
 		.stage = SK_SOCKET_OPEN,
 		.owner = owner,
 		.fd = fd,

@@ -1,7 +1,8 @@
 /* sk_socket_info.c: the list of sockets that a monitor sees. */
-#include "sk_socket_impl.h"
+#include "skynet_socket.h"
 
 #include "sk_clock.h"
+#include "sk_socket_life.h"
 
 #include <stdio.h>
 
@@ -10,7 +11,7 @@ info_type(const struct sk_socket *s)
 {
 	if (s->stage == SK_SOCKET_CLOSING)
 		return SOCKET_INFO_CLOSING;
-	switch ((enum sk_socket_kind)s->kind) {
+	switch (s->ops->kind) {
 	case SK_SOCKET_LISTENER:
 		return SOCKET_INFO_LISTEN;
 	case SK_SOCKET_STREAM:
@@ -28,8 +29,8 @@ static void
 print_name(const struct sk_socket *s, char text[SK_ADDRESS_TEXT_SIZE])
 {
 	struct sk_address address = s->address;
-	if (s->kind == SK_SOCKET_DATAGRAM && sk_address_kind(&address) == SK_ADDRESS_NONE)
-		sk_socket_bound_address(s->fd, &address);
+	if (s->ops->kind == SK_SOCKET_DATAGRAM && sk_address_kind(&address) == SK_ADDRESS_NONE)
+		sk_address_of_descriptor(&address, s->fd);
 	sk_address_print(&address, text);
 }
 

@@ -12,134 +12,24 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* accept4 */
 #endif
-#include "sk_socket_impl.h"
+#include "sk_socket_listen.h"
 
 #include "sk_clock.h"
 #include "sk_poller.h"
+#include "sk_socket_life.h"
+#include "sk_socket_stream.h"
+#include "sk_socket_tell.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netdb.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #define UNCONSUMED_MAX 64
 /* So many connections are refused in a row before others have their turn with the poller. */
 #define REFUSED_MAX 64
 #define COMPLAINT_INTERVAL_MS 1000
-
-/* --- opening a port ------------------------------------------------------------------------ */
-
-static int
-look_up_local(struct sk_address *address, const char *host, int port,
-	      char error[SK_SOCKET_LINE_SIZE])
-{
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *found;
-	union sk_address_system system = {0};
-	int status = getaddrinfo(host, NULL, &hints, &found);
-	if (status != 0) {
-		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
-			       "socket: cannot resolve %s to a local address: %s", host,
-			       gai_strerror(status));
-		return SK_EINVAL;
-	}
-	memcpy(&system, found->ai_addr, found->ai_addrlen);
-	sk_address_from_system(address, &system);
-	sk_address_set_port(address, port);
-	freeaddrinfo(found);
-	return SK_OK;
-}
-
-int
-sk_socket_local_address(struct sk_address *address, const char *host, int port,
-			char error[SK_SOCKET_LINE_SIZE])
-{
-	if (port < 0 || port > 65535) {
-		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
-			       "socket: %d is no port: give one from 0 to 65535", port);
-		return SK_EINVAL;
-	}
-	if (!host || host[0] == '\0')
-		host = "0.0.0.0";
-	if (sk_address_parse(address, host, port) == SK_OK)
-		return SK_OK;
-	return look_up_local(address, host, port, error);
-}
-
-void
-sk_socket_bound_address(int fd, struct sk_address *address)
-{
-	union sk_address_system system = {0};
-	socklen_t size = sizeof system;
-	if (getsockname(fd, &system.any, &size) == 0)
-		sk_address_from_system(address, &system);
-}
-
-/* Returns a descriptor that listens, or -1 with errno set. */
-static int
-open_port(const struct sk_address *address, int backlog)
-{
-	union sk_address_system system;
-	socklen_t size = sk_address_to_system(address, &system);
-	int fd = socket(system.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
-	    bind(fd, &system.any, size) == 0 && listen(fd, backlog) == 0)
-		return fd;
-	int error = errno;
-	(void)close(fd);
-	errno = error;
-	return -1;
-}
-
-static void
-tell_listening(struct sk_sockets *sockets, int id)
-{
-	char text[SK_ADDRESS_TEXT_SIZE];
-	struct sk_socket *s = sk_socket_enter(sockets, id);
-	if (!s)
-		return;
-	sk_address_print_ip(&s->address, text);
-	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, sk_address_port(&s->address), text);
-	sk_socket_leave(sockets, s);
-}
-
-int
-sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
-		 int backlog, char error[SK_SOCKET_LINE_SIZE])
-{
-	struct sk_socket_seed seed = {
-		.kind = SK_SOCKET_LISTENER,
-		.stage = SK_SOCKET_WAITING,
-		.owner = owner,
-	};
-	int result = sk_socket_local_address(&seed.address, host, port, error);
-	if (result != SK_OK)
-		return result;
-	/* A long queue costs nothing while it is empty: the kernel cuts this to what it allows. */
-	(void)backlog;
-	seed.fd = open_port(&seed.address, INT_MAX);
-	if (seed.fd < 0) {
-		char text[SK_ADDRESS_TEXT_SIZE];
-		char reason[SK_SOCKET_TEXT_MAX];
-		sk_address_print(&seed.address, text);
-		(void)snprintf(error, SK_SOCKET_LINE_SIZE, "socket: cannot listen on %s: %s", text,
-			       sk_socket_error_text(errno, reason));
-		return SK_ESYSTEM;
-	}
-	sk_socket_bound_address(seed.fd, &seed.address);
-	int id = sk_socket_add(sockets, &seed);
-	if (id < 0) {
-		(void)close(seed.fd);
-		return sk_socket_too_many("listen", error);
-	}
-	tell_listening(sockets, id);
-	return id;
-}
 
 /* --- the spare descriptor ------------------------------------------------------------------ */
 
@@ -198,7 +88,7 @@ admit(struct sk_sockets *sockets, struct sk_socket *s, int fd, const union sk_ad
 	char text[SK_ADDRESS_TEXT_SIZE];
 	char reason[SK_SOCKET_LINE_SIZE];
 	struct sk_socket_seed seed = {
-		.kind = SK_SOCKET_STREAM,
+		.ops = &sk_socket_stream_ops,
 		.stage = SK_SOCKET_WAITING,
 		.owner = s->owner,
 		.fd = fd,
@@ -290,8 +180,8 @@ have_told_again(struct sk_sockets *sockets, struct sk_socket *s)
 		sk_socket_fail_system(sockets, s, errno);
 }
 
-void
-sk_socket_accept(struct sk_sockets *sockets, struct sk_socket *s)
+static void
+accept_all(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	int refused = 0;
 	while (s->unconsumed < UNCONSUMED_MAX && !s->is_orphan && refused < REFUSED_MAX) {
@@ -309,15 +199,72 @@ sk_socket_accept(struct sk_sockets *sockets, struct sk_socket *s)
 		have_told_again(sockets, s);
 }
 
-void
-sk_socket_retry_starved(struct sk_sockets *sockets)
+/* --- opening a port ------------------------------------------------------------------------ */
+
+static const struct sk_socket_ops listener_ops = {
+	.kind = SK_SOCKET_LISTENER,
+	.read = accept_all,
+};
+
+/* Returns a descriptor that listens, or -1 with errno set. */
+static int
+open_port(const struct sk_address *address, int backlog)
 {
-	if (SK_LIKELY(atomic_load(&sockets->starved_id) == 0))
-		return;
-	struct sk_socket *s = sk_socket_enter(sockets, atomic_exchange(&sockets->starved_id, 0));
+	union sk_address_system system;
+	socklen_t size = sk_address_to_system(address, &system);
+	int fd = socket(system.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
+	    bind(fd, &system.any, size) == 0 && listen(fd, backlog) == 0)
+		return fd;
+	int error = errno;
+	(void)close(fd);
+	errno = error;
+	return -1;
+}
+
+static void
+tell_listening(struct sk_sockets *sockets, int id)
+{
+	char text[SK_ADDRESS_TEXT_SIZE];
+	struct sk_socket *s = sk_socket_enter(sockets, id);
 	if (!s)
 		return;
-	if (s->kind == SK_SOCKET_LISTENER)
-		sk_socket_read_on(sockets, s);
+	sk_address_print_ip(&s->address, text);
+	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, sk_address_port(&s->address), text);
 	sk_socket_leave(sockets, s);
+}
+
+int
+sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
+		 int backlog, char error[SK_SOCKET_LINE_SIZE])
+{
+	struct sk_socket_seed seed = {
+		.ops = &listener_ops,
+		.stage = SK_SOCKET_WAITING,
+		.owner = owner,
+	};
+	int result = sk_address_find_local(&seed.address, host, port, error, SK_SOCKET_LINE_SIZE);
+	if (result != SK_OK)
+		return result;
+	/* A long queue costs nothing while it is empty: the kernel cuts this to what it allows. */
+	(void)backlog;
+	seed.fd = open_port(&seed.address, INT_MAX);
+	if (seed.fd < 0) {
+		char text[SK_ADDRESS_TEXT_SIZE];
+		char reason[SK_SOCKET_TEXT_MAX];
+		sk_address_print(&seed.address, text);
+		(void)snprintf(error, SK_SOCKET_LINE_SIZE, "socket: cannot listen on %s: %s", text,
+			       sk_socket_error_text(errno, reason));
+		return SK_ESYSTEM;
+	}
+	sk_address_of_descriptor(&seed.address, seed.fd);
+	int id = sk_socket_add(sockets, &seed);
+	if (id < 0) {
+		(void)close(seed.fd);
+		return sk_socket_too_many("listen", error);
+	}
+	tell_listening(sockets, id);
+	return id;
 }

@@ -1,10 +1,13 @@
 /* sk_socket_node.c: what the node calls: start and end of the layer, events of the poller, ends of
  * callbacks, deaths of owners. */
-#include "sk_socket_impl.h"
+#include "sk_socket.h"
 
 #include "sk_poller.h"
 #include "sk_resolver.h"
 #include "sk_service.h"
+#include "sk_socket_connect.h"
+#include "sk_socket_life.h"
+#include "sk_socket_tell.h"
 
 #include <fcntl.h>
 #include <limits.h>

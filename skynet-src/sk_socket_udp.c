@@ -10,10 +10,12 @@
  *
  * The default peer is only an address to send to: datagrams from others still arrive. A peer given
  * by name is looked up first; what is sent to it until then waits. */
-#include "sk_socket_impl.h"
+#include "sk_socket_udp.h"
 
 #include "sk_clock.h"
 #include "sk_resolver.h"
+#include "sk_socket_life.h"
+#include "sk_socket_tell.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,8 +51,8 @@ is_passing(int error)
 	       error == ENOPROTOOPT || error == ECONNRESET;
 }
 
-void
-sk_socket_read_datagrams(struct sk_sockets *sockets, struct sk_socket *s)
+static void
+read_datagrams(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	int errors = 0;
 	while (s->unconsumed < UNCONSUMED_MAX && !s->is_orphan && errors < ERRORS_MAX) {
@@ -104,8 +106,8 @@ new_datagram_piece(const struct sk_address *to, const void *bytes, size_t size)
 	return sk_output_piece_take(block, sizeof *to + size);
 }
 
-void
-sk_socket_flush_datagrams(struct sk_sockets *sockets, struct sk_socket *s)
+static void
+flush_datagrams(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	const struct sk_output_piece *piece;
 	if (s->is_resolving)
@@ -202,13 +204,19 @@ sk_socket_udp_send(struct sk_sockets *sockets, int id, const struct sk_address *
 	error[0] = '\0';
 	if (!s)
 		return SK_ENOENT;
-	if (s->kind == SK_SOCKET_DATAGRAM && s->stage < SK_SOCKET_CLOSING)
+	if (s->ops->kind == SK_SOCKET_DATAGRAM && s->stage < SK_SOCKET_CLOSING)
 		result = send_or_keep(sockets, s, to, bytes, size, error);
 	sk_socket_leave(sockets, s);
 	return result;
 }
 
 /* --- opening ------------------------------------------------------------------------------- */
+
+static const struct sk_socket_ops datagram_ops = {
+	.kind = SK_SOCKET_DATAGRAM,
+	.read = read_datagrams,
+	.flush = flush_datagrams,
+};
 
 /* Returns a descriptor, or -1 with errno set. */
 static int
@@ -240,7 +248,7 @@ add_open_socket(struct sk_sockets *sockets, uint32_t owner, int fd, int ip_kind,
 {
 	char reason[SK_SOCKET_TEXT_MAX];
 	struct sk_socket_seed seed = {
-		.kind = SK_SOCKET_DATAGRAM,
+		.ops = &datagram_ops,
 		.stage = SK_SOCKET_OPEN,
 		.owner = owner,
 		.fd = fd,
@@ -277,7 +285,7 @@ sk_socket_udp_open(struct sk_sockets *sockets, uint32_t owner, const char *host,
 	if ((!host || host[0] == '\0') && port == 0)
 		return add_open_socket(sockets, owner, open_descriptor(SK_ADDRESS_IPV4),
 				       SK_ADDRESS_IPV4, &no_peer, error);
-	int result = sk_socket_local_address(&address, host, port, error);
+	int result = sk_address_find_local(&address, host, port, error, SK_SOCKET_LINE_SIZE);
 	if (result != SK_OK)
 		return result;
 	result = add_open_socket(sockets, owner, open_bound_descriptor(&address),
@@ -324,7 +332,7 @@ dial_by_name(struct sk_sockets *sockets, uint32_t owner, const char *host, int p
 	     char error[SK_SOCKET_LINE_SIZE])
 {
 	struct sk_socket_seed seed = {
-		.kind = SK_SOCKET_DATAGRAM,
+		.ops = &datagram_ops,
 		.stage = SK_SOCKET_RESOLVING,
 		.owner = owner,
 		.fd = -1,
@@ -389,7 +397,7 @@ sk_socket_udp_connect(struct sk_sockets *sockets, int id, const char *host, int 
 	struct sk_socket *s = sk_socket_enter(sockets, id);
 	if (!s)
 		return result;
-	if (s->kind == SK_SOCKET_DATAGRAM && s->stage == SK_SOCKET_OPEN)
+	if (s->ops->kind == SK_SOCKET_DATAGRAM && s->stage == SK_SOCKET_OPEN)
 		result = set_peer(sockets, s, host, port, error);
 	sk_socket_leave(sockets, s);
 	return result;

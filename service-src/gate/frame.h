@@ -1,7 +1,7 @@
 /* frame.h: cuts a stream of bytes into frames: a big-endian length, then as many bytes.
  *
- * Model      The bytes come in chunks, cut anywhere. A reader keeps what one connection has received
- *            of a frame that is not complete yet, and nothing else:
+ * Model      The bytes come in chunks, cut anywhere. A reader keeps what one connection has sent of
+ *            a frame that is not complete yet, and nothing else:
  *              I1  a reader holds memory only while a frame's body is partly there;
  *              I2  that memory is at most twice what was received of the body (or a few bytes), and
  *                  never more than the announced length, so a promise alone costs nothing.

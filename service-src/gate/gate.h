@@ -24,15 +24,15 @@
 #include <stdint.h>
 
 /* Connections whose client has ended its stream may still be written to. They are closed when their
- * service is done with them (kick), is gone, or after this time, in 1/100 s. At most so many wait, or
- * as many as may be open, if that is more. */
+ * service is done with them (kick), is gone, or after this time, in 1/100 s. At most so many wait,
+ * or as many as may be open, if that is more. */
 #define GATE_LINGER_CS 3000
 #define GATE_LINGER_MAX 1024
 /* How often the ones that wait are looked at. No timer runs while none waits. */
 #define GATE_LINGER_TICK_MS 500
 
-/* The flow of one connection towards its service: after so much a probe is sent behind it, and after
- * as much again without an answer to the probe, reading stops until the answer is there. */
+/* The flow of one connection towards its service: after so much a probe is sent behind it, and
+ * after as much again without an answer to the probe, the connection is held until it is there. */
 #define GATE_WINDOW_BYTES (64 * 1024)
 #define GATE_WINDOW_FRAMES 128
 

@@ -138,7 +138,8 @@ forward_frames(struct gate *gate, struct gate_connection *connection, struct gat
 	return false;
 }
 
-/* Forwards the rest, as far as the connection is not held again. Returns whether it is open still. */
+/* Forwards the rest, unless and until the connection is held again. Returns whether it is open
+ * still. */
 static bool
 forward_rest(struct gate *gate, struct gate_connection *connection, bool is_last)
 {

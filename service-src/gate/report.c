@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The longest text of its own that the gate sends: an address of at most 128 bytes and some words. */
+/* The longest text of its own that the gate sends: an address (128 bytes) and some words. */
 #define TEXT_BYTES 256
 
 /* Opens a new second for log lines. Says how many were left out in the last one. */

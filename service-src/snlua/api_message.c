@@ -533,7 +533,7 @@ l_pack(lua_State *L)
 	size_t size = engine->scratch.size - base;
 	engine->scratch.size = base;
 	char *copy = skynet_malloc(size ? size : 1);
-	memcpy(copy, engine->scratch.data ? engine->scratch.data + base : "", size);
+	memcpy(copy, engine->scratch.data + base, size);
 	lua_pushlightuserdata(L, copy);
 	lua_pushinteger(L, (lua_Integer)size);
 	return 2;
@@ -547,7 +547,7 @@ l_packstring(lua_State *L)
 	codec_pack(L, 1, &engine->scratch);
 	size_t size = engine->scratch.size - base;
 	engine->scratch.size = base;
-	lua_pushlstring(L, engine->scratch.data ? engine->scratch.data + base : "", size);
+	lua_pushlstring(L, engine->scratch.data + base, size);
 	return 1;
 }
 

@@ -261,7 +261,11 @@ l_kill(lua_State *L)
 static int
 l_abort(lua_State *L)
 {
-	(void)skynet_command(context_of(L), "ABORT", NULL);
+	/* The status that the process ends with; none: 0. */
+	const char *status = lua_isnoneornil(L, 1) ? NULL : luaL_tolstring(L, 1, NULL);
+	if (status)
+		(void)luaL_checkinteger(L, 1);
+	(void)skynet_command(context_of(L), "ABORT", status);
 	return 0;
 }
 

@@ -36,16 +36,21 @@ enum number_detail {
 
 /* --- packing ------------------------------------------------------------------------------- */
 
+static void
+grow(struct codec_buffer *buffer, size_t size)
+{
+	size_t capacity = buffer->capacity ? buffer->capacity * 2 : BUFFER_FIRST_BYTES;
+	while (capacity - buffer->size < size)
+		capacity *= 2;
+	buffer->data = skynet_realloc(buffer->data, capacity);
+	buffer->capacity = capacity;
+}
+
 static char *
 reserve(struct codec_buffer *buffer, size_t size)
 {
-	if (buffer->capacity - buffer->size < size) {
-		size_t capacity = buffer->capacity ? buffer->capacity * 2 : BUFFER_FIRST_BYTES;
-		while (capacity - buffer->size < size)
-			capacity *= 2;
-		buffer->data = skynet_realloc(buffer->data, capacity);
-		buffer->capacity = capacity;
-	}
+	if (buffer->capacity - buffer->size < size)
+		grow(buffer, size);
 	char *place = buffer->data + buffer->size;
 	buffer->size += size;
 	return place;
@@ -230,6 +235,8 @@ void
 codec_pack(lua_State *L, int first, struct codec_buffer *buffer)
 {
 	int top = lua_gettop(L);
+	if (!buffer->data) /* no value at all has an address too */
+		grow(buffer, 0);
 	for (int i = first; i <= top; i++)
 		pack_value(L, buffer, i, 0);
 }
@@ -403,6 +410,8 @@ unpack_value(struct reader *reader, int depth)
 int
 codec_unpack(lua_State *L, const char *data, size_t size)
 {
+	if (size == 0)
+		return 0; /* data may be NULL */
 	struct reader reader = {.L = L,
 				.next = (const unsigned char *)data,
 				.end = (const unsigned char *)data + size,

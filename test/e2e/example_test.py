@@ -109,7 +109,8 @@ def answers_keep_the_order_of_questions():
             if number % 3 == 0:
                 answers.append(f"Invalid command : what {number}")
             else:
-                former = [n for n in range(max(0, number - 21), number) if n % 3 and n % 7 == number % 7]
+                recent = range(max(0, number - 21), number)
+                former = [n for n in recent if n % 3 and n % 7 == number % 7]
                 answers += [f"v{former[-1]}"] if former else []
         assert server.ask("\n".join(questions) + "\n") == answers
 
@@ -220,8 +221,9 @@ def a_port_in_use_is_named():
             stdin=subprocess.DEVNULL,
         )
         second.expect_status(0, 1)
-        second.wait_log(f"127.0.0.1:{server.port}")
-        second.close()
+        second.wait_log(f"127.0.0.1:{server.port}: Address already in use")
+        second.wait_log(f"Server stops: .*127.0.0.1:{server.port}.*gate_port")
+        second.wait()
 
 
 # --- the client program ----------------------------------------------------------------------

@@ -1,6 +1,7 @@
-/* frame_fuzz.c: a libFuzzer target for the framing. The first byte of the input chooses the header's
- * length and the size of the chunks; the rest is the stream. What comes out in chunks must be what
- * comes out in one piece, and no read may leave the chunk (build it with the address sanitizer):
+/* frame_fuzz.c: a libFuzzer target for the framing. The first byte of the input chooses the
+ * header's length and the size of the chunks; the rest is the stream. What comes out in chunks must
+ * be what comes out in one piece, and no read may leave the chunk (build it with the address
+ * sanitizer):
  *
  *      clang -g -O1 -fsanitize=fuzzer,address,undefined -Iskynet-src \
  *              test/fuzz/frame_fuzz.c -o build/frame_fuzz && build/frame_fuzz -max_total_time=60

@@ -197,7 +197,8 @@ ended_connection_goes_with_its_agent(void **state)
 	die(AGENT);
 	forget();
 	time_passes(50);
-	did("probe 20\nprobe 30\ntimeout 500\n"); /* its last answers may be with the client service */
+	/* Its last answers may be with the client service. */
+	did("probe 20\nprobe 30\ntimeout 500\n");
 	deliver(PTYPE_TEXT, 77, WATCHDOG, "kick 5", 6);
 	did(""); /* heard, and answered at the end */
 	deliver(PTYPE_TEXT, 78, WATCHDOG, "kick 5", 6);

@@ -229,7 +229,7 @@ answer_with(struct world *w, int id, const char *const *hosts, const int *ports,
 static int
 resolving_socket(struct world *w)
 {
-	struct sk_socket_seed seed = {.kind = SK_SOCKET_STREAM,
+	struct sk_socket_seed seed = {.ops = &sk_socket_stream_ops,
 				      .stage = SK_SOCKET_RESOLVING,
 				      .owner = w->service->handle,
 				      .fd = -1,

@@ -16,7 +16,7 @@ port_of(struct world *w, int id)
 	struct sk_address address;
 	struct sk_socket *s = sk_socket_enter(w->core.sockets, id);
 	assert_non_null(s);
-	sk_socket_bound_address(s->fd, &address);
+	sk_address_of_descriptor(&address, s->fd);
 	sk_socket_leave(w->core.sockets, s);
 	return sk_address_port(&address);
 }

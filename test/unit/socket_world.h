@@ -11,7 +11,10 @@
 #include "sk_core.h"
 #include "sk_service.h"
 #include "sk_socket.h"
-#include "sk_socket_impl.h"
+#include "sk_socket_connect.h"
+#include "sk_socket_life.h"
+#include "sk_socket_stream.h"
+#include "sk_socket_write.h"
 #include "skynet_socket.h"
 #include "unit.h"
 

@@ -58,7 +58,7 @@ skynet.register_protocol({
 	unpack = skynet.tostring,
 	dispatch = function(_, source, text)
 		local line = ("[:%08x] %s"):format(source, text)
-		io.stdout:write(line, "\n")
+		io.stdout:write(line .. "\n") -- in one piece: others write there too
 		lines[#lines + 1] = line
 		answer_waiters()
 	end,

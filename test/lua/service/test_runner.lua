@@ -11,6 +11,12 @@ local path <const> = ...
 --- How long one case may take, in hundredths of a second.
 local DEADLINE_CS <const> = 2000
 
+--- One write, so that no line of another service gets in between.
+local function report(format, ...)
+	io.stdout:write(format:format(...) .. "\n")
+	io.stdout:flush()
+end
+
 local function run_case(name, body)
 	local token = {} -- of this case: one that ends too late must not wake the next
 	local result
@@ -23,11 +29,11 @@ local function run_case(name, body)
 		skynet.sleep(DEADLINE_CS, token)
 	end
 	if not result then
-		print(("not ok %s: no result within %d s"):format(name, DEADLINE_CS // 100))
+		report("not ok %s: no result within %d s", name, DEADLINE_CS // 100)
 	elseif result.ok then
-		print("ok " .. name)
+		report("ok %s", name)
 	else
-		print(("not ok %s: %s"):format(name, (tostring(result.reason):gsub("\n", " | "))))
+		report("not ok %s: %s", name, (tostring(result.reason):gsub("\n", " | ")))
 	end
 end
 
@@ -36,7 +42,6 @@ skynet.start(function()
 	for _, case in ipairs(cases) do
 		run_case(case[1], case[2])
 	end
-	print("# done")
-	io.stdout:flush()
+	report("# done")
 	skynet.abort()
 end)

@@ -1,0 +1,356 @@
+---@meta skynet
+-- Declarations of `require "skynet"` for editors and checkers (LuaCATS). Never loaded by a node:
+-- the functions are written in C, in service-src/snlua. docs/lua-services.md explains how to use
+-- them.
+--
+-- Times are in hundredths of a second (cs) unless a name says otherwise. "Waits" means: the task is
+-- suspended, and other messages of the service are handled meanwhile; all other functions return at
+-- once. "Raises" leaves out wrong arguments, which always raise, at the caller's level.
+-- luacheck: ignore 212
+
+---@class skynet
+---@field PTYPE_TEXT integer 0
+---@field PTYPE_RESPONSE integer 1: answers, and timers
+---@field PTYPE_MULTICAST integer 2
+---@field PTYPE_CLIENT integer 3: frames of clients, from the gate
+---@field PTYPE_SYSTEM integer 4
+---@field PTYPE_HARBOR integer 5
+---@field PTYPE_SOCKET integer 6
+---@field PTYPE_ERROR integer 7: a request has failed (session), or a service is dead (session 0)
+---@field PTYPE_QUEUE integer 8
+---@field PTYPE_DEBUG integer 9
+---@field PTYPE_LUA integer 10
+---@field PTYPE_SNAX integer 11
+---@field PTYPE_TRACE integer 12
+local skynet = {}
+
+--- Who a message goes to: a handle, ":hex", or ".name".
+---@alias skynet.address integer|string
+
+--- Which protocol a message speaks: the name it was registered under, or its number.
+---@alias skynet.type string|integer
+
+--- Bytes: a text, or a block as skynet.pack gives it, behind which its size follows as an argument.
+---@alias skynet.bytes string|lightuserdata
+
+---@class skynet.protocol
+---@field name string what the functions here call it
+---@field id integer 0..255, the type of its messages
+---@field pack? fun(...): skynet.bytes?, integer? makes the bytes of requests
+---@field unpack? fun(data: lightuserdata, size: integer): ... reads messages; data is borrowed
+---@field dispatch? skynet.handler the handler
+
+---@alias skynet.handler fun(session: integer, source: integer, ...)
+
+--- A service's answer that is given later.
+--- `r(true, ...)` answers; `r(false, text)` fails the request, with a text that the requester gets;
+--- `r("TEST")` tells whether an answer is still wanted.
+--- The result is whether anybody gets the answer. A second answer raises.
+---@alias skynet.responder fun(ok: boolean|"TEST", ...): boolean?
+
+-- Life -----------------------------------------------------------------------------------------
+
+--- Makes the service take messages, and runs f as its start function: once, as its next message.
+--- When f has returned, the newservice that started the service returns; if f raises, the service
+--- ends and newservice raises. To be called once, in the main chunk.
+---@param f fun() may wait
+function skynet.start(f) end
+
+--- Has f run before the start function, in the order of the calls. Raises once the start function
+--- has begun.
+---@param f fun() may wait
+function skynet.init(f) end
+
+--- Ends this service: open requests fail, its tasks are closed, those it waits for are told. Does
+--- not return.
+function skynet.exit() end
+
+--- Starts a Lua service and returns when its start function has. Waits.
+---
+--- Raises `call failed: REASON` when the script is missing, its main chunk or start function
+--- raises, or it is killed meanwhile.
+---@param name string replaces the ? in the config's luaservice
+---@param ... string|number words for the script; blanks inside separate words; nil only at the end
+---@return integer? address nil when the service has ended by itself meanwhile
+function skynet.newservice(name, ...) end
+
+--- Limits the memory of this service's VM. For the main chunk, once. Beyond it Lua raises "not
+--- enough memory".
+---@param bytes integer
+function skynet.memlimit(bytes) end
+
+-- Protocols and handlers -----------------------------------------------------------------------
+
+--- Registers a protocol, or "message type". "lua", "response" and "error" are there from the start.
+--- Raises when its name or number is known already.
+---@param class skynet.protocol
+function skynet.register_protocol(class) end
+
+--- Sets the handler of a protocol, or only asks for it.
+---
+--- A handler runs in a task of its own: it may wait. session 0: the message wants no answer.
+---@param type skynet.type
+---@param f? skynet.handler
+---@return skynet.handler? previous with f: the former handler; without: the present one
+function skynet.dispatch(type, f) end
+
+--- Sets who gets messages of session 0 that have no protocol or no handler; by default they are
+--- logged. Requests without handler are always answered with an error.
+---@param f fun(session: integer, source: integer, data: lightuserdata, size: integer, type: any)
+---@return function? previous
+function skynet.dispatch_unknown_request(f) end
+
+--- Sets who gets answers that nobody waits for; by default they are logged.
+---@param f fun(session: integer, source: integer, data: lightuserdata, size: integer)
+---@return function? previous
+function skynet.dispatch_unknown_response(f) end
+
+-- Sending and calling --------------------------------------------------------------------------
+
+--- Sends a message that wants no answer.
+---@param address skynet.address
+---@param type skynet.type
+---@param ... any what the protocol's pack takes; for "lua" see docs/lua-messages.md
+---@return integer|false|nil sent 0: it is in the mailbox; nil: no such service; false: too large
+function skynet.send(address, type, ...) end
+
+--- Sends a request and returns its answer. Waits.
+---
+--- Raises `call to invalid address ADDRESS` when there is no such service, and `call failed:
+--- REASON` when the other side raised, answered with an error, or ended.
+---@param address skynet.address
+---@param type skynet.type
+---@param ... any
+---@return any ... what the protocol's unpack makes of the answer
+function skynet.call(address, type, ...) end
+
+--- As send, with bytes that are packed already. A block is taken, also when nobody gets it.
+---@param address skynet.address
+---@param type skynet.type
+---@param message? skynet.bytes
+---@param size? integer
+---@return integer|false|nil sent
+function skynet.rawsend(address, type, message, size) end
+
+--- As call, with bytes that are packed already; the answer is not unpacked. Waits.
+---@param address skynet.address
+---@param type skynet.type
+---@param message? skynet.bytes a block is taken
+---@param size? integer
+---@return lightuserdata answer borrowed: valid until this task waits or ends
+---@return integer size
+function skynet.rawcall(address, type, message, size) end
+
+--- Sends a message as if from another service.
+---@param address skynet.address
+---@param source integer who seems to send it; 0: this service
+---@param type skynet.type "response" and "error" answer the request with that session
+---@param session integer
+---@param message? skynet.bytes a block is taken
+---@param size? integer
+---@return integer|false|nil session nil: no such service; false: too large
+function skynet.redirect(address, source, type, session, message, size) end
+
+--- Draws a session that no task of this service waits for.
+---@return integer session 1..2^31-1
+function skynet.genid() end
+
+-- Answering ------------------------------------------------------------------------------------
+
+--- Answers the request that this task handles, with bytes. Raises `No session` when there is none,
+--- or it is answered.
+---@param message? skynet.bytes a block is taken; nil is an empty answer
+---@param size? integer
+---@return boolean sent false: nobody wants it (a send), or the requester is gone
+function skynet.ret(message, size) end
+
+--- Answers the request with values in the "lua" format: ret(pack(...)).
+---@param ... any
+---@return boolean sent
+function skynet.retpack(...) end
+
+--- Takes the request out of this task's hands, to be answered later, by any task. Raises `no
+--- session` when there is none. A responder that is dropped unused fails the request.
+---@param pack? fun(...): skynet.bytes?, integer? by default skynet.packstring
+---@return skynet.responder
+function skynet.response(pack) end
+
+--- Declares that the request gets no answer from this task: its session means something else.
+function skynet.ignoreret() end
+
+--- What this task handles. Nothing in a fork or a timer, and once the request was answered.
+---@return integer? session
+---@return integer? source
+function skynet.context() end
+
+-- Tasks ----------------------------------------------------------------------------------------
+
+--- Runs f(...) in a new task, right after the present message, before the next one.
+---@param f function may wait
+---@param ... any
+---@return thread
+function skynet.fork(f, ...) end
+
+--- Runs f in a new task after a time.
+---@param delay integer cs; 0 or less: behind the messages that are in the mailbox now
+---@param f fun() may wait
+---@return integer timer a number
+function skynet.timeout(delay, f) end
+
+--- Suspends the task for a time. Waits.
+---@param delay integer cs; 0 or less: until the messages in the mailbox are handled
+---@param token? any what wakeup calls the task; by default its coroutine
+---@return "BREAK"? woken "BREAK" when wakeup came first
+function skynet.sleep(delay, token) end
+
+--- sleep(0): lets the messages in the mailbox pass. Waits.
+---@return "BREAK"? woken
+function skynet.yield() end
+
+--- Suspends the task until wakeup. Waits. Raises when another task waits for the same token.
+---@param token? any by default the coroutine
+function skynet.wait(token) end
+
+--- Wakes the task that sleeps or waits under the token. It runs when the present one has suspended
+--- or ended.
+---@param token any
+---@return true? woken nil: no task waits under it
+function skynet.wakeup(token) end
+
+-- Bytes ----------------------------------------------------------------------------------------
+
+--- Packs values in the "lua" format. Raises for functions, threads, userdata, and tables nested
+--- more than 32 deep.
+---@param ... any
+---@return lightuserdata block given: send it, or skynet.trash it
+---@return integer size
+function skynet.pack(...) end
+
+--- The same, as a text.
+---@param ... any
+---@return string
+function skynet.packstring(...) end
+
+--- Unpacks values. Raises for broken bytes.
+---@param data? skynet.bytes borrowed; nil has no values
+---@param size? integer of a block
+---@return any ...
+function skynet.unpack(data, size) end
+
+--- The bytes of a block as a text.
+---@param data? lightuserdata borrowed; nil: nothing is returned
+---@param size? integer
+---@return string?
+function skynet.tostring(data, size) end
+
+--- Frees a block.
+---@param data skynet.bytes of a text nothing is to be freed
+---@param size integer
+function skynet.trash(data, size) end
+
+-- Addresses and names --------------------------------------------------------------------------
+
+--- The handle of this service.
+---@return integer
+function skynet.self() end
+
+--- Finds a local name.
+---@param name string ".name"
+---@return integer? handle
+function skynet.localname(name) end
+
+--- An address as text: ":0000000a" for a handle.
+---@param address any
+---@return string
+function skynet.address(address) end
+
+--- Which node a handle belongs to.
+---@param handle integer
+---@return integer node
+---@return boolean is_remote
+function skynet.harbor(handle) end
+
+-- Environment and log --------------------------------------------------------------------------
+
+--- A setting of the config, or one added later.
+---@param key string
+---@return string? value
+function skynet.getenv(key) end
+
+--- Adds a setting, for all services of the process. Raises when there is one.
+---@param key string without blanks
+---@param value string|number
+function skynet.setenv(key, value) end
+
+--- Logs one line: the arguments as text, with blanks between.
+---@param ... any
+function skynet.error(...) end
+
+-- Time -----------------------------------------------------------------------------------------
+
+--- The clock of the node. It never jumps.
+---@return integer cs
+function skynet.now() end
+
+--- The monotonic clock.
+---@return integer nanoseconds
+function skynet.hpc() end
+
+--- When the node started.
+---@return integer seconds UTC
+function skynet.starttime() end
+
+--- The wall clock: starttime() + now() / 100.
+---@return number seconds UTC
+function skynet.time() end
+
+-- Statistics -----------------------------------------------------------------------------------
+
+--- A figure about this service: "mqlen" messages in the mailbox, "message" messages so far, "cpu"
+--- seconds so far, "time" CPU seconds of the present message, "memory" bytes, "endless" 1 once when
+--- the watchdog has found a message that takes seconds.
+---@param what "mqlen"|"message"|"cpu"|"time"|"memory"|"endless"
+---@return number
+function skynet.stat(what) end
+
+--- Messages in the mailbox.
+---@return integer
+function skynet.mqlen() end
+
+--- stat("endless") as a yes or no.
+---@return boolean
+function skynet.endless() end
+
+-- skynet.manager -------------------------------------------------------------------------------
+
+--- Starts a service of any module, without waiting for more than its init.
+--- From `require "skynet.manager"`.
+---@param module string replaces the ? in the config's cpath
+---@param ... string|number words of its parameter
+---@return integer? handle nil: it failed, the log says why
+function skynet.launch(module, ...) end
+
+--- Ends a service at once. What it was asked and has not answered fails.
+--- From `require "skynet.manager"`.
+---@param address skynet.address
+function skynet.kill(address) end
+
+--- Ends all services, and with them the process.
+--- From `require "skynet.manager"`.
+function skynet.abort() end
+
+--- Gives this service a local name. A taken name stays with its owner.
+--- From `require "skynet.manager"`.
+---@param name string ".name"
+function skynet.register(name) end
+
+--- Gives a service a local name.
+--- From `require "skynet.manager"`.
+---@param name string ".name"
+---@param address skynet.address
+function skynet.name(name, address) end
+
+--- Lua's own pcall, for old code.
+skynet.pcall = pcall
+
+return skynet

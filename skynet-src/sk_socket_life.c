@@ -1,0 +1,188 @@
+/* sk_socket_life.c: what every socket does: read on, flush, fail, close, end.
+ *
+ * The order is always the same; what differs between the kinds is in the socket's ops. */
+#include "sk_socket_life.h"
+
+#include "sk_poller.h"
+#include "sk_socket_tell.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+_Thread_local char sk_socket_scratch[SK_SOCKET_READ_BYTES];
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+/* A descriptor that belongs to somebody else goes back as it came. */
+static void
+return_foreign(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	if (s->is_watched)
+		sk_poller_remove(&sockets->core->scheduler.poller, s->fd);
+	/* May fail: the other may have closed it already. */
+	if (s->saved_flags >= 0)
+		(void)fcntl(s->fd, F_SETFL, s->saved_flags);
+}
+
+void
+sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	if (s->stage == SK_SOCKET_GONE)
+		return;
+	if (s->fd >= 0 && s->ops->kind == SK_SOCKET_FOREIGN)
+		return_foreign(sockets, s);
+	else if (s->fd >= 0)
+		(void)close(s->fd); /* whatever it says, the descriptor is free */
+	s->fd = -1;
+	sk_output_clear(&s->output);
+	skynet_free(s->alternatives);
+	s->alternatives = NULL;
+	s->stage = SK_SOCKET_GONE;
+}
+
+void
+sk_socket_fail(struct sk_sockets *sockets, struct sk_socket *s, const char *reason)
+{
+	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_ERROR, 0, reason);
+	sk_socket_tell_close(sockets, s);
+	sk_socket_end(sockets, s);
+}
+
+void
+sk_socket_fail_birth(struct sk_sockets *sockets, struct sk_socket *s, const char *reason)
+{
+	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_ERROR, 0, reason);
+	s->is_close_told = true;
+	sk_socket_end(sockets, s);
+}
+
+void
+sk_socket_fail_system(struct sk_sockets *sockets, struct sk_socket *s, int error)
+{
+	char text[SK_SOCKET_TEXT_MAX];
+	sk_socket_fail(sockets, s, sk_socket_error_text(error, text));
+}
+
+/* Ends it when all was sent that had to be. */
+static void
+end_in_order(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	if (s->ops->swallow)
+		s->ops->swallow(s);
+	sk_socket_end(sockets, s);
+}
+
+/* --- input and output ---------------------------------------------------------------------- */
+
+void
+sk_socket_read_on(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	if (!s->is_reading || !s->is_readable || s->is_read_over || s->is_orphan ||
+	    s->unconsumed > 0 || s->stage != SK_SOCKET_OPEN)
+		return;
+	s->ops->read(sockets, s);
+}
+
+void
+sk_socket_flush(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	if (s->output.bytes == 0 || !s->is_writable)
+		return;
+	s->ops->flush(sockets, s);
+	if (s->stage == SK_SOCKET_CLOSING && s->output.bytes == 0)
+		end_in_order(sockets, s);
+	sk_socket_check_output(sockets, s);
+}
+
+/* --- close --------------------------------------------------------------------------------- */
+
+/* Whether output that waits can leave, without waiting for an address or a connection first. */
+static bool
+has_output_to_send(const struct sk_socket *s)
+{
+	return s->output.bytes > 0 && !s->is_write_over && !s->is_resolving &&
+	       s->stage != SK_SOCKET_RESOLVING && s->stage != SK_SOCKET_CONNECTING;
+}
+
+/* A peer that does not read is not waited for longer than this. */
+static void
+limit_linger(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	/* Where this cannot be set (a descriptor that is no TCP socket), there is no limit. */
+	if (sockets->linger_ms > 0 && s->ops->kind == SK_SOCKET_STREAM)
+		(void)setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &sockets->linger_ms,
+				 sizeof sockets->linger_ms);
+}
+
+void
+sk_socket_close(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	if (s->stage >= SK_SOCKET_CLOSING)
+		return;
+	sk_socket_tell_close(sockets, s);
+	if (!has_output_to_send(s)) {
+		end_in_order(sockets, s);
+		return;
+	}
+	s->stage = SK_SOCKET_CLOSING;
+	s->is_reading = false;
+	limit_linger(sockets, s);
+	if (s->is_writable)
+		sk_socket_flush(sockets, s); /* ends the socket when all has left */
+}
+
+/* --- leaving ------------------------------------------------------------------------------- */
+
+/* Gives a dead owner's socket to nobody. */
+static void
+abandon(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	s->is_close_told = true;
+	if (s->stage < SK_SOCKET_CLOSING)
+		sk_socket_close(sockets, s);
+}
+
+void
+sk_socket_end_by_id(struct sk_sockets *sockets, int id)
+{
+	struct sk_socket *s = sk_socket_enter(sockets, id);
+	if (!s)
+		return;
+	sk_socket_end(sockets, s);
+	sk_socket_leave(sockets, s);
+}
+
+/* A descriptor has become free: who had none reads on.  [no lock held] */
+static void
+retry_starved(struct sk_sockets *sockets)
+{
+	if (SK_LIKELY(atomic_load(&sockets->starved_id) == 0))
+		return;
+	struct sk_socket *s = sk_socket_enter(sockets, atomic_exchange(&sockets->starved_id, 0));
+	if (!s)
+		return;
+	sk_socket_read_on(sockets, s);
+	sk_socket_leave(sockets, s);
+}
+
+void
+sk_socket_leave(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	int lost_id = 0;
+	if (SK_UNLIKELY(s->is_orphan)) {
+		lost_id = s->lost_id;
+		s->lost_id = 0;
+		abandon(sockets, s);
+	}
+	bool is_gone = s->stage == SK_SOCKET_GONE;
+	if (SK_UNLIKELY(is_gone))
+		sk_socket_give_back(sockets, s);
+	else
+		(void)pthread_mutex_unlock(&s->lock);
+	if (SK_LIKELY(!is_gone && lost_id == 0))
+		return;
+	if (lost_id != 0)
+		sk_socket_end_by_id(sockets, lost_id);
+	retry_starved(sockets);
+}

@@ -1,0 +1,12 @@
+/* sk_socket_write.h: what services send, until the end of the turn. */
+#ifndef SK_SOCKET_WRITE_H
+#define SK_SOCKET_WRITE_H
+
+#include "sk_socket_table.h"
+
+/* Queues a piece, and sees to it that it leaves: at the end of the turn if one runs. piece: taken.
+ * Returns 0, SK_ENOENT (no such socket, or it does not send any more) or SK_ELIMIT (it had too much
+ * waiting and is closed now).  [any, no lock held] */
+int sk_socket_send(struct sk_sockets *sockets, int id, struct sk_output_piece *piece, bool is_low);
+
+#endif

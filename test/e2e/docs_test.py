@@ -1,0 +1,123 @@
+"""The manual is true: its snippets run and print what it says, its links lead somewhere, and its
+table of bytes is the message format."""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from harness import ROOT, Node, case, main
+
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"-- (\w+)\.lua\b")
+LINK = re.compile(r"\]\(([^)#\s]+)?(#[^)\s]+)?\)")
+
+
+def programs(page):
+    """The snippets of a page: (files with their texts, command, lines that are to be logged)."""
+    files = {}
+    for kind, text in BLOCK.findall(page.read_text()):
+        name = FILE.match(text)
+        if kind == "lua" and name:
+            files[name.group(1)] = text
+        elif kind == "text" and text.startswith("$ start="):
+            command, *lines = text.rstrip("\n").split("\n")
+            yield dict(files), command.split("=", 1)[1], lines
+
+
+def run_program(files, start, lines):
+    folder = Path(tempfile.mkdtemp(prefix="skynet-test-"))
+    try:
+        for name, text in files.items():
+            (folder / f"{name}.lua").write_text(text)
+        with Node(start=start, luaservice=f"{folder}/?.lua;./service/?.lua") as node:
+            for line in lines:
+                line = re.escape(line.replace("./examples", str(folder)))
+                node.wait_log(rf"^\[:[0-9a-f]{{8}}\] {line}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@case
+def the_snippets_run_and_log_what_the_manual_says():
+    count = 0
+    for page in sorted(DOCS.glob("*.md")):
+        for files, start, lines in programs(page):
+            print(f"# {page.name}: {start}")
+            run_program(files, start, lines)
+            count += 1
+    assert count >= 7, f"only {count} programs found"
+
+
+@case
+def every_snippet_with_a_name_is_part_of_a_program():
+    for page in sorted(DOCS.glob("*.md")):
+        named = {
+            FILE.match(text).group(1)
+            for kind, text in BLOCK.findall(page.read_text())
+            if kind == "lua" and FILE.match(text)
+        }
+        run = set()
+        for files, _start, _lines in programs(page):
+            run |= set(files)
+        assert named - {"config"} <= run, f"{page.name}: {named - run} is never run"
+
+
+def anchor(heading):
+    """What a heading is called in a link."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@case
+def links_lead_to_files_and_headings():
+    for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+        text = re.sub(BLOCK, "", page.read_text())
+        for path, place in LINK.findall(text):
+            if re.match(r"\w+:", path):
+                continue  # outside
+            target = (page.parent / path) if path else page
+            assert target.exists(), f"{page.name}: {path} does not exist"
+            if place and target.suffix == ".md":
+                headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+                assert place[1:] in map(anchor, headings), f"{page.name}: no heading {place}"
+
+
+@case
+def the_index_lists_every_page():
+    index = (DOCS / "README.md").read_text()
+    for page in DOCS.glob("*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in index, page.name
+
+
+@case
+def the_table_of_bytes_is_right():
+    rows = re.findall(
+        r"^\| `(.+?)` \| `([0-9A-F ]+)`(?: and (\d+) times `(\w\w)`)? \|$",
+        (DOCS / "lua-messages.md").read_text(),
+        re.MULTILINE,
+    )
+    assert len(rows) >= 12, rows
+    checks = []
+    for values, data, times, byte in rows:
+        expected = data.replace(" ", "") + (byte * int(times) if times else "")
+        checks.append(f"check([==[{values}]==], '{expected}', {values})")
+    script = """
+        local skynet = require "skynet"
+        local function check(text, expected, ...)
+            local bytes = skynet.packstring(...):gsub(".", function(byte)
+                return ("%02X"):format(byte:byte())
+            end)
+            if bytes ~= expected then
+                error(("%s: %s instead of %s"):format(text, bytes, expected))
+            end
+        end
+        skynet.start(function()
+            CHECKS
+            skynet.error("all rows are right")
+        end)
+    """.replace("CHECKS", "\n".join(checks))
+    run_program({"rows": script}, "rows", ["all rows are right"])
+
+
+main()

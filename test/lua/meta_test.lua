@@ -1,0 +1,55 @@
+-- The declarations for editors (lualib/meta) say what there is: no function more, none less.
+local skynet = require("skynet")
+local check = require("check")
+
+local cases = {}
+
+local MODULES <const> = {
+	skynet = "lualib/meta/skynet.lua",
+	["skynet.codecache"] = "lualib/meta/skynet/codecache.lua",
+	["skynet.socketdriver"] = "lualib/meta/skynet/socketdriver.lua",
+}
+
+for name, path in pairs(MODULES) do
+	cases[#cases + 1] = {
+		name .. "_is_declared",
+		function()
+			local module = require(name)
+			local table_name = name:match("[^.]+$")
+			local text = assert(io.open(path)):read("a")
+			check.matches(text, "^%-%-%-@meta " .. name:gsub("%.", "%%.") .. "\n")
+			local declared = {}
+			for function_name in text:gmatch("\nfunction " .. table_name .. "%.([%w_]+)%(") do
+				declared[function_name] = true
+			end
+			for function_name in text:gmatch("\n" .. table_name .. "%.([%w_]+) = ") do
+				declared[function_name] = true
+			end
+			for field in text:gmatch("\n%-%-%-@field (PTYPE_[%w_]+) integer") do
+				check.equal(math.type(module[field]), "integer", field)
+				declared[field] = true
+			end
+			for key in pairs(module) do
+				check.ok(declared[key], "a declaration of " .. key)
+			end
+			for key in pairs(declared) do
+				check.ok(module[key] ~= nil, "there is " .. key)
+			end
+		end,
+	}
+end
+
+cases[#cases + 1] = {
+	"the_numbers_in_the_declarations_are_right",
+	function()
+		local text = assert(io.open(MODULES.skynet)):read("a")
+		local count = 0
+		for field, number in text:gmatch("\n%-%-%-@field (PTYPE_[%w_]+) integer (%d+)") do
+			check.equal(skynet[field], tonumber(number), field)
+			count = count + 1
+		end
+		check.equal(count, 13)
+	end,
+}
+
+return cases
