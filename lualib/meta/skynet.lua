@@ -337,7 +337,8 @@ function skynet.kill(address) end
 
 --- Ends all services, and with them the process.
 --- From `require "skynet.manager"`.
-function skynet.abort() end
+---@param status? integer what the process ends with; by default 0
+function skynet.abort(status) end
 
 --- Gives this service a local name. A taken name stays with its owner.
 --- From `require "skynet.manager"`.

@@ -1,5 +1,6 @@
 """How Lua services are found and loaded: templates, globals, preload, changed files, mistakes."""
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -110,7 +111,11 @@ def a_preload_file_that_fails_is_named():
             if text:
                 tree.write("preload.lua", text)
             with tree.node(preload=str(tree.folder / "preload.lua")) as node:
+                node.expect_status(1)
+                node.expect_status(1)
                 node.wait_log(f"lua loader error : .*{pattern}")
+                node.wait()
+                node.wait()
 
 
 @case
@@ -148,15 +153,30 @@ def a_service_with_a_mistake_is_named_with_its_line():
 
 
 @case
-def a_start_service_that_fails_is_logged_and_the_node_stays():
+def a_start_service_that_fails_ends_the_node_with_its_reason():
     with Tree(main=service('error("not today")')) as tree:
         with tree.node() as node:
-            node.wait_log(r"init service failed: .*not today")
+            node.expect_status(1)
             node.wait_log(r"start service 'main' failed \(config key start\): .*not today")
-            assert node.is_running()
+            node.wait()
+            assert re.search(r"init service failed: .*not today", node.text()), node.text()
     with Tree() as tree:
         with tree.node(start="no_such_thing") as node:
+            node.expect_status(1)
             node.wait_log(r"start service 'no_such_thing' failed .*can't load the Lua service")
+            node.wait()
+
+
+@case
+def a_node_stays_when_its_start_service_had_started_others():
+    with Tree(
+        main=service('skynet.newservice "other" error("not today")'),
+        other=service('skynet.error("other runs")'),
+    ) as tree:
+        with tree.node() as node:
+            node.wait_log(r"other runs")
+            node.wait_log(r"start service 'main' failed")
+            assert node.is_running()
 
 
 @case
@@ -182,7 +202,12 @@ def a_loader_that_is_missing_or_wrong_is_named():
             (tree.folder / "missing.lua", r"cannot open .*missing\.lua"),
         ):
             with tree.node(lualoader=str(path)) as node:
+                node.expect_status(1)
+                node.expect_status(1)
                 node.wait_log(rf"can't load the loader \(config key lualoader\): .*{pattern}")
+                node.wait_log("no service is left but the log service")
+                node.wait()
+                node.wait()
 
 
 @case

@@ -357,6 +357,7 @@ def a_service_that_ends_closes_its_sockets():
     listener, port = probe.listen("sink")
     client = connect(port)
     probe.accepted(listener)
+    probe.node.expect_status(1)  # it was the only service
     probe.tell("exit")
     assert wait_closed(client) == b""
     wait_closed(probe.control)

@@ -143,6 +143,7 @@ case("kill", {
 	{ "Invalid service address 0", 0 },
 	{ "can't kill %.nobody", ".nobody" },
 })
+case("abort", { { "bad argument #1.*number expected", "at once" } })
 case("register", { { "bad argument #1.*string expected" }, { "begins with a dot", "name" } })
 case("name", {
 	{ "bad argument #1.*string expected", nil, self, n = 3 },
@@ -210,7 +211,7 @@ end)
 
 plain("every_public_function_is_tested_here", function()
 	-- Those that take no arguments, take any, or end something.
-	local others = [[abort context endless error exit genid hpc ignoreret mqlen now pcall self
+	local others = [[context endless error exit genid hpc ignoreret mqlen now pcall self
 		starttime time wait yield]]
 	for name, value in pairs(skynet) do
 		if type(value) == "function" and not others:find("%f[%w]" .. name .. "%f[%W]") then
