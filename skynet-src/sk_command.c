@@ -51,10 +51,18 @@ command_reg(struct skynet_context *ctx, const char *parm)
 {
 	if (!parm || parm[0] == '\0')
 		return result(ctx, ":%x", ctx->handle);
-	if (parm[0] == '.')
-		return sk_names_add(&ctx->core->names, parm + 1, ctx->handle);
-	skynet_error(ctx, "error: Can't register global name %s in C", parm);
-	return NULL;
+	if (parm[0] != '.') {
+		skynet_error(ctx, "error: Can't register global name %s in C", parm);
+		return NULL;
+	}
+	struct sk_core *core = ctx->core;
+	const char *name = sk_names_add(&core->names, parm + 1, ctx->handle);
+	/* Killed meanwhile: its names are forgotten already, so this one has to go too. */
+	if (name && !sk_registry_find(&core->registry, ctx->handle)) {
+		sk_names_remove(&core->names, ctx->handle);
+		return NULL;
+	}
+	return name;
 }
 
 static const char *

@@ -30,6 +30,11 @@ log_raw(struct sk_core *core, uint32_t source, va_list arguments)
 {
 	int size = va_arg(arguments, int);
 	const char *bytes = va_arg(arguments, const char *);
+	if (!core) {
+		(void)fwrite(bytes, 1, (size_t)size, stderr);
+		(void)fputc('\n', stderr);
+		return;
+	}
 	char *text = skynet_malloc((size_t)size + 1);
 	memcpy(text, bytes, (size_t)size);
 	text[size] = '\0';
@@ -43,11 +48,11 @@ skynet_error(struct skynet_context *ctx, const char *format, ...)
 	uint32_t source = ctx ? ctx->handle : 0;
 	va_list arguments;
 	va_start(arguments, format);
-	if (!core) {
+	if (strcmp(format, "%*s") == 0) {
+		log_raw(core, source, arguments);
+	} else if (!core) {
 		(void)vfprintf(stderr, format, arguments);
 		(void)fputc('\n', stderr);
-	} else if (strcmp(format, "%*s") == 0) {
-		log_raw(core, source, arguments);
 	} else {
 		sk_core_vlog(core, source, format, arguments);
 	}

@@ -30,13 +30,17 @@ payload_of(int type, void *msg, size_t sz)
 	return copy;
 }
 
-/* Without a link to other nodes a request to one fails at once. */
+/* Without a link to other nodes a request to one fails at once. As with a local service that ends:
+ * a response's session is none of its sender's, and an error gets no answer. */
 static int
-refuse_remote(struct skynet_context *ctx, uint32_t source, uint32_t destination, int session)
+refuse_remote(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
+	      int session)
 {
-	(void)sk_service_post(
-		ctx->core, source,
-		sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, destination, session, NULL, 0));
+	int answered = (type & 0xff) == PTYPE_RESPONSE ? 0 : session;
+	if ((type & 0xff) != PTYPE_ERROR)
+		(void)sk_service_post(ctx->core, source,
+				      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, destination,
+						     answered, NULL, 0));
 	return session;
 }
 
@@ -64,7 +68,7 @@ skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 		if (!sk_service_is_remote(core, destination))
 			return give_up(type, msg, SEND_NO_DESTINATION);
 		(void)give_up(type, msg, 0);
-		return refuse_remote(ctx, source, destination, session);
+		return refuse_remote(ctx, source, destination, type, session);
 	}
 	struct sk_message *message = sk_message_new(SK_MESSAGE_PLAIN, type, source, session,
 						    payload_of(type, msg, sz), sz);
@@ -96,7 +100,7 @@ skynet_probe(struct skynet_context *ctx, uint32_t destination)
 	struct sk_core *core = ctx->core;
 	int32_t session = sk_service_new_session(ctx);
 	if (sk_service_is_remote(core, destination))
-		return refuse_remote(ctx, ctx->handle, destination, session);
+		return refuse_remote(ctx, ctx->handle, destination, 0, session);
 	struct sk_message *probe =
 		sk_message_new(SK_MESSAGE_PROBE, 0, ctx->handle, session, NULL, 0);
 	return sk_service_post(core, destination, probe) == SK_OK ? session : SEND_NO_DESTINATION;

@@ -120,6 +120,8 @@ free_service(struct sk_retired *retired)
 {
 	struct skynet_context *service = SK_CONTAINER_OF(retired, struct skynet_context, retired);
 	refuse_all(service); /* V4 */
+	/* One that was begun when the last turn had looked already. */
+	sk_record_close(service->core, service->handle, atomic_load(&service->record));
 	free(service);
 }
 
@@ -396,7 +398,10 @@ bear(struct skynet_context *service, const char *name, const char *parm)
 	struct skynet_context *launcher = sk_this_service;
 	int64_t bytes = sk_memory_thread_bytes();
 	set_running(service);
-	bool lives = init_instance(service, parm) && !is_dying(service);
+	/* A stopping node may have looked through the registry before this service was in it; then
+	 * it had set the flag before. */
+	bool lives = !atomic_load(&core->is_aborting) && init_instance(service, parm) &&
+		     !is_dying(service);
 	set_running(launcher);
 	service->memory_bytes = sk_memory_thread_bytes() - bytes;
 	if (launcher)
@@ -428,7 +433,7 @@ sk_service_launch(struct sk_core *core, const char *name, const char *parm)
 		sk_core_log(core, caller, "error: launch %s FAILED: all 2^24-1 handles are in use",
 			    name);
 		free(service);
-		atomic_fetch_sub(&core->living, 1);
+		count_death(core);
 		return 0;
 	}
 	uint32_t handle = service->handle;

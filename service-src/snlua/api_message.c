@@ -193,8 +193,8 @@ l_redirect(lua_State *L)
 	lua_Integer session = luaL_optinteger(L, 4, 0);
 	luaL_argcheck(L, session == (int32_t)session, 4, "not a session");
 	struct payload payload = check_payload(L, 5);
-	return push_sent(L, send_to(engine, &address, (uint32_t)source, type, (int)session,
-				    &payload));
+	return push_sent(L,
+			 send_to(engine, &address, (uint32_t)source, type, (int)session, &payload));
 }
 
 static int

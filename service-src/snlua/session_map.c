@@ -1,8 +1,10 @@
 /* session_map.c: linear probing in Robin Hood order (P. Celis, Robin Hood Hashing, 1986).
  *
- * The home of a session is its low bits. Sessions are drawn in ascending order and mostly end in that
- * order, so waiters lie side by side in memory in the order they are used: a million timers are walked
- * through, not jumped through.
+ * The home of a session is its low bits, inside a block that the other bits choose. Sessions are drawn
+ * in ascending order and mostly end in that order, so waiters lie side by side in memory in the order
+ * they are used: a million timers are walked through, not jumped through. The blocks lie apart, spread
+ * evenly by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4), so that many old sessions
+ * do not become one long cluster that each new one has to move.
  *
  * M1  Along a cluster the distance from home grows by at most one from slot to slot. So a search ends
  *     at the first waiter that is nearer to its home than the searched one would be, and a removal at
@@ -15,19 +17,29 @@
 #include <stdlib.h>
 
 #define CAPACITY_MIN 8
+#define BLOCK_BITS 6 /* 1 KB of slots: long enough for the processor to read ahead */
+
+static uint32_t
+home_of(const struct session_map *map, int32_t session)
+{
+	uint32_t number = ((uint32_t)session >> BLOCK_BITS) * UINT32_C(0x9e3779b1);
+	uint32_t block = (uint32_t)((uint64_t)number * (map->capacity >> BLOCK_BITS) >> 32);
+	uint32_t place = (uint32_t)session & ((1u << BLOCK_BITS) - 1);
+	return (block << BLOCK_BITS | place) & (map->capacity - 1);
+}
 
 /* How far the waiter in slot i is from its home. */
 static uint32_t
 distance_of(const struct session_map *map, uint32_t i)
 {
-	return (i - (uint32_t)map->slots[i].session) & (map->capacity - 1);
+	return (i - home_of(map, map->slots[i].session)) & (map->capacity - 1);
 }
 
 static void
 insert(struct session_map *map, struct waiter waiter)
 {
 	uint32_t mask = map->capacity - 1;
-	uint32_t i = (uint32_t)waiter.session & mask;
+	uint32_t i = home_of(map, waiter.session);
 	for (uint32_t distance = 0; map->slots[i].session != 0; distance++, i = (i + 1) & mask) {
 		uint32_t other = distance_of(map, i);
 		if (other >= distance)
@@ -67,7 +79,7 @@ session_map_find(const struct session_map *map, int32_t session)
 	if (map->count == 0)
 		return NULL;
 	uint32_t mask = map->capacity - 1;
-	uint32_t i = (uint32_t)session & mask;
+	uint32_t i = home_of(map, session);
 	for (uint32_t distance = 0; map->slots[i].session != 0 && distance_of(map, i) >= distance;
 	     distance++, i = (i + 1) & mask)
 		if (map->slots[i].session == session)

@@ -10,6 +10,7 @@
 
 #include "../service-src/scripted.h"
 #include "sk_clock.h"
+#include "sk_log.h"
 #include "sk_node.h"
 #include "sk_service.h"
 #include "unit.h"
