@@ -1,7 +1,8 @@
-/* limit_fanout.c: what the machine allows for a job done on several cores at once: threads that sleep
- * on a condition variable are woken, each does the job, and the first thread, which has done one too,
- * waits for them all. On Linux each thread stays on a core of its own: left to itself, the system may
- * put a thread that wakes on the core of the one that woke it, and leave the other core idle.
+/* limit_fanout.c: what the machine allows for a job done on several cores at once: threads that
+ * sleep on a condition variable are woken, each does the job, and the first thread, which has done
+ * one too, waits for them all. On Linux each thread stays on a core of its own: left to itself, the
+ * system may put a thread that wakes on the core of the one that woke it, and leave the other core
+ * idle.
  *
  * limit_fanout THREADS ROUNDS: prints RESULT alone_us=N all_us=N times=N (medians; times is the
  * median of all_us divided by that of alone_us). */

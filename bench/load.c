@@ -10,8 +10,8 @@
  *     them until its standard input ends.
  *
  * I1  What is in flight on a connection is a queue of times, one per frame; answers come in order.
- * I2  All frames are the same bytes, so the stream is a repetition of one frame, and every byte that
- *     comes back is compared with it. */
+ * I2  All frames are the same bytes, so the stream is a repetition of one frame, and every byte
+ *     that comes back is compared with it. */
 #include "bench.h"
 
 #include <arpa/inet.h>

@@ -39,7 +39,8 @@ void sk_node_free(struct sk_node *node);
  * line in error; the node has then been stopped and is only to be freed. */
 SK_MUST_CHECK int sk_node_start(struct sk_node *node, char *error, size_t error_size);
 /* Waits until no service is left, then joins the workers. Returns what the process should end with:
- * 0, or what a service asked for (command ABORT), or 1 when nothing but the log service was left. */
+ * 0, or what a service asked for (command ABORT), or 1 when nothing but the log service was
+ * left. */
 int sk_node_wait(struct sk_node *node);
 
 /* Ends all services, the log service last.  [any thread that is no worker] */

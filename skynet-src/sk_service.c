@@ -144,7 +144,8 @@ end_after_mail(struct sk_core *core, uint32_t logger)
 	(void)sk_service_post(core, logger, sk_message_new(SK_MESSAGE_EXIT, 0, 0, 0, NULL, 0));
 }
 
-/* All services have ended by themselves, which no node is made for: most likely its start failed. */
+/* All services have ended by themselves, which no node is made for: most likely its start
+ * failed. */
 static void
 end_deserted(struct sk_core *core, uint32_t logger)
 {

@@ -1,7 +1,8 @@
 /* bench_gate.c: a watchdog that only lets connections in: what a gate costs by itself.
  *
- * Launched with "PORT COUNT": launches a gate, prints READY, lets it read from every connection, and
- * after COUNT connections prints RESULT end_ns=N (the monotonic clock). It keeps nothing itself. */
+ * Launched with "PORT COUNT": launches a gate, prints READY, lets it read from every connection,
+ * and after COUNT connections prints RESULT end_ns=N (the monotonic clock). It keeps nothing
+ * itself. */
 #include "skynet.h"
 
 #include "bench.h"

@@ -1,7 +1,7 @@
 /* api.h: the functions of `require "skynet"` that are written in C.
  *
- * Model      All are plain C functions without upvalues: they find the engine in the state itself, so
- *            a service pays for a table of them and nothing more.
+ * Model      All are plain C functions without upvalues: they find the engine in the state itself,
+ *            so a service pays for a table of them and nothing more.
  * Threads    [turn]
  */
 #ifndef SNLUA_API_H
@@ -12,9 +12,13 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-extern const luaL_Reg api_message_functions[]; /* send, call, ret ... */
-extern const luaL_Reg api_task_functions[];    /* start, fork, sleep ... */
-extern const luaL_Reg api_service_functions[]; /* names, environment, clock, statistics ... */
+extern const luaL_Reg api_message_functions[];	/* send, call ... */
+extern const luaL_Reg api_answer_functions[];	/* ret, response ... */
+extern const luaL_Reg api_protocol_functions[]; /* dispatch, pack ... */
+extern const luaL_Reg api_task_functions[];	/* start, fork, sleep ... */
+extern const luaL_Reg api_service_functions[];	/* names, environment, clock, statistics ... */
+
+/* --- arguments (api_arguments.c) --- */
 
 /* What an argument addresses: a handle, or else a name. */
 struct api_address {
@@ -29,6 +33,28 @@ struct api_address api_check_address(lua_State *L, int index);
  * at the end. */
 void api_check_words(lua_State *L);
 
+/* The index of the protocol that the argument names, by name or id, or -1. */
+int api_find_protocol(lua_State *L, const struct engine *engine, int index);
+/* The same; raises when there is none. */
+int api_check_protocol(lua_State *L, const struct engine *engine, int index);
+
+/* Bytes to be sent. */
+struct api_payload {
+	void *data;
+	size_t size;
+	int tag; /* PTYPE_TAG_DONTCOPY when data is handed over */
+};
+
+/* The message argument: nothing, a string, or a pointer and a size. */
+struct api_payload api_check_payload(lua_State *L, int index);
+/* Frees what was handed over and goes nowhere. */
+void api_drop_payload(const struct api_payload *payload);
+
+/* --- shared between the files --- */
+
+/* skynet.packstring, with which response closures pack by default. */
+int api_packstring(lua_State *L);
+
 /* Suspends the current task until engine_run resumes it: use as `return api_suspend(...)`. Call
  * api_check_task before anything is noted about the wait: then this cannot fail. */
 int api_suspend(lua_State *L, enum task_state state, lua_KContext context, lua_KFunction resumed);
@@ -36,7 +62,8 @@ int api_suspend(lua_State *L, enum task_state state, lua_KContext context, lua_K
 /* Raises unless the calling coroutine is the current task itself, and can suspend. */
 struct task *api_check_task(lua_State *L);
 
-/* The current task, for what api_suspend continues with; raises when not the engine has resumed it. */
+/* The current task, for what api_suspend continues with; raises when not the engine has resumed
+ * it. */
 struct task *api_resumed_task(lua_State *L);
 
 /* The loader of the module "skynet.engine": one table with all functions. */

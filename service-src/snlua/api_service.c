@@ -210,18 +210,6 @@ l_endless(lua_State *L)
 
 /* --- starting and ending services ---------------------------------------------------------- */
 
-void
-api_check_words(lua_State *L)
-{
-	int count = lua_gettop(L);
-	luaL_checkstring(L, 1);
-	while (lua_isnil(L, count))
-		lua_settop(L, --count);
-	for (int i = 2; i <= count; i++)
-		if (!lua_isstring(L, i)) /* true for numbers */
-			luaL_typeerror(L, i, "string or number");
-}
-
 static int
 l_launch(lua_State *L)
 {

@@ -1,6 +1,8 @@
 /* api_task.c: tasks, from Lua: start, fork, sleep, wait, wakeup, timeout, exit. */
 #include "api.h"
 
+#include "dispatch.h"
+
 #define MS_PER_CS 10
 
 /* The registry's list of functions that skynet.init was given; its address is the key. */
@@ -73,7 +75,7 @@ l_start(lua_State *L)
 {
 	struct engine *engine = engine_of(L);
 	luaL_checktype(L, 1, LUA_TFUNCTION);
-	skynet_callback(engine->ctx, engine, engine_dispatch);
+	skynet_callback(engine->ctx, engine, dispatch_message);
 	engine->is_started = true;
 	lua_settop(L, 1);
 	lua_pushcclosure(L, begin_start, 1);

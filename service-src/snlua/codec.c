@@ -255,6 +255,7 @@ struct reader {
 	const unsigned char *next;
 	const unsigned char *end;
 	size_t size; /* of the whole, for the error text */
+	size_t owed; /* elements that the open arrays still claim */
 };
 
 static void
@@ -341,8 +342,9 @@ take_array_size(struct reader *reader, unsigned detail)
 	if ((tag & 7) != KIND_NUMBER)
 		fail(reader, __LINE__);
 	lua_Integer size = take_integer(reader, tag >> 3);
-	/* Each element takes a byte at least, so a size beyond the rest is a lie. */
-	if (size < 0 || size > reader->end - reader->next)
+	/* Each element takes a byte at least, those of the tables around too, so a size beyond the
+	 * rest is a lie. */
+	if (size < 0 || size > reader->end - reader->next - (ptrdiff_t)reader->owed)
 		fail(reader, __LINE__);
 	return (size_t)size;
 }
@@ -356,7 +358,9 @@ unpack_table(struct reader *reader, unsigned detail, int depth)
 		fail(reader, __LINE__);
 	luaL_checkstack(L, LUA_MINSTACK, "to unpack a table");
 	lua_createtable(L, (int)array_size, 0);
+	reader->owed += array_size;
 	for (size_t i = 1; i <= array_size; i++) {
+		reader->owed--;
 		unpack_value(reader, depth);
 		lua_rawseti(L, -2, (lua_Integer)i);
 	}
@@ -379,9 +383,13 @@ unpack_value(struct reader *reader, int depth)
 	unsigned detail = tag >> 3;
 	switch (tag & 7) {
 	case KIND_NIL:
+		if (detail != 0)
+			fail(reader, __LINE__);
 		lua_pushnil(reader->L);
 		break;
 	case KIND_BOOLEAN:
+		if (detail > 1)
+			fail(reader, __LINE__);
 		lua_pushboolean(reader->L, (int)detail);
 		break;
 	case KIND_NUMBER:
@@ -389,6 +397,8 @@ unpack_value(struct reader *reader, int depth)
 		break;
 	case KIND_POINTER: {
 		void *pointer;
+		if (detail != 0)
+			fail(reader, __LINE__);
 		memcpy(&pointer, take(reader, sizeof pointer, __LINE__), sizeof pointer);
 		lua_pushlightuserdata(reader->L, pointer);
 		break;

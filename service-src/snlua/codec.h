@@ -19,8 +19,8 @@ struct codec_buffer {
 	size_t capacity;
 };
 
-/* Appends the values from stack index first to the top. Raises a Lua error for what cannot be packed;
- * the buffer is then longer than before. */
+/* Appends the values from stack index first to the top. Raises a Lua error for what cannot be
+ * packed; the buffer is then longer than before. */
 void codec_pack(lua_State *L, int first, struct codec_buffer *buffer);
 
 /* Pushes the values that the bytes stand for and returns how many. Raises a Lua error for broken

@@ -142,10 +142,6 @@ engine_of(lua_State *L)
 	return *(struct engine **)lua_getextraspace(L);
 }
 
-/* The callback of a started service. ud: its engine. */
-int engine_dispatch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
-		    const void *msg, size_t sz);
-
 /* A task whose coroutine is empty: push a function and its arguments, then hand it to
  * engine_fork or engine_run. */
 struct task *engine_new_task(struct engine *engine);
@@ -153,6 +149,8 @@ struct task *engine_new_task(struct engine *engine);
 void engine_drop_task(struct engine *engine, struct task *task);
 /* Runs a new task at once; the function and its argument_count arguments are on its stack. */
 void engine_run(struct engine *engine, struct task *task, int argument_count);
+/* Runs what the message in hand has made ready, in the order above. */
+void engine_run_ready(struct engine *engine);
 /* Has a new task run after the current message. */
 void engine_fork(struct engine *engine, struct task *task);
 /* A session not in use by any waiter. */
@@ -172,16 +170,8 @@ void engine_close_tasks(struct engine *engine);
 bool engine_answer(struct engine *engine, uint32_t source, int32_t session, int type, void *data,
 		   size_t size);
 
-/* Pushes what the message in hand says, by that protocol, and returns how many values. */
-int engine_push_arguments(lua_State *L, struct engine *engine, const struct protocol *protocol);
-
-/* The protocol with this id, or NULL. Valid until a protocol is added. */
-struct protocol *engine_protocol(struct engine *engine, int id);
-/* Adds one; its id must be new. */
-struct protocol *engine_add_protocol(struct engine *engine, const struct protocol *protocol);
-
-/* Sends the values from stack index first to the top to the launcher, as one message, and pops them.
- * May raise. */
+/* Sends the values from stack index first to the top to the launcher, as one message, and pops
+ * them. May raise. */
 void engine_tell_launcher(lua_State *L, int first);
 
 /* Makes the Lua code that runs now raise an error. */

@@ -1,14 +1,14 @@
 /* session_map.c: linear probing in Robin Hood order (P. Celis, Robin Hood Hashing, 1986).
  *
- * The home of a session is its low bits, inside a block that the other bits choose. Sessions are drawn
- * in ascending order and mostly end in that order, so waiters lie side by side in memory in the order
- * they are used: a million timers are walked through, not jumped through. The blocks lie apart, spread
- * evenly by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4), so that many old sessions
- * do not become one long cluster that each new one has to move.
+ * The home of a session is its low bits, inside a block that the other bits choose. Sessions are
+ * drawn in ascending order and mostly end in that order, so waiters lie side by side in memory in
+ * the order they are used: a million timers are walked through, not jumped through. The blocks lie
+ * apart, spread evenly by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4), so that
+ * many old sessions do not become one long cluster that each new one has to move.
  *
- * M1  Along a cluster the distance from home grows by at most one from slot to slot. So a search ends
- *     at the first waiter that is nearer to its home than the searched one would be, and a removal at
- *     the first that is at home: neither depends on how long the cluster is.
+ * M1  Along a cluster the distance from home grows by at most one from slot to slot. So a search
+ *     ends at the first waiter that is nearer to its home than the searched one would be, and a
+ *     removal at the first that is at home: neither depends on how long the cluster is.
  */
 #include "session_map.h"
 

@@ -1,7 +1,7 @@
 /* session_map.h: what waits for which session: an open-addressing hash table of small records.
  *
- * Model      Linear probing; removal shifts back, so there are no tombstones, and memory follows the
- *            number of waiters.
+ * Model      Linear probing; removal shifts back, so there are no tombstones, and memory follows
+ *            the number of waiters.
  * Threads    [turn]
  */
 #ifndef SNLUA_SESSION_MAP_H

@@ -1,8 +1,8 @@
 /* snlua.c: the module that runs a Lua service.
  *
- * Launch parameter: `NAME ARGUMENT ...`. init only sends the parameter to the service itself, so that
- * the VM is made, and the script runs, on whichever worker takes that first message, not on the
- * launcher's. The script is found and run by the file named in config `lualoader`.
+ * Launch parameter: `NAME ARGUMENT ...`. init only sends the parameter to the service itself, so
+ * that the VM is made, and the script runs, on whichever worker takes that first message, not on
+ * the launcher's. The script is found and run by the file named in config `lualoader`.
  */
 #include "api.h"
 #include "code_cache.h"

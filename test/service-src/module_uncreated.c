@@ -1,4 +1,5 @@
-/* module_uncreated.c: a module that cannot make an instance, so nothing else of it may be called. */
+/* module_uncreated.c: a module that cannot make an instance, so nothing else of it may be
+ * called. */
 #include "skynet.h"
 
 #include <stdlib.h>

@@ -105,7 +105,7 @@ launch_gives_the_address(void **state)
 	assert_string_equal(b->parm, parm);
 	assert_string_equal(run(a, "LAUNCH", "module_bare"), ":00000003");
 	assert_string_equal(run(a, "LAUNCH", "module_bare "), ":00000004");
-	assert_string_equal(run(a, "LAUNCH", "module_bare\tx"), ":00000005");
+	assert_string_equal(run(a, "LAUNCH", "module_bare\t\r\nx"), ":00000005");
 	world_expect_log(w, "%s", "");
 	assert_int_equal(atomic_load(&w->core->living), 5);
 	for (uint32_t handle = 3; handle <= 5; handle++)

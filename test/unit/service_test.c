@@ -654,7 +654,6 @@ a_mailbox_that_grows_is_logged_each_time_it_doubles(void **state)
 	world_expect_log(w, "%08x error: May overload, message queue length = 1025\n", a->handle);
 }
 
-
 int
 main(void)
 {

@@ -235,7 +235,7 @@ struct cost {
 	uint32_t highest;
 };
 
-/* Sessions come and go while so many old ones stay; all of the table is passed several times. */
+/* Sessions come and go while so many old ones stay; all of the table is passed twice. */
 static struct cost
 pass_by(uint32_t pinned, int32_t step)
 {
@@ -245,7 +245,7 @@ pass_by(uint32_t pinned, int32_t step)
 	int32_t session = 0;
 	for (uint32_t i = 0; i < pinned; i++)
 		session_map_add(&map, (struct waiter){.session = session += step});
-	for (uint32_t i = 0; i < 4 * map.capacity; i++) {
+	for (uint32_t i = 0; i < 2 * map.capacity; i++) {
 		uint32_t walk = walk_of(&map, ++session);
 		if (walk > 4096)
 			fail_msg("%u old sessions, %d apart: to add %d moves %u slots", pinned,
@@ -263,8 +263,8 @@ pass_by(uint32_t pinned, int32_t step)
 static void
 old_sessions_do_not_slow_down_new_ones(void **state)
 {
-	static const uint32_t counts[] = {10, 100, 1000, 10000, 98304, 150000, 196000};
-	static const int32_t steps[] = {1, 2, 3, 7, 64, 100, 1000, 1024};
+	static const uint32_t counts[] = {10, 100, 1000, 10000, 49000, 98304};
+	static const int32_t steps[] = {1, 2, 7, 64, 1000, 1024};
 	(void)state;
 	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
 		for (size_t j = 0; j < sizeof steps / sizeof steps[0]; j++) {

@@ -1,0 +1,256 @@
+/* dispatch.c: what a message means to a Lua service: a request of some protocol, the answer to a
+ * call, the end of a timer, or the news that somebody has died. See dispatch.h.
+ *
+ * Requests run in tasks of their own, because only a task may raise (E3 in engine.c).
+ */
+#include "dispatch.h"
+
+#include "skynet_socket.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A larger scratch buffer is given back before the next message. */
+#define SCRATCH_KEPT_BYTES (64 * 1024)
+
+struct protocol *
+dispatch_protocol(struct engine *engine, int id)
+{
+	int index = engine->index_of[id & 0xff];
+	return index ? &engine->protocols[index - 1] : NULL;
+}
+
+struct protocol *
+dispatch_add_protocol(struct engine *engine, const struct protocol *protocol)
+{
+	size_t count = (size_t)engine->protocol_count + 1;
+	engine->protocols = skynet_realloc(engine->protocols, count * sizeof *protocol);
+	engine->protocols[count - 1] = *protocol;
+	engine->protocol_count = (int)count;
+	engine->index_of[protocol->id] = (uint8_t)count;
+	return &engine->protocols[count - 1];
+}
+
+int
+dispatch_push_arguments(lua_State *L, struct engine *engine, const struct protocol *protocol)
+{
+	const struct envelope *message = &engine->message;
+	int top = lua_gettop(L);
+	switch (protocol->kind) {
+	case UNPACK_NOTHING:
+		break;
+	case UNPACK_LUA:
+		return codec_unpack(L, message->data, message->size);
+	case UNPACK_TEXT:
+		lua_pushlstring(L, message->data ? message->data : "",
+				message->data ? message->size : 0);
+		return 1;
+	case UNPACK_FUNCTION:
+		lua_rawgeti(L, LUA_REGISTRYINDEX, protocol->unpack);
+		lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
+		lua_pushinteger(L, (lua_Integer)message->size);
+		lua_call(L, 2, LUA_MULTRET);
+		break;
+	}
+	return lua_gettop(L) - top;
+}
+
+static int
+request_done(lua_State *L, int status, lua_KContext context)
+{
+	(void)L, (void)status, (void)context;
+	return 0;
+}
+
+/* The body of a task that runs a request. */
+static int
+run_request(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	const struct protocol *protocol = &engine->protocols[engine->current->protocol];
+	lua_rawgeti(L, LUA_REGISTRYINDEX, protocol->dispatch);
+	lua_pushinteger(L, engine->message.session);
+	lua_pushinteger(L, engine->message.source);
+	int count = dispatch_push_arguments(L, engine, protocol);
+	lua_callk(L, count + 2, 0, 0, request_done);
+	return request_done(L, LUA_OK, 0);
+}
+
+/* The body of a task that runs the handler for requests nobody expects. */
+static int
+run_unknown_request(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	const struct envelope *message = &engine->message;
+	const struct protocol *protocol = dispatch_protocol(engine, message->type);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->unknown_request);
+	lua_pushinteger(L, message->session);
+	lua_pushinteger(L, message->source);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
+	lua_pushinteger(L, (lua_Integer)message->size);
+	if (protocol)
+		lua_pushstring(L, protocol->name);
+	else
+		lua_pushinteger(L, message->type);
+	lua_callk(L, 5, 0, 0, request_done);
+	return request_done(L, LUA_OK, 0);
+}
+
+static void
+start_task(struct engine *engine, lua_CFunction body, bool is_request, int protocol)
+{
+	struct task *task = engine_new_task(engine);
+	if (!task) {
+		skynet_error(engine->ctx, "lua memory error : [%x to :%x : %d msgsz = %d]",
+			     engine->message.source, skynet_current_handle(),
+			     (int)engine->message.session, (int)engine->message.size);
+		if (engine->message.session != 0)
+			(void)skynet_send(engine->ctx, 0, engine->message.source, PTYPE_ERROR,
+					  engine->message.session, NULL, 0);
+		return;
+	}
+	task->has_request = is_request;
+	task->request = is_request ? engine->message.session : 0;
+	task->source = engine->message.source;
+	task->protocol = (uint8_t)protocol;
+	lua_pushcfunction(task->co, body);
+	engine_run(engine, task, 0);
+}
+
+static void
+refuse_unknown(struct engine *engine)
+{
+	const struct envelope *message = &engine->message;
+	const struct protocol *protocol = dispatch_protocol(engine, message->type);
+	if (message->session != 0) {
+		static char text[] = "the service has no handler for this type of message";
+		(void)skynet_send(engine->ctx, 0, message->source, PTYPE_ERROR, message->session,
+				  text, strlen(text));
+		return;
+	}
+	if (engine->unknown_request != LUA_NOREF) {
+		start_task(engine, run_unknown_request, false, 0);
+		return;
+	}
+	skynet_error(engine->ctx, "Unknown request (%s, type %d) from :%08x : %d bytes",
+		     protocol ? protocol->name : "no protocol registered", message->type,
+		     message->source, (int)message->size);
+	if (message->type == PTYPE_SOCKET && message->source == 0)
+		free(((const struct skynet_socket_message *)message->data)->buffer);
+}
+
+static void
+handle_request(struct engine *engine)
+{
+	int index = engine->index_of[engine->message.type & 0xff];
+	if (index == 0 || engine->protocols[index - 1].dispatch == LUA_NOREF)
+		refuse_unknown(engine);
+	else
+		start_task(engine, run_request, true, index - 1);
+}
+
+/* Runs the function of a timer. */
+static void
+run_timer(struct engine *engine, int function)
+{
+	struct task *task = engine_new_task(engine);
+	if (!task) {
+		skynet_error(engine->ctx, "lua memory error : a timer's function was not run");
+		luaL_unref(engine->L, LUA_REGISTRYINDEX, function);
+		return;
+	}
+	lua_rawgeti(task->co, LUA_REGISTRYINDEX, function);
+	luaL_unref(task->co, LUA_REGISTRYINDEX, function);
+	engine_run(engine, task, 0);
+}
+
+/* The body of a task that runs the handler for answers nobody waits for. */
+static int
+run_unknown_response(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->unknown_response);
+	lua_pushinteger(L, engine->message.session);
+	lua_pushinteger(L, engine->message.source);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)engine->message.data);
+	lua_pushinteger(L, (lua_Integer)engine->message.size);
+	lua_callk(L, 4, 0, 0, request_done);
+	return request_done(L, LUA_OK, 0);
+}
+
+static void
+handle_response(struct engine *engine)
+{
+	struct waiter waiter;
+	if (!session_map_remove(&engine->waiters, engine->message.session, &waiter)) {
+		if (engine->unknown_response != LUA_NOREF)
+			start_task(engine, run_unknown_response, false, 0);
+		else
+			skynet_error(engine->ctx, "Unknown response session %d from :%08x",
+				     (int)engine->message.session, engine->message.source);
+		return;
+	}
+	if (waiter.function != 0) {
+		run_timer(engine, waiter.function);
+	} else if (waiter.task) {
+		waiter.task->wake = waiter.task->state == TASK_SLEEPING ? WAKE_TIMER : WAKE_ANSWER;
+		waiter.task->session = 0;
+		waiter.task->timer = NULL;
+		engine_run(engine, waiter.task, 0);
+	}
+}
+
+static char *
+copy_text(const void *data, size_t size)
+{
+	if (size == 0)
+		return NULL;
+	char *text = skynet_malloc(size + 1);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	return text;
+}
+
+static void
+handle_error(struct engine *engine)
+{
+	struct waiter waiter;
+	if (engine->message.session == 0) {
+		engine_source_died(engine, engine->message.source);
+		return;
+	}
+	struct waiter *found = session_map_find(&engine->waiters, engine->message.session);
+	if (!found || found->function != 0 || !found->task || found->task->state != TASK_CALLING)
+		return; /* the call has ended already */
+	(void)session_map_remove(&engine->waiters, engine->message.session, &waiter);
+	waiter.task->session = 0;
+	waiter.task->wake = WAKE_FAILED;
+	waiter.task->reason = copy_text(engine->message.data, engine->message.size);
+	engine_run(engine, waiter.task, 0);
+}
+
+int
+dispatch_message(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
+		 const void *msg, size_t sz)
+{
+	struct engine *engine = ud;
+	(void)ctx;
+	engine->message = (struct envelope){
+		.type = type, .session = session, .source = source, .data = msg, .size = sz};
+	engine->scratch.size = 0; /* whatever a failed pack left behind */
+	if (engine->scratch.capacity > SCRATCH_KEPT_BYTES)
+		codec_buffer_free(&engine->scratch);
+	switch (type) {
+	case PTYPE_RESPONSE:
+		handle_response(engine);
+		break;
+	case PTYPE_ERROR:
+		handle_error(engine);
+		break;
+	default:
+		handle_request(engine);
+	}
+	engine_run_ready(engine);
+	return SKYNET_DONE;
+}
