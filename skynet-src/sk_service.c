@@ -19,7 +19,6 @@
 #include "sk_record.h"
 #include "skynet_socket.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,11 +160,13 @@ count_death(struct sk_core *core)
 {
 	int32_t left = atomic_fetch_sub(&core->living, 1) - 1;
 	uint32_t logger = atomic_load(&core->logger);
+	/* The one that is left may be another, when somebody has killed the log service. */
+	bool is_logger_left = left == 1 && sk_registry_find(&core->registry, logger);
 	if (left == 0)
 		core->ended(core);
-	else if (left == 1 && logger != 0 && atomic_load(&core->is_aborting))
+	else if (is_logger_left && atomic_load(&core->is_aborting))
 		end_after_mail(core, logger);
-	else if (left == 1 && logger != 0 && atomic_load(&core->has_booted))
+	else if (is_logger_left && atomic_load(&core->has_booted))
 		end_deserted(core, logger);
 }
 
@@ -439,8 +440,7 @@ sk_service_launch(struct sk_core *core, const char *name, const char *parm)
 	}
 	uint32_t handle = service->handle;
 	if (!bear(service, name, parm)) {
-		if (sk_service_kill(core, handle) == SK_ENOENT)
-			assert(is_dying(service)); /* V2: it was killed during its init */
+		(void)sk_service_kill(core, handle); /* V2: or somebody else did, just now */
 		last_turn(service);
 		return 0;
 	}

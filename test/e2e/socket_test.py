@@ -361,6 +361,7 @@ def a_service_that_ends_closes_its_sockets():
     probe.tell("exit")
     assert wait_closed(client) == b""
     wait_closed(probe.control)
+    probe.node.wait()
 
 
 main()

@@ -1,5 +1,4 @@
-/* module_uncreated.c: a module that cannot make an instance, so nothing else of it may be
- * called. */
+/* module_uncreated.c: a module that makes no instance, so nothing else of it is called. */
 #include "skynet.h"
 
 #include <stdlib.h>

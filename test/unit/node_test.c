@@ -310,7 +310,7 @@ nodes_in_one_process_start_and_end_again_and_again(void **state)
 			start(&games[n]);
 		for (int n = 0; n < NODES; n++) {
 			struct game *game = &games[n];
-			sk_node_wait(game->node);
+			assert_int_equal(sk_node_wait(game->node), 0);
 			sk_node_free(game->node);
 			assert_int_equal(game->pings, PINGS);
 			assert_false(game->is_wrong);
@@ -343,7 +343,7 @@ each_request_is_answered_once_while_services_die(void **state)
 	(void)state;
 	new_game(&game, init_rounds);
 	start(&game);
-	sk_node_wait(game.node);
+	assert_int_equal(sk_node_wait(game.node), 0);
 	sk_node_free(game.node);
 	assert_int_equal(game.rounds, ROUNDS);
 	assert_false(game.is_wrong);
@@ -363,7 +363,7 @@ a_node_can_be_stopped_from_outside_while_it_launches(void **state)
 		await_releases(&game.boot, 10);
 		sk_node_reopen_log(game.node);
 		sk_node_stop(game.node);
-		sk_node_wait(game.node);
+		assert_int_equal(sk_node_wait(game.node), 0);
 		sk_node_free(game.node);
 		assert_true(game.was_last);
 	}

@@ -1,0 +1,65 @@
+/* codec_fuzz.c: a libFuzzer target for the "lua" message format. Any bytes give values or an error;
+ * values pack again, and what was packed stays the same from then on. `make fuzz` builds and runs
+ * it. */
+#include "../../service-src/snlua/codec.c"
+
+#include <lualib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The format needs this one of the core. */
+void *
+skynet_realloc(void *ptr, size_t size)
+{
+	return realloc(ptr, size);
+}
+
+struct input {
+	const char *data;
+	size_t size;
+};
+
+static int
+l_unpack(lua_State *L)
+{
+	const struct input *input = lua_touserdata(L, 1);
+	lua_settop(L, 0);
+	return codec_unpack(L, input->data, input->size);
+}
+
+/* Unpacks what was packed and packs it again. Of pairs the order may change, the number of bytes
+ * not. */
+static void
+check_again(lua_State *L, const struct codec_buffer *buffer)
+{
+	struct codec_buffer again = {0};
+	int count = lua_gettop(L);
+	lua_settop(L, 0);
+	if (codec_unpack(L, buffer->data, buffer->size) != count || lua_gettop(L) != count)
+		abort();
+	codec_pack(L, 1, &again);
+	if (again.size != buffer->size)
+		abort();
+	codec_buffer_free(&again);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = {(const char *)data, size};
+	struct codec_buffer buffer = {0};
+	lua_State *L = luaL_newstate();
+	if (!L)
+		return 0;
+	lua_pushcfunction(L, l_unpack);
+	lua_pushlightuserdata(L, &input);
+	if (lua_pcall(L, 1, LUA_MULTRET, 0) == LUA_OK) {
+		codec_pack(L, 1, &buffer);
+		check_again(L, &buffer);
+	} else if (lua_gettop(L) != 1 || !strstr(lua_tostring(L, 1), "Invalid serialize stream")) {
+		abort();
+	}
+	codec_buffer_free(&buffer);
+	lua_close(L);
+	return 0;
+}
