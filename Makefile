@@ -22,6 +22,8 @@ JEMALLOC ?= jemalloc
 # make test: which files (parts of their names; none: all), and how many at a time.
 TESTS ?=
 TEST_JOBS ?= 2
+# make fuzz: how long each target runs.
+SECONDS ?= 10
 # make run: what to run. make bench: which (none: all); QUICK=1 one short pass, PEERS=1 with Erlang.
 CONFIG ?= examples/config.lua
 BENCH ?=
@@ -85,7 +87,7 @@ models := $(patsubst %.pml,build/model/%.log,$(notdir $(wildcard test/model/*.pm
 vpath %.pml test/model skynet-src
 
 # --- targets --------------------------------------------------------------------------------
-.PHONY: all run test bench lint model install clean deps help FORCE
+.PHONY: all run test bench fuzz lint model install clean deps help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -105,6 +107,11 @@ test: all $(test_services) $(unit_tests)
 bench: all
 	SKYNET_BUILD=$(B) QUICK=$(QUICK) PEERS=$(PEERS) bench/run $(BENCH)
 
+fuzzers := $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
+fuzz: $(fuzzers)
+	@for fuzzer in $(notdir $(fuzzers)); do \
+		(cd build/fuzz && ./$$fuzzer -max_total_time=$(SECONDS)) || exit 1; done
+
 model: $(models)
 	@for log in $(models); do echo "$$log: holds"; done
 
@@ -120,7 +127,7 @@ clean:
 	rm -f skynet client cservice luaclib
 
 help:
-	@echo 'make all | run | test | bench | lint | model | install | clean | deps'
+	@echo 'make all | run | test | bench | fuzz | lint | model | install | clean | deps'
 	@sed -n '/^# --- knobs/,/^# --- variants/{/^# --- var/d;p;}' Makefile
 
 # --- dependencies: these goals install what they miss, the others only say what is missing ---
@@ -161,6 +168,13 @@ $(services) $(libraries) $(test_services):
 
 $(client): $(B)/examples/client.o
 	$(call show,link)$(link) -o $@ $^ $(shell pkg-config --libs libedit) -pthread
+
+# Always with clang: libFuzzer comes with it.
+build/fuzz/%: test/fuzz/%.c FORCE | $(deps)
+	@mkdir -p $(@D)
+	$(call show,link)clang -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -Iskynet-src $(shell pkg-config --cflags '$(LUA)') \
+		$< -o $@ $(shell pkg-config --libs '$(LUA)') -ldl -lm
 
 # A unit test has the whole core in it, except for what it includes as .c itself.
 included = $(patsubst %.c,$(B)/skynet-src/%.o,$(notdir $(filter %.c,$(shell cat $(1)))))

@@ -16,7 +16,7 @@
  *     more, so the number of busy workers grows as long as there is work.
  * S4  What a service makes ready goes to the next slot first, and wakes nobody: the worker runs it
  *     itself, with the message still in its cache. Only what is displaced from there is offered to
- *     others. What waits in the slot behind a long callback is taken out by the watchdog.
+ *     others. What waits behind a long callback, in the slot or the queue, the watchdog offers.
  * S5  When all workers sleep, one of them holds the poller role: who parks looks, after saying so,
  *     whether the role is free; and who gives it up looks for work itself next, or (the watchdog)
  *     wakes a sleeper that does.
@@ -82,29 +82,41 @@ pop_parked(struct sk_scheduler *s)
 	return worker;
 }
 
-void
-sk_scheduler_wake_one(struct sk_scheduler *s)
+/* Returns true if a sleeper has been woken, and is counted as searching. */
+static bool
+wake_sleeper(struct sk_scheduler *s)
 {
-	int32_t none = 0;
-	/* S1: these loads come after the store that added the work, both sequentially
-	 * consistent. */
-	if (atomic_load(&s->sleeping) == 0 || atomic_load(&s->searching) != 0)
-		return;
-	if (!atomic_compare_exchange_strong(&s->searching, &none, 1))
-		return; /* S2 */
+	int waits = SK_POLLER_WAITS;
 	struct sk_worker *worker = pop_parked(s);
 	if (worker) {
 		worker->is_searching = true; /* ours to write: it sleeps until it has the token */
 		unpark(worker);
-		return;
+		return true;
 	}
-	int waits = SK_POLLER_WAITS;
-	if (atomic_compare_exchange_strong(&s->poller_state, &waits, SK_POLLER_WOKEN)) {
-		sk_poller_wake(&s->poller);
-		return;
-	}
-	/* Whoever slept is awake again, and looks at all queues before it sleeps. */
-	atomic_fetch_sub(&s->searching, 1);
+	if (!atomic_compare_exchange_strong(&s->poller_state, &waits, SK_POLLER_WOKEN))
+		return false;
+	sk_poller_wake(&s->poller);
+	return true;
+}
+
+void
+sk_scheduler_wake_one(struct sk_scheduler *s)
+{
+	bool is_last;
+	do {
+		int32_t none = 0;
+		/* S1: these loads come after the store that added the work, both sequentially
+		 * consistent. */
+		if (atomic_load(&s->sleeping) == 0 || atomic_load(&s->searching) != 0)
+			return;
+		if (!atomic_compare_exchange_strong(&s->searching, &none, 1))
+			return; /* S2 */
+		if (wake_sleeper(s))
+			return;
+		/* Whoever slept is awake again. But while `searching` was marked others relied on
+		 * it, and somebody may have gone to sleep meanwhile: look again. */
+		is_last = atomic_fetch_sub(&s->searching, 1) == 1;
+	} while (is_last && (has_work(s) || !atomic_load(&s->poller_taken)));
 }
 
 static void
@@ -365,6 +377,7 @@ sleep_until_work(struct sk_worker *worker)
 	else
 		park(worker);
 	worker->turn_end_ticks = sk_clock_ticks();
+	start_searching(worker); /* S3 holds for who wakes by itself, too */
 	worker->scheduler->hooks.awake(worker->scheduler->hooks.owner);
 }
 

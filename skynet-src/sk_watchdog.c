@@ -110,6 +110,8 @@ look_at(struct sk_watchdog *watchdog, int index, uint64_t now_ns)
 		return false;
 	}
 	free_next_slot(s, worker);
+	if (sk_run_queue_length(&worker->queue) > 0)
+		sk_scheduler_wake_one(s); /* to steal what waits there */
 	report_stuck(watchdog, worker, sighting, now_ns);
 	return true;
 }
@@ -207,6 +209,8 @@ sk_watchdog_start(struct sk_watchdog *watchdog)
 	watchdog->quiesce_slot = sk_quiesce_join(s->quiesce);
 	if (!watchdog->sightings || watchdog->quiesce_slot < 0)
 		return SK_ESYSTEM;
+	for (int i = 0; i < s->worker_count; i++)
+		watchdog->sightings[i].since_ns = sk_clock_ns();
 	sk_quiesce_offline(s->quiesce, watchdog->quiesce_slot);
 	if (pthread_create(&watchdog->thread, NULL, run_watchdog, watchdog) != 0) {
 		sk_quiesce_leave(s->quiesce, watchdog->quiesce_slot);

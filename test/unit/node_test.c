@@ -2,7 +2,9 @@
  * again and again; and what a node says that cannot start. The services' functions run on workers,
  * so they only count; the test looks when the workers are joined. */
 #include "service_world.h"
+#include "sk_watchdog.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 /* Nothing here takes a second; who waits for so many waits for ever. */
@@ -369,6 +371,24 @@ a_node_can_be_stopped_from_outside_while_it_launches(void **state)
 	}
 }
 
+/* The watchdog looks for the first time while a worker is about to begin its first message. */
+static void
+a_worker_at_its_first_message_is_not_stuck(void **state)
+{
+	struct world *w = world_new(NULL);
+	struct sk_scheduler *scheduler = &w->core->scheduler;
+	(void)state;
+	atomic_store(&scheduler->last_poll_ticks, 0);
+	atomic_store(&w->worker->running_handle, 1);
+	assert_int_equal(sk_watchdog_start(w->node->watchdog), SK_OK);
+	while (atomic_load(&scheduler->last_poll_ticks) == 0) /* then it has looked */
+		(void)sched_yield();
+	sk_scheduler_stop(scheduler);
+	sk_watchdog_stop(w->node->watchdog);
+	world_expect_log(w, "%s", "");
+	world_free(w);
+}
+
 /* --- nodes that cannot start --------------------------------------------------------------- */
 
 static void
@@ -420,6 +440,7 @@ main(void)
 		cmocka_unit_test(a_node_is_freed_that_never_ran),
 		cmocka_unit_test(each_request_is_answered_once_while_services_die),
 		cmocka_unit_test(a_node_can_be_stopped_from_outside_while_it_launches),
+		cmocka_unit_test(a_worker_at_its_first_message_is_not_stuck),
 		cmocka_unit_test(a_node_without_its_log_service_does_not_start),
 		cmocka_unit_test(a_node_without_its_bootstrap_does_not_start),
 		cmocka_unit_test(a_cpath_without_a_template_is_refused),
