@@ -45,7 +45,7 @@ def end_all_processes():
 
 
 def machine_seconds():
-    """CPU seconds of the whole machine since it started: (used, all). None where it does not say."""
+    """CPU seconds of the whole machine since it started: (used, all), or None."""
     try:
         with open("/proc/stat") as file:
             ticks = [int(word) for word in file.readline().split()[1:9]]
@@ -330,7 +330,7 @@ class Bench:
         self.print({"unit": unit, **settings}, line, targets)
 
     def print(self, settings, figures, targets):
-        """targets: {figure: (">=" or "<=", bound)}; those of a side that did not run are left out."""
+        """targets: {figure: (">=" or "<=", bound)}; a side that did not run is left out."""
         words = [f"{key}={value}" for key, value in settings.items()]
         words += [f"{key}={short(value)}" for key, value in figures.items()]
         words += [] if self.others is None else [f"others={self.others:.2f}"]

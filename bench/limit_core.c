@@ -41,14 +41,15 @@ push(struct mailbox *box, uint32_t source)
 	struct envelope *head = atomic_load_explicit(&box->head, memory_order_relaxed);
 	do {
 		message->next = head;
-	} while (!atomic_compare_exchange_weak_explicit(&box->head, &head, message,
-							memory_order_release, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&box->head, &head, message, memory_order_release, memory_order_relaxed));
 }
 
 static uint32_t
 handle(struct mailbox *box)
 {
-	struct envelope *message = atomic_exchange_explicit(&box->head, &held, memory_order_acquire);
+	struct envelope *message =
+		atomic_exchange_explicit(&box->head, &held, memory_order_acquire);
 	uint32_t source = message->source;
 	free(message);
 	struct envelope *expected = &held;

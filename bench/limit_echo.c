@@ -156,7 +156,8 @@ listen_on(int port)
 				      .sin_port = htons((uint16_t)port),
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-	    bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, SOMAXCONN) != 0)
+	    bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+	    listen(fd, SOMAXCONN) != 0)
 		fail("listen");
 	return fd;
 }

@@ -161,7 +161,8 @@ main(int argc, char **argv)
 		all[i] = round_us(threads);
 	}
 	double alone_us = median(alone, rounds), all_us = median(all, rounds);
-	printf("RESULT alone_us=%.1f all_us=%.1f times=%.3f\n", alone_us, all_us, all_us / alone_us);
+	printf("RESULT alone_us=%.1f all_us=%.1f times=%.3f\n", alone_us, all_us,
+	       all_us / alone_us);
 	free(alone);
 	free(all);
 	return 0; /* the helpers end with the process */

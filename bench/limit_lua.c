@@ -316,7 +316,8 @@ main(int argc, char **argv)
 	} else if (strcmp(mode, "launch") == 0) {
 		bench_launch((int)number);
 	} else {
-		fprintf(stderr, "limit_lua: no mode '%s': call, send, ring, timer or launch\n", mode);
+		fprintf(stderr, "limit_lua: no mode '%s': call, send, ring, timer or launch\n",
+			mode);
 		return 2;
 	}
 	return 0;

@@ -1,6 +1,6 @@
--- bench_fanout.lua: the same job once in one service, once at the same time in as many idle services
--- as there are cores; the time until the last has answered. Between two rounds the node is idle
--- long enough for its workers to fall asleep.
+-- bench_fanout.lua: the same job once in one service, once at the same time in as many idle
+-- services as there are cores; the time until the last has answered. Between two rounds the node
+-- is idle long enough for its workers to fall asleep.
 -- Config: bench_services (cores), bench_rounds.
 
 local skynet = require "skynet"

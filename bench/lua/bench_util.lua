@@ -12,7 +12,8 @@ function bench_util.number(key)
 	local text = skynet.getenv("bench_" .. key)
 	local value = tonumber(text)
 	if not value then
-		error(("config key bench_%s must be a number, not %s"):format(key, tostring(text)), 2)
+		local problem = "config key bench_%s must be a number, not %s"
+		error(problem:format(key, tostring(text)), 2)
 	end
 	return math.tointeger(value) or value
 end

@@ -13,7 +13,7 @@ local function with_file(body)
 	local path = os.tmpname()
 	local version = 0
 	local ok, reason = pcall(body, path, function(text)
-		-- A new file in place of the old one, as editors do it: never half written, and with
+		-- A new file in place of the old one, as editors do it: never half written, with
 		-- an inode of its own, so that it differs even within one tick of the clock.
 		version = version + 1
 		local draft = path .. "." .. version

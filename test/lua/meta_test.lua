@@ -19,7 +19,8 @@ for name, path in pairs(MODULES) do
 			local text = assert(io.open(path)):read("a")
 			check.matches(text, "^%-%-%-@meta " .. name:gsub("%.", "%%.") .. "\n")
 			local declared = {}
-			for function_name in text:gmatch("\nfunction " .. table_name .. "%.([%w_]+)%(") do
+			local pattern = "\nfunction " .. table_name .. "%.([%w_]+)%("
+			for function_name in text:gmatch(pattern) do
 				declared[function_name] = true
 			end
 			for function_name in text:gmatch("\n" .. table_name .. "%.([%w_]+) = ") do
