@@ -182,12 +182,17 @@ $(unit_tests): %: %.o $(core) $(B)/libs
 	$(call show,link)$(link) -rdynamic -o $@ $< $(filter-out $(call included,$*.d),$(core)) \
 		$(shell pkg-config --libs cmocka) @$(B)/libs
 
-# A model may name options for the compiler and its checker in lines "cc: ..." and "pan: ...".
+# A model may name options for the compiler and its checker in lines "cc: ..." and "pan: ...", and in
+# lines "mutants: ..." mistakes that can be built into it, to show that each of them is found.
 option = $$(sed -n 's/^[ *\/]*$(1): \([^*]*\).*/\1/p' $(<F))
 build/model/%.log: %.pml | $(deps)
 	@mkdir -p build/model/$* && cp $< build/model/$*
 	$(call show,model)cd build/model/$* && spin -a $(<F) && $(CC) -O2 -w -o pan pan.c $(call option,cc) && \
 		{ ./pan $(call option,pan) > pan.log || { cat pan.log; exit 1; }; }
+	@cd build/model/$* && for mutant in $(call option,mutants); do \
+		spin -D$$mutant -a $(<F) && $(CC) -w -o pan pan.c $(call option,cc) && \
+		./pan $(call option,pan) | grep -q 'errors: [^0]' || \
+		{ echo "$<: the mistake $$mutant is not found"; exit 1; }; done
 	@cd build/model/$* && if grep -q 'errors: 0' pan.log && \
 		! grep -q -e 'errors: [^0]' -e 'depth too small' -e 'not completed' pan.log; \
 		then mv pan.log ../$*.log; else cat pan.log; exit 1; fi

@@ -21,12 +21,13 @@
  *   PUSH_ALWAYS_TELLS   every push makes ready: the service is in two queues
  *   STACK_ORDER         what was taken is not turned round: the newest message comes first
  *
+ * cc: -DSAFETY
  * mutants: REST_WITHOUT_CAS REST_FORGETS_TAKEN TAKE_LEAVES_REST PUSH_ALWAYS_TELLS STACK_ORDER */
 
 #define SENDERS 2
 #define WORKERS 2
-#define EACH 3    /* messages of one sender */
-#define BLOCKS 3  /* fewer than messages, so that blocks are used again */
+#define EACH 2	 /* messages of one sender */
+#define BLOCKS 3 /* fewer than messages, so that blocks are used again */
 
 /* The word: a state, or the address of the newest message. */
 #define HELD 0
