@@ -20,7 +20,7 @@
  * wake-up is lost (S1 to S3), what waits behind a callback is handled by others (S4), and somebody
  * polls for those who sleep (S5).
  *
- * Not shown: memory orders. Every step here is seen by all at once; the fences named in
+ * Not shown: memory orders. Every step here is seen by all at once; the orders named in
  * sk_scheduler.c are there to make it so. Time: the watchdog may look at any moment, a timer may be
  * due at any moment, and a worker may look at the descriptors before any turn.
  *
