@@ -252,13 +252,12 @@ static const char *
 command_signal(struct skynet_context *ctx, const char *parm)
 {
 	struct sk_core *core = ctx->core;
-	char address[64];
-	size_t length = parm ? strcspn(parm, " ") : 0;
-	if (length >= sizeof address)
-		return NULL;
-	(void)snprintf(address, sizeof address, "%.*s", (int)length, parm ? parm : "");
-	int number = parm && parm[length] ? (int)strtol(parm + length + 1, NULL, 0) : 0;
+	char *address = skynet_strdup(parm ? parm : "");
+	size_t length = strcspn(address, " ");
+	int number = address[length] ? (int)strtol(address + length + 1, NULL, 0) : 0;
+	address[length] = '\0';
 	struct skynet_context *service = sk_registry_find(&core->registry, to_handle(ctx, address));
+	free(address);
 	if (!service || !service->module->signal)
 		return NULL;
 	(void)pthread_mutex_lock(&core->signal_lock);

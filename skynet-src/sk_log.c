@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void
-sk_log_line(struct sk_core *core, uint32_t source, char *text, size_t size)
+static void
+log_online(struct sk_core *core, uint32_t source, char *text, size_t size)
 {
 	/* The name comes first: whoever takes ".logger" gets the lines. */
 	uint32_t logger = sk_names_find(&core->names, "logger", strlen("logger"));
@@ -24,19 +24,45 @@ sk_log_line(struct sk_core *core, uint32_t source, char *text, size_t size)
 			      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_TEXT, source, 0, text, size));
 }
 
+/* From a thread that a module has made, and that is not among the readers (sk_quiesce.h) yet. */
+static void
+log_as_visitor(struct sk_core *core, uint32_t source, char *text, size_t size)
+{
+	int slot = sk_quiesce_join(&core->quiesce);
+	if (slot < 0) {
+		(void)fprintf(stderr, "[:%08x] %.*s\n", source, (int)size, text);
+		free(text);
+		return;
+	}
+	log_online(core, source, text, size);
+	sk_quiesce_leave(&core->quiesce, slot);
+}
+
+void
+sk_log_line(struct sk_core *core, uint32_t source, char *text, size_t size)
+{
+	if (sk_this_core == core)
+		log_online(core, source, text, size);
+	else
+		log_as_visitor(core, source, text, size);
+}
+
 /* The line that "%*s" stands for: bytes that are not a C string. */
 static void
 log_raw(struct sk_core *core, uint32_t source, va_list arguments)
 {
 	int size = va_arg(arguments, int);
 	const char *bytes = va_arg(arguments, const char *);
+	if (size < 0 || !bytes)
+		size = 0;
 	if (!core) {
-		(void)fwrite(bytes, 1, (size_t)size, stderr);
+		(void)fwrite(bytes ? bytes : "", 1, (size_t)size, stderr);
 		(void)fputc('\n', stderr);
 		return;
 	}
 	char *text = skynet_malloc((size_t)size + 1);
-	memcpy(text, bytes, (size_t)size);
+	if (size > 0)
+		memcpy(text, bytes, (size_t)size);
 	text[size] = '\0';
 	core->log_sink(core, source, text, (size_t)size);
 }

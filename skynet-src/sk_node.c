@@ -89,24 +89,31 @@ init_parts(struct sk_node *node, char *error, size_t error_size)
 	};
 	int node_id = (int)sk_env_number(core->env, "harbor", 0);
 	int workers = (int)sk_env_number(core->env, "thread", 1);
-	(void)snprintf(error, error_size, "can't build a node with %d workers: %s", workers,
-		       strerror(ENOMEM));
 	if (sk_quiesce_init(&core->quiesce) != SK_OK)
-		return SK_ESYSTEM;
+		goto failed;
 	node->has_quiesce = true;
-	if (sk_registry_init(&core->registry, &core->quiesce, node_id, 1) != SK_OK ||
-	    sk_names_init(&core->names, &core->quiesce) != SK_OK)
-		return SK_ESYSTEM;
+	if (sk_registry_init(&core->registry, &core->quiesce, node_id, 1) != SK_OK)
+		goto failed;
 	node->has_registry = true;
-	node->has_scheduler = true; /* fini takes what a failed init leaves */
+	if (sk_names_init(&core->names, &core->quiesce) != SK_OK)
+		goto failed;
+	node->has_names = true;
 	if (sk_scheduler_init(&core->scheduler, workers, &core->quiesce, &hooks) != SK_OK)
-		return SK_ESYSTEM;
+		goto failed;
+	node->has_scheduler = true;
 	node->watchdog = sk_watchdog_new(&core->scheduler, message_stuck, core);
+	if (!node->watchdog)
+		goto failed;
 	core->sockets = sk_sockets_new(core);
-	if (!node->watchdog || !core->sockets)
-		return SK_ESYSTEM;
+	if (!core->sockets)
+		goto failed;
 	core->modules = sk_modules_new(sk_env_get(core->env, "cpath"), error, error_size);
 	return core->modules ? SK_OK : SK_EINVAL;
+
+failed:
+	(void)snprintf(error, error_size, "can't build a node with %d workers: %s", workers,
+		       strerror(errno));
+	return SK_ESYSTEM;
 }
 
 struct sk_node *
@@ -187,10 +194,10 @@ sk_node_free(struct sk_node *node)
 	sk_watchdog_free(node->watchdog);
 	if (node->has_scheduler)
 		sk_scheduler_fini(&core->scheduler);
-	if (node->has_registry) {
+	if (node->has_names)
 		sk_names_fini(&core->names);
+	if (node->has_registry)
 		sk_registry_fini(&core->registry);
-	}
 	if (node->has_quiesce)
 		sk_quiesce_fini(&core->quiesce);
 	if (core->modules)

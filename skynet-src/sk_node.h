@@ -22,6 +22,7 @@ struct sk_node {
 	/* How far building came, for free. */
 	bool has_quiesce;
 	bool has_registry;
+	bool has_names;
 	bool has_scheduler;
 	/* Under end_lock. */
 	pthread_mutex_t end_lock;

@@ -8,6 +8,9 @@
  * I2  A slot that is offline has seen everything (OFFLINE is the largest number).
  * I3  A thing is released by whoever takes it off the list, after dropping the lock: release may
  *     retire again, and may take as long as it likes.
+ * I4  What is retired is released without anybody's further doing once all readers have passed or
+ *     sleep: the last one that a thing waits for reclaims, be it after a pass (that is for its
+ *     thread to do) or on its way offline.
  *
  * Why a thread that comes online cannot be overlooked: it first stores what it has seen into its
  * slot, then touches the epoch with a read-modify-write (A). A writer unlinks, then increments the
@@ -15,7 +18,12 @@
  * are read-modify-writes of one word, so they have an order, and with acquire and release each
  * sees all that was done before an earlier one. Either A comes before C: then reclaim sees the
  * slot. Or A comes after C, hence after B: then the thread cannot find what was unlinked. This
- * does what two sequentially consistent fences would, and thread sanitizers understand it. */
+ * does what two sequentially consistent fences would, and thread sanitizers understand it.
+ *
+ * Why a thread that goes offline leaves nothing behind (I4): it first stores OFFLINE into its slot,
+ * then touches the epoch in the same way (D). Either D comes before C: then that reclaim sees the
+ * slot offline. Or after: then D sees the epoch of what that reclaim could not release because of
+ * this slot, an epoch which the slot had not seen; so the thread comes back and reclaims itself. */
 #include "sk_quiesce.h"
 
 #include <assert.h>
@@ -95,11 +103,26 @@ sk_quiesce_leave(struct sk_quiesce *q, int slot)
 	atomic_store_explicit(&q->slots[slot].used, false, memory_order_release);
 }
 
+bool
+sk_quiesce_offline_try(struct sk_quiesce *q, int slot)
+{
+	/* Relaxed: the slot's own thread wrote it. */
+	uint64_t seen = atomic_load_explicit(&q->slots[slot].seen, memory_order_relaxed);
+	/* Release pairs with the acquire in oldest_seen: reads made before are over. */
+	atomic_store_explicit(&q->slots[slot].seen, OFFLINE, memory_order_release);
+	/* D of the file comment; pairs with the read-modify-writes of retire and oldest_seen. */
+	uint64_t epoch = atomic_fetch_add_explicit(&q->epoch, 0, memory_order_acq_rel);
+	if (epoch == seen || seen == OFFLINE || !sk_quiesce_has_retired(q))
+		return true;
+	sk_quiesce_online(q, slot);
+	return false;
+}
+
 void
 sk_quiesce_offline(struct sk_quiesce *q, int slot)
 {
-	/* Release pairs with the acquire in oldest_seen: reads made before are over. */
-	atomic_store_explicit(&q->slots[slot].seen, OFFLINE, memory_order_release);
+	while (!sk_quiesce_offline_try(q, slot))
+		sk_quiesce_reclaim(q);
 }
 
 void
@@ -119,12 +142,13 @@ sk_quiesce_retire(struct sk_quiesce *q, struct sk_retired *retired,
 	retired->next = NULL;
 	retired->release = release;
 	pthread_mutex_lock(&q->lock);
+	/* Relaxed: the epoch publishes it, so whoever has seen the epoch knows there is
+	 * something. */
+	atomic_fetch_add_explicit(&q->retired_count, 1, memory_order_relaxed);
 	/* B of the file comment; release publishes the unlinking. Under the lock for I1. */
 	retired->epoch = atomic_fetch_add_explicit(&q->epoch, 1, memory_order_acq_rel) + 1;
 	*q->last = retired;
 	q->last = &retired->next;
-	/* Relaxed: a hint. */
-	atomic_fetch_add_explicit(&q->retired_count, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&q->lock);
 }
 

@@ -65,9 +65,14 @@ sk_quiesce_pass(struct sk_quiesce *q, int slot)
 		atomic_store_explicit(&q->slots[slot].seen, epoch, memory_order_release);
 }
 
-/* Going to sleep, and back. */
+/* Going to sleep, and back. offline reclaims first what was retired since the slot's last pass: it
+ * may have waited for this thread alone, and nobody else would look again. */
 void sk_quiesce_offline(struct sk_quiesce *q, int slot);
 void sk_quiesce_online(struct sk_quiesce *q, int slot);
+
+/* The same for a thread that may not release things now. Returns false, and stays online, when it
+ * should pass and reclaim before it tries again. */
+SK_MUST_CHECK bool sk_quiesce_offline_try(struct sk_quiesce *q, int slot);
 
 /* Has release(retired) called once no reader can hold it; on whichever thread reclaims it. */
 void sk_quiesce_retire(struct sk_quiesce *q, struct sk_retired *retired,

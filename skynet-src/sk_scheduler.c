@@ -185,10 +185,10 @@ park(struct sk_worker *worker)
 	sleep_begins(s);
 	(void)pthread_mutex_unlock(&s->idle_lock);
 	bool stay_up = has_work(s) || !atomic_load(&s->poller_taken) || /* S1, S5 */
-		       atomic_load(&s->stopping);
+		       atomic_load(&s->stopping) ||
+		       !sk_quiesce_offline_try(s->quiesce, worker->quiesce_slot);
 	if (stay_up && leave_parked(worker))
 		return;
-	sk_quiesce_offline(s->quiesce, worker->quiesce_slot);
 	await_token(worker);
 	sk_quiesce_online(s->quiesce, worker->quiesce_slot);
 }
@@ -260,9 +260,9 @@ sleep_as_poller(struct sk_worker *worker)
 	sleep_begins(s);
 	/* S1; and a timer that was added before it could see the state above. */
 	bool stay_up = has_work(s) || sk_timer_next_due_ms(s->timer) < until_ms ||
-		       atomic_load(&s->stopping);
+		       atomic_load(&s->stopping) ||
+		       !sk_quiesce_offline_try(s->quiesce, worker->quiesce_slot);
 	if (!stay_up) {
-		sk_quiesce_offline(s->quiesce, worker->quiesce_slot);
 		count = sk_poller_wait(&s->poller, events, POLL_EVENTS_MAX, timeout_until(until_ms),
 				       &woken);
 		sk_quiesce_online(s->quiesce, worker->quiesce_slot);
@@ -412,8 +412,10 @@ run_worker(void *argument)
 	sk_quiesce_online(s->quiesce, worker->quiesce_slot);
 	while (!atomic_load_explicit(&s->stopping, memory_order_relaxed)) {
 		pass_quiescent_point(worker);
-		if (is_poll_due(worker))
+		if (is_poll_due(worker)) {
 			sk_scheduler_poll(s);
+			worker->turn_end_ticks = sk_clock_ticks(); /* charge nobody for it */
+		}
 		struct sk_mailbox *box = find_work(worker);
 		if (!box) {
 			sleep_until_work(worker);
@@ -471,26 +473,20 @@ init_worker(struct sk_scheduler *s, struct sk_worker *worker, int index)
 	return SK_OK;
 }
 
-int
-sk_scheduler_init(struct sk_scheduler *s, int worker_count, struct sk_quiesce *quiesce,
-		  const struct sk_scheduler_hooks *hooks)
+static void
+fini_workers(struct sk_scheduler *s)
 {
-	s->hooks = *hooks;
-	s->quiesce = quiesce;
-	s->worker_count = 0;
-	s->parked_count = 0;
-	sk_clock_calibrate();
-	s->poll_interval_ticks = (uint64_t)(POLL_INTERVAL_NS / sk_clock_ns_per_tick);
-	s->turn_limit_ticks = (uint64_t)(TURN_LIMIT_NS / sk_clock_ns_per_tick);
-	(void)pthread_mutex_init(&s->idle_lock, NULL);
-	s->timer = sk_timer_new(sk_clock_ms());
-	s->parked = calloc((size_t)worker_count, sizeof(struct sk_worker *));
-	s->workers = aligned_alloc(SK_CACHE_LINE, (size_t)worker_count * sizeof(struct sk_worker));
-	int poller = sk_poller_init(&s->poller);
-	int shared = sk_shared_queue_init(&s->shared);
-	if (!s->timer || !s->parked || !s->workers || poller != SK_OK || shared != SK_OK)
-		return SK_ESYSTEM;
-	for (; s->worker_count < worker_count; s->worker_count++) {
+	for (int i = 0; i < s->worker_count; i++) {
+		sk_quiesce_leave(s->quiesce, s->workers[i].quiesce_slot);
+		(void)pthread_cond_destroy(&s->workers[i].park_signal);
+		(void)pthread_mutex_destroy(&s->workers[i].park_lock);
+	}
+}
+
+static int
+init_workers(struct sk_scheduler *s, int worker_count)
+{
+	for (s->worker_count = 0; s->worker_count < worker_count; s->worker_count++) {
 		struct sk_worker *worker = &s->workers[s->worker_count];
 		*worker = (struct sk_worker){0};
 		if (init_worker(s, worker, s->worker_count) != SK_OK)
@@ -499,14 +495,46 @@ sk_scheduler_init(struct sk_scheduler *s, int worker_count, struct sk_quiesce *q
 	return SK_OK;
 }
 
+int
+sk_scheduler_init(struct sk_scheduler *s, int worker_count, struct sk_quiesce *quiesce,
+		  const struct sk_scheduler_hooks *hooks)
+{
+	s->hooks = *hooks;
+	s->quiesce = quiesce;
+	s->parked_count = 0;
+	sk_clock_calibrate();
+	s->poll_interval_ticks = (uint64_t)(POLL_INTERVAL_NS / sk_clock_ns_per_tick);
+	s->turn_limit_ticks = (uint64_t)(TURN_LIMIT_NS / sk_clock_ns_per_tick);
+	s->timer = sk_timer_new(sk_clock_ms());
+	if (!s->timer)
+		return SK_ESYSTEM;
+	s->parked = calloc((size_t)worker_count, sizeof(struct sk_worker *));
+	s->workers = aligned_alloc(SK_CACHE_LINE, (size_t)worker_count * sizeof(struct sk_worker));
+	if (!s->parked || !s->workers || sk_poller_init(&s->poller) != SK_OK)
+		goto free_blocks;
+	if (sk_shared_queue_init(&s->shared) != SK_OK)
+		goto fini_poller;
+	if (init_workers(s, worker_count) != SK_OK)
+		goto fini_workers;
+	(void)pthread_mutex_init(&s->idle_lock, NULL);
+	return SK_OK;
+
+fini_workers:
+	fini_workers(s);
+	sk_shared_queue_fini(&s->shared);
+fini_poller:
+	sk_poller_fini(&s->poller);
+free_blocks:
+	free(s->parked);
+	free(s->workers);
+	sk_timer_free(s->timer);
+	return SK_ESYSTEM;
+}
+
 void
 sk_scheduler_fini(struct sk_scheduler *s)
 {
-	for (int i = 0; i < s->worker_count; i++) {
-		sk_quiesce_leave(s->quiesce, s->workers[i].quiesce_slot);
-		(void)pthread_cond_destroy(&s->workers[i].park_signal);
-		(void)pthread_mutex_destroy(&s->workers[i].park_lock);
-	}
+	fini_workers(s);
 	sk_poller_fini(&s->poller);
 	sk_shared_queue_fini(&s->shared);
 	sk_timer_free(s->timer);

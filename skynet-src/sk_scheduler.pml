@@ -16,9 +16,9 @@
  *
  * Who hangs may come back, or never. Shown, in every order of steps: no service runs on two workers
  * at once; and when nothing moves any more, each message, event and timer has been handled, but for
- * what the service did not that never came back. Nothing moves when everybody sleeps or hangs: so no
- * wake-up is lost (S1 to S3), what waits behind a callback is handled by others (S4), and somebody
- * polls for those who sleep (S5).
+ * what the service did not that never came back. Nothing moves when everybody sleeps or hangs: so
+ * no wake-up is lost (S1 to S3), what waits behind a callback is handled by others (S4), and
+ * somebody polls for those who sleep (S5).
  *
  * Not shown: memory orders. Every step here is seen by all at once; the orders named in
  * sk_scheduler.c are there to make it so. Time: the watchdog may look at any moment, a timer may be
@@ -31,9 +31,11 @@
  *   FINDER_STAYS_ALONE  the last to search finds work, and wakes nobody for the rest
  *   COMES_BACK_UNSEEN   who stays up because there is work does not count as searching
  *   PARKS_ANYWAY        a worker parks without looking whether the poller role is free
- *   LEAVES_ROLE         the watchdog polls while all workers are awake, and does not look afterwards
- *                       whether they have all parked meanwhile, because the role was taken
- *   IGNORES_QUEUE       the watchdog looks after the next slot of a worker that hangs, not its queue
+ *   LEAVES_ROLE         the watchdog polls while all workers are awake, and does not look
+ *                       afterwards whether they have all parked meanwhile, because the role was
+ *                       taken
+ *   IGNORES_QUEUE       the watchdog looks after the next slot of a worker that hangs, not its
+ *                       queue
  *   IGNORES_NEXT        and the other way round
  *   TIMER_UNTOLD        who sets a timer does not tell the one who sleeps
  *   TIMER_ONCE          the poller does not look at the timers again after it said that it sleeps
@@ -148,7 +150,10 @@ inline wake_one()
 		:: who != NONE -> break
 		:: else
 		fi;
-		atomic { yes = (poller_state == WAITS); poller_state = (yes -> WOKEN : poller_state) };
+		atomic {
+			yes = (poller_state == WAITS);
+			poller_state = (yes -> WOKEN : poller_state)
+		};
 		if
 		:: yes -> wake_edge = true; break
 		:: else
@@ -232,14 +237,15 @@ inline poll()
 	fi
 }
 
-/* What is next, or first in the own queue, or, in the 61st round, in the shared one. Who has nothing
- * begins to search. */
+/* What is next, or first in the own queue, or, in the 61st round, in the shared one. Who has
+ * nothing begins to search. */
 inline find_own()
 {
 	if
 	:: shared?box
 	:: atomic { next[id] != NONE -> box = next[id]; next[id] = NONE }
-	:: atomic { next[id] != NONE -> own[id]!next[id]; next[id] = NONE }; /* the streak is over */
+	:: /* the streak is over */
+		atomic { next[id] != NONE -> own[id]!next[id]; next[id] = NONE };
 		if
 		:: own[id]?box
 		:: empty(own[id])
@@ -294,7 +300,11 @@ inline find_work()
 	fi;
 	if
 	:: is_searching[id] ->
-		atomic { is_searching[id] = false; searching--; yes = (searching == 0 && box != NONE) };
+		atomic {
+			is_searching[id] = false;
+			searching--;
+			yes = (searching == 0 && box != NONE)
+		};
 #ifdef FINDER_STAYS_ALONE
 		yes = false;
 #endif

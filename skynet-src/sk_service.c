@@ -51,6 +51,20 @@ sk_service_discard(struct sk_core *core, struct sk_message *message)
 	free(message); /* a timer entry begins with its message, so this frees the entry */
 }
 
+/* What is charged to nobody while a message is on its way. A timer's stays its owner's. */
+static int64_t
+weight_of(const struct sk_message *message)
+{
+	size_t bytes = sizeof *message + message->size;
+	if (message->kind == SK_MESSAGE_TIMER)
+		return 0;
+	if (message->kind == SK_MESSAGE_SOCKET) {
+		const struct skynet_socket_message *payload = message->data;
+		bytes += payload->buffer && payload->ud > 0 ? (size_t)payload->ud : 0;
+	}
+	return (int64_t)bytes;
+}
+
 static void
 push(struct skynet_context *service, struct sk_message *message)
 {
@@ -66,6 +80,8 @@ sk_service_post(struct sk_core *core, uint32_t handle, struct sk_message *messag
 		sk_service_discard(core, message);
 		return SK_ENOENT;
 	}
+	if (sk_this_service)
+		sk_this_service->memory_bytes -= weight_of(message);
 	push(service, message);
 	return SK_OK;
 }
@@ -240,11 +256,12 @@ deliver(struct skynet_context *service, struct sk_message *message)
 	struct sk_core *core = service->core;
 	bool is_socket = message->kind == SK_MESSAGE_SOCKET;
 	int socket_id = is_socket ? ((struct skynet_socket_message *)message->data)->id : 0;
-	struct sk_record *record = atomic_load_explicit(&service->record, memory_order_relaxed);
+	/* Acquire pairs with the compare-and-swap in LOGON. */
+	struct sk_record *record = atomic_load_explicit(&service->record, memory_order_acquire);
 	if (SK_UNLIKELY(record))
 		sk_record_message(record, core, message);
 	service->message_count++;
-	service->memory_bytes += (int64_t)(sizeof *message + message->size);
+	service->memory_bytes += weight_of(message);
 	if (SK_UNLIKELY(!service->callback)) {
 		sk_service_discard(core, message);
 	} else {
@@ -358,8 +375,10 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 	if (worker->dirty_sockets)
 		core->socket_hooks.flush(core->sockets, worker);
 	atomic_store_explicit(&worker->running_handle, 0, memory_order_relaxed);
-	if (is_last)
+	if (is_last) {
+		worker->turn_end_ticks = sk_clock_ticks(); /* charge nobody for it */
 		return;
+	}
 	end_overload(service, worker->turn_end_ticks);
 	if (!sk_mailbox_rest(box))
 		sk_scheduler_requeue(worker, box);
@@ -405,9 +424,10 @@ bear(struct skynet_context *service, const char *name, const char *parm)
 	bool lives = !atomic_load(&core->is_aborting) && init_instance(service, parm) &&
 		     !is_dying(service);
 	set_running(launcher);
-	service->memory_bytes = sk_memory_thread_bytes() - bytes;
+	bytes = sk_memory_thread_bytes() - bytes;
+	service->memory_bytes += bytes;
 	if (launcher)
-		launcher->memory_bytes -= service->memory_bytes;
+		launcher->memory_bytes -= bytes;
 	if (!lives) {
 		sk_core_log(core, service->handle, "error: launch %s FAILED", name);
 		return false;

@@ -206,8 +206,10 @@ sk_watchdog_start(struct sk_watchdog *watchdog)
 {
 	struct sk_scheduler *s = watchdog->scheduler;
 	watchdog->sightings = calloc((size_t)s->worker_count, sizeof(struct sighting));
+	if (!watchdog->sightings)
+		return SK_ESYSTEM;
 	watchdog->quiesce_slot = sk_quiesce_join(s->quiesce);
-	if (!watchdog->sightings || watchdog->quiesce_slot < 0)
+	if (watchdog->quiesce_slot < 0)
 		return SK_ESYSTEM;
 	for (int i = 0; i < s->worker_count; i++)
 		watchdog->sightings[i].since_ns = sk_clock_ns();
