@@ -21,7 +21,7 @@
  * I4  Messages of one sender are popped in the order of their pushes: the stack is taken whole and
  *     turned round, and what is taken is used up before the next stack is taken.
  *
- * sk_mailbox.pml is a model of this file and of parking, for the spin model checker.
+ * sk_mailbox.pml is a model of this file for the spin model checker.
  *
  * Why no pop from the stack itself: taking everything with one exchange cannot suffer from the same
  * block appearing twice (ABA), and pushing does not mind it: next = head is right whenever the

@@ -23,7 +23,9 @@
  * Why a thread that goes offline leaves nothing behind (I4): it first stores OFFLINE into its slot,
  * then touches the epoch in the same way (D). Either D comes before C: then that reclaim sees the
  * slot offline. Or after: then D sees the epoch of what that reclaim could not release because of
- * this slot, an epoch which the slot had not seen; so the thread comes back and reclaims itself. */
+ * this slot, an epoch which the slot had not seen; so the thread comes back and reclaims itself.
+ *
+ * sk_quiesce.pml is a model of this file for the spin model checker. */
 #include "sk_quiesce.h"
 
 #include <assert.h>
@@ -142,8 +144,7 @@ sk_quiesce_retire(struct sk_quiesce *q, struct sk_retired *retired,
 	retired->next = NULL;
 	retired->release = release;
 	pthread_mutex_lock(&q->lock);
-	/* Relaxed: the epoch publishes it, so whoever has seen the epoch knows there is
-	 * something. */
+	/* Relaxed: the epoch publishes it, so who has seen that knows there is something. */
 	atomic_fetch_add_explicit(&q->retired_count, 1, memory_order_relaxed);
 	/* B of the file comment; release publishes the unlinking. Under the lock for I1. */
 	retired->epoch = atomic_fetch_add_explicit(&q->epoch, 1, memory_order_acq_rel) + 1;

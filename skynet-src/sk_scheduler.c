@@ -21,6 +21,9 @@
  *     whether the role is free; and who gives it up looks for work itself next, or (the watchdog)
  *     wakes a sleeper that does.
  *
+ * sk_scheduler.pml is a model of this file and of sk_watchdog.c for the spin model checker. It also
+ * tells what goes wrong without each of these rules.
+ *
  * Locks: idle_lock, then one park_lock; nothing is called under either.
  */
 #include "sk_scheduler.h"

@@ -16,7 +16,9 @@
 /* So many idle looks before it sleeps: traffic with short gaps must not wake it each time. */
 #define IDLE_LOOKS 20
 /* A message that runs so long is reported, and again each time as much has passed. */
+#ifndef STUCK_SECONDS
 #define STUCK_SECONDS 5
+#endif
 
 /* What the last look saw of one worker. */
 struct sighting {

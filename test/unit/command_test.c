@@ -349,6 +349,13 @@ signal_calls_the_modules_function(void **state)
 	assert_null(run(a, "SIGNAL", ".bob"));
 	assert_int_equal(b->signal, 0);
 	assert_int_equal(b->signals, 5);
+	char name[304] = ".";
+	memset(name + 1, 'n', 300);
+	assert_string_equal(run(b, "REG", name), name + 1);
+	(void)snprintf(name + 301, 3, " 9");
+	assert_null(run(a, "SIGNAL", name));
+	assert_int_equal(b->signal, 9);
+	b->signals--;
 	assert_null(run(a, "SIGNAL", ":63"));
 	assert_null(run(a, "SIGNAL", ".nobody 1"));
 	assert_null(run(a, "SIGNAL", ":0"));

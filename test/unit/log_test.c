@@ -188,6 +188,8 @@ a_log_line_has_its_source(void **state)
 	world_expect_log(w, "00000001 abc\n");
 	skynet_error(a->ctx, "%*s.", 3, "a"); /* not alone: as printf */
 	world_expect_log(w, "00000001   a.\n");
+	skynet_error(a->ctx, "%*s", -3, "abc"); /* nothing that could be logged */
+	world_expect_log(w, "00000001 \n");
 }
 
 /* Tests from here on log the real way. */
@@ -215,6 +217,28 @@ the_service_named_logger_gets_the_lines(void **state)
 	expect_mail(b, PTYPE_TEXT, 0, a->handle, "again");
 	expect_mail(b, PTYPE_ERROR, 0, log->handle, NULL); /* its line "KILL" came too late */
 	expect_no_mail(b);
+}
+
+static void *
+log_from_a_thread(void *argument)
+{
+	struct actor *actor = argument;
+	skynet_error(actor->ctx, "from %s", "outside");
+	return NULL;
+}
+
+static void
+a_thread_that_a_module_has_made_can_log(void **state)
+{
+	struct world *w = *state;
+	struct actor *log = world_add(w), *a = world_add(w);
+	pthread_t thread;
+	w->core->log_sink = sk_log_line;
+	assert_string_equal(run(log, "REG", ".logger"), "logger");
+	assert_int_equal(pthread_create(&thread, NULL, log_from_a_thread, a), 0);
+	(void)pthread_join(thread, NULL);
+	world_run(w);
+	expect_mail(log, PTYPE_TEXT, 0, a->handle, "from outside");
 }
 
 /* Runs once with stderr in a file, whose text it returns. */
@@ -280,6 +304,7 @@ main(void)
 		world_test(without_logpath_nothing_is_recorded),
 		world_test(a_log_line_has_its_source),
 		world_test(the_service_named_logger_gets_the_lines),
+		world_test(a_thread_that_a_module_has_made_can_log),
 		world_test(without_a_log_service_lines_go_to_stderr),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,9 @@
 #include "service_world.h"
 #include "sk_watchdog.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Nothing here takes a second; who waits for so many waits for ever. */
@@ -432,6 +434,33 @@ a_cpath_without_a_template_is_refused(void **state)
 	assert_non_null(strstr(error, "'./cservice.so' has no '?'"));
 }
 
+/* At each of the places that need one, until there are enough. */
+static void
+a_node_without_descriptors_is_refused(void **state)
+{
+	struct rlimit limit, few;
+	struct sk_node *node = NULL;
+	int failures = 0, lowest = dup(STDERR_FILENO);
+	(void)state;
+	assert_true(lowest >= 0);
+	(void)close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (few = limit, few.rlim_cur = (rlim_t)lowest; !node; few.rlim_cur++) {
+		char error[256] = "";
+		struct sk_env *env = world_env(NULL);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		node = sk_node_new(env, error, sizeof error);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0); /* nothing else was closed */
+		if (!node)
+			assert_string_equal(
+				error, "can't build a node with 1 workers: Too many open files");
+		failures += !node;
+	}
+	sk_node_free(node);
+	assert_int_equal(failures, 3); /* poller, its wake-up, the spare one */
+}
+
 int
 main(void)
 {
@@ -444,6 +473,7 @@ main(void)
 		cmocka_unit_test(a_node_without_its_log_service_does_not_start),
 		cmocka_unit_test(a_node_without_its_bootstrap_does_not_start),
 		cmocka_unit_test(a_cpath_without_a_template_is_refused),
+		cmocka_unit_test(a_node_without_descriptors_is_refused),
 	};
 	(void)alarm(DEADLINE_S);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,6 +147,51 @@ test_offline_holds_nobody_up_and_online_does_again(void **state)
 	free_quiesce(q);
 }
 
+/* I4 */
+static void
+test_who_goes_offline_releases_what_waited_for_it_alone(void **state)
+{
+	(void)state;
+	struct sk_quiesce *q = new_quiesce();
+	int slot = sk_quiesce_join(q);
+	int order;
+	retire_new(q, &order);
+	sk_quiesce_reclaim(q);
+	assert_int_equal(order, 0);
+	sk_quiesce_offline(q, slot);
+	assert_int_equal(order, 1);
+
+	sk_quiesce_online(q, slot);
+	retire_new(q, &order);
+	sk_quiesce_leave(q, slot);
+	assert_int_equal(order, 2);
+	free_quiesce(q);
+}
+
+/* I4 */
+static void
+test_who_tries_to_go_offline_is_told_to_reclaim_first(void **state)
+{
+	(void)state;
+	struct sk_quiesce *q = new_quiesce();
+	int slot = sk_quiesce_join(q), other = sk_quiesce_join(q);
+	int order;
+	assert_true(sk_quiesce_offline_try(q, slot)); /* nothing to reclaim */
+	sk_quiesce_online(q, slot);
+	retire_new(q, &order);
+	assert_false(sk_quiesce_offline_try(q, slot));
+	sk_quiesce_reclaim(q); /* the slot has passed by trying, but the other has not */
+	assert_int_equal(order, 0);
+	assert_true(sk_quiesce_offline_try(q, slot)); /* now it is the other's business */
+	assert_int_equal(order, 0);
+	assert_false(sk_quiesce_offline_try(q, other));
+	sk_quiesce_reclaim(q);
+	assert_int_equal(order, 1);
+	sk_quiesce_leave(q, slot);
+	sk_quiesce_leave(q, other);
+	free_quiesce(q);
+}
+
 static void
 test_what_is_retired_after_the_look_waits(void **state)
 {
@@ -292,6 +337,7 @@ read_cells(void *argument)
 			atomic_fetch_add(&s->bad, nodes[i]->mark != ALIVE);
 		if (unit_random_below(&random, 4) >= s->naps_in_4) {
 			sk_quiesce_pass(s->quiesce, slot);
+			sk_quiesce_reclaim(s->quiesce);
 		} else {
 			sk_quiesce_offline(s->quiesce, slot);
 			if (unit_random_below(&random, 16) < s->dawdles_in_16)
@@ -346,6 +392,7 @@ run_stress(int reader_count, uint32_t dawdles_in_16, uint32_t naps_in_4)
 		(void)pthread_join(readers[i], NULL);
 
 	assert_int_equal(atomic_load(&s->bad), 0);
+	assert_false(sk_quiesce_has_retired(s->quiesce)); /* I4 */
 	for (int i = 0; i < CELLS; i++)
 		sk_quiesce_retire(s->quiesce, &atomic_load(&s->cells[i])->retired, release_node);
 	sk_quiesce_reclaim(s->quiesce); /* all slots have left: everything is due */
@@ -376,6 +423,8 @@ main(void)
 		cmocka_unit_test(test_waits_for_every_slot),
 		cmocka_unit_test(test_passing_before_does_not_count),
 		cmocka_unit_test(test_offline_holds_nobody_up_and_online_does_again),
+		cmocka_unit_test(test_who_goes_offline_releases_what_waited_for_it_alone),
+		cmocka_unit_test(test_who_tries_to_go_offline_is_told_to_reclaim_first),
 		cmocka_unit_test(test_what_is_retired_after_the_look_waits),
 		cmocka_unit_test(test_releases_oldest_first),
 		cmocka_unit_test(test_release_may_retire),

@@ -363,6 +363,45 @@ a_timer_of_the_dead_is_dropped(void **state)
 	world_forget_log(w);
 }
 
+/* --- what services are charged -------------------------------------------------------------- */
+
+static void
+send_a_timer_and_a_line(struct actor *actor, const struct mail *mail)
+{
+	if (mail->type != PTYPE_TEXT)
+		return;
+	(void)skynet_timeout(actor->ctx, 1000, NULL);
+	(void)skynet_timeout(actor->ctx, 0, NULL);
+	/* With the NUL of the copy a size that the allocator does not round up. */
+	(void)skynet_send(actor->ctx, 0, actor->handle, 100, 0, "fifteen letters", 15);
+	if (mail->session > 0)
+		(void)send_text(actor, actor->handle, mail->session - 1, "fifteen letters");
+}
+
+static long
+charged(struct actor *actor)
+{
+	return strtol(skynet_command(actor->ctx, "STAT", "memory"), NULL, 10);
+}
+
+static void
+traffic_that_is_over_costs_nothing(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w);
+	a->on_mail = send_a_timer_and_a_line;
+	long last = 0;
+	for (int i = 0; i < 3; i++) {
+		(void)send_text(a, a->handle, 100, "fifteen letters");
+		world_run(w);
+		world_pass_time(w, 5000);
+		world_run(w);
+		if (i > 0)
+			assert_in_range(charged(a) - last + 1000, 900, 1100); /* 101 timers */
+		last = charged(a);
+	}
+}
+
 int
 main(void)
 {
@@ -385,6 +424,7 @@ main(void)
 		world_test(a_delay_of_zero_goes_behind_the_mail_that_waits),
 		world_test(a_cancelled_timer_does_not_fire),
 		world_test(a_timer_of_the_dead_is_dropped),
+		world_test(traffic_that_is_over_costs_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
