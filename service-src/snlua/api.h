@@ -1,7 +1,7 @@
 /* api.h: the functions of `require "skynet"` that are written in C.
  *
  * Model      All are plain C functions without upvalues: they find the engine in the state itself,
- *            so a service pays for a table of them and nothing more.
+ *            so a service pays for the table entries it touches and nothing more.
  * Threads    [turn]
  */
 #ifndef SNLUA_API_H
@@ -17,6 +17,7 @@ extern const luaL_Reg api_answer_functions[];	/* ret, response ... */
 extern const luaL_Reg api_protocol_functions[]; /* dispatch, pack ... */
 extern const luaL_Reg api_task_functions[];	/* start, fork, sleep ... */
 extern const luaL_Reg api_service_functions[];	/* names, environment, clock, statistics ... */
+extern const luaL_Reg api_memory_functions[];	/* memlimit (snlua.c) */
 
 /* --- arguments (api_arguments.c) --- */
 
@@ -66,7 +67,10 @@ struct task *api_check_task(lua_State *L);
  * it. */
 struct task *api_resumed_task(lua_State *L);
 
-/* The loader of the module "skynet.engine": one table with all functions. */
+/* Adds the protocols that every Lua service speaks: lua, response, error. */
+void api_add_protocols(lua_State *L);
+
+/* The loader of the module "skynet.engine", which is also what `require "skynet"` returns. */
 int api_open(lua_State *L);
 
 #endif

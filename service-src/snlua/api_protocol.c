@@ -169,6 +169,38 @@ l_register_protocol(lua_State *L)
 	return 0;
 }
 
+static void
+add_built_in(lua_State *L, const char *name, int id, lua_CFunction pack, lua_CFunction unpack)
+{
+	struct protocol protocol = {
+		.name = name,
+		.id = (uint8_t)id,
+		.name_anchor = LUA_NOREF, /* a literal */
+		.pack = LUA_NOREF,
+		.unpack = LUA_NOREF,
+		.dispatch = LUA_NOREF,
+		.packs_lua = pack == l_pack,
+		.kind = unpack == l_unpack ? UNPACK_LUA : UNPACK_NOTHING,
+	};
+	if (pack) {
+		lua_pushcfunction(L, pack);
+		protocol.pack = luaL_ref(L, LUA_REGISTRYINDEX);
+	}
+	if (unpack) {
+		lua_pushcfunction(L, unpack);
+		protocol.unpack = luaL_ref(L, LUA_REGISTRYINDEX);
+	}
+	(void)dispatch_add_protocol(engine_of(L), &protocol);
+}
+
+void
+api_add_protocols(lua_State *L)
+{
+	add_built_in(L, "lua", PTYPE_RESERVED_LUA, l_pack, l_unpack);
+	add_built_in(L, "response", PTYPE_RESPONSE, NULL, NULL);
+	add_built_in(L, "error", PTYPE_ERROR, NULL, NULL);
+}
+
 static int
 l_dispatch(lua_State *L)
 {

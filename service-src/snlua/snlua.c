@@ -70,6 +70,11 @@ l_memlimit(lua_State *L)
 	return 0;
 }
 
+const luaL_Reg api_memory_functions[] = {
+	{"memlimit", l_memlimit},
+	{NULL, NULL},
+};
+
 /* --- loading ------------------------------------------------------------------------------- */
 
 /* loadfile(path[, mode[, env]]), from the cache. */
@@ -122,15 +127,6 @@ clear_cache(lua_State *L)
 }
 
 static int
-open_engine(lua_State *L)
-{
-	(void)api_open(L);
-	lua_pushcfunction(L, l_memlimit);
-	lua_setfield(L, -2, "memlimit");
-	return 1;
-}
-
-static int
 open_code_cache(lua_State *L)
 {
 	lua_createtable(L, 0, 2);
@@ -163,7 +159,7 @@ prepare_package(lua_State *L, struct skynet_context *ctx)
 	lua_rawseti(L, -2, 2);
 	lua_pop(L, 1);
 	lua_getfield(L, -1, "preload");
-	lua_pushcfunction(L, open_engine);
+	lua_pushcfunction(L, api_open);
 	lua_setfield(L, -2, "skynet.engine");
 	lua_pushcfunction(L, open_code_cache);
 	lua_setfield(L, -2, "skynet.codecache");

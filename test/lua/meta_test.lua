@@ -53,4 +53,18 @@ cases[#cases + 1] = {
 	end,
 }
 
+cases[#cases + 1] = {
+	"a_field_is_made_when_touched_and_can_be_replaced",
+	function()
+		check.equal(skynet.no_such_function, nil)
+		check.equal(rawget(skynet, 1), nil)
+		check.equal(skynet[1], nil)
+		check.equal(skynet.hpc, skynet.hpc)
+		local hpc <const> = skynet.hpc
+		skynet.hpc = print
+		check.equal(skynet.hpc, print)
+		skynet.hpc = hpc
+	end,
+}
+
 return cases
