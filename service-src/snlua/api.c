@@ -1,5 +1,5 @@
-/* api.c: the table that `require "skynet"` returns. It is empty at first: a field is made when it is
- * first touched, so that a service pays for nothing that it does not use. */
+/* api.c: the table that `require "skynet"` returns. It is empty at first: a field is made when it
+ * is first touched, so that a service pays for nothing that it does not use. */
 #include "api.h"
 
 #include <string.h>
