@@ -3,41 +3,27 @@
 
 local parameter = ...
 local getenv <const> = require("skynet.engine").getenv
+local search <const> = require("skynet.codecache").search
 
 local words = {}
 for word in parameter:gmatch("%S+") do
 	words[#words + 1] = word
 end
-
 local name <const> = words[1]
 
---- Loads the first template that has a file for the name.
----@return function chunk
----@return string template the one that matched
-local function load_script()
-	local errors = {}
-	for template in getenv("luaservice"):gmatch("[^;]+") do
-		local path = template:gsub("?", (name:gsub("%%", "%%%%")))
-		local chunk, reason = loadfile(path)
-		if chunk then
-			return chunk, template
-		end
-		errors[#errors + 1] = reason
-	end
-	local text = "can't load the Lua service '%s' (config key luaservice):\n%s"
-	error(text:format(name, table.concat(errors, "\n")), 0)
+local script, template, path = search(name, getenv("luaservice"))
+if not script then
+	local text = "can't load the Lua service '%s' (config key luaservice):\n\t%s"
+	error(text:format(name, template), 0)
 end
-
-local script, template = load_script()
 
 SERVICE_NAME = name
 -- A template such as "x/?/init.lua" stands for a folder with modules of its own.
-local folder, last = template:match("^(.*[/\\])([^/\\]*)$")
-folder, last = folder or "", last or template
+local last = template:match("[^/\\]*$")
 if last:find("?", 1, true) then
-	SERVICE_PATH = folder:match("^[^?]*") or ""
+	SERVICE_PATH = template:match("^[^?]*[/\\]") or ""
 else
-	SERVICE_PATH = folder:gsub("?", (name:gsub("%%", "%%%%")))
+	SERVICE_PATH = path:sub(1, -1 - #last)
 	package.path = SERVICE_PATH .. "?.lua;" .. package.path
 end
 

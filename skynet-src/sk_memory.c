@@ -98,7 +98,7 @@ skynet_lalloc(void *ptr, size_t osize, size_t nsize)
 		free(ptr);
 		return NULL;
 	}
-	return realloc(ptr, nsize);
+	return ptr ? realloc(ptr, nsize) : malloc(nsize); /* which has a shorter path */
 }
 
 #if defined(SK_HAS_JEMALLOC)

@@ -184,6 +184,14 @@ sk_watchdog_notice(struct sk_watchdog *watchdog)
 	(void)pthread_mutex_unlock(&watchdog->lock);
 }
 
+/* What was seen before a sleep says nothing about what runs after it. */
+static void
+forget_sightings(struct sk_watchdog *watchdog)
+{
+	for (int i = 0; i < watchdog->scheduler->worker_count; i++)
+		watchdog->sightings[i] = (struct sighting){.since_ns = sk_clock_ns()};
+}
+
 static void *
 run_watchdog(void *argument)
 {
@@ -198,6 +206,7 @@ run_watchdog(void *argument)
 			continue;
 		}
 		sleep_while_idle(watchdog);
+		forget_sightings(watchdog);
 		idle_looks = 0;
 	}
 	return NULL;
@@ -213,8 +222,7 @@ sk_watchdog_start(struct sk_watchdog *watchdog)
 	watchdog->quiesce_slot = sk_quiesce_join(s->quiesce);
 	if (watchdog->quiesce_slot < 0)
 		return SK_ESYSTEM;
-	for (int i = 0; i < s->worker_count; i++)
-		watchdog->sightings[i].since_ns = sk_clock_ns();
+	forget_sightings(watchdog);
 	sk_quiesce_offline(s->quiesce, watchdog->quiesce_slot);
 	if (pthread_create(&watchdog->thread, NULL, run_watchdog, watchdog) != 0) {
 		sk_quiesce_leave(s->quiesce, watchdog->quiesce_slot);

@@ -2,7 +2,12 @@
  * is first touched, so that a service pays for nothing that it does not use. */
 #include "api.h"
 
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define FUNCTIONS_MAX 256
 
 struct constant {
 	const char *name;
@@ -41,17 +46,38 @@ static const struct constant constants[] = {
 	{NULL, 0},
 };
 
+/* All C functions in the order of their names. */
+static luaL_Reg by_name[FUNCTIONS_MAX];
+static size_t by_name_count;
+static pthread_once_t by_name_once = PTHREAD_ONCE_INIT;
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(((const luaL_Reg *)a)->name, ((const luaL_Reg *)b)->name);
+}
+
+static void
+sort_by_name(void)
+{
+	for (size_t i = 0; i < sizeof c_functions / sizeof *c_functions; i++) {
+		for (const luaL_Reg *entry = c_functions[i]; entry->name; entry++) {
+			assert(by_name_count < FUNCTIONS_MAX);
+			by_name[by_name_count++] = *entry;
+		}
+	}
+	qsort(by_name, by_name_count, sizeof *by_name, compare_names);
+}
+
 /* Pushes the field called `name`, as far as it is written in C. Returns false when it is not. */
 static bool
 push_c_field(lua_State *L, const char *name)
 {
-	for (size_t i = 0; i < sizeof c_functions / sizeof *c_functions; i++) {
-		for (const luaL_Reg *entry = c_functions[i]; entry->name; entry++) {
-			if (strcmp(entry->name, name) != 0)
-				continue;
-			lua_pushcfunction(L, entry->func);
-			return true;
-		}
+	luaL_Reg wanted = {name, NULL};
+	luaL_Reg *found = bsearch(&wanted, by_name, by_name_count, sizeof *by_name, compare_names);
+	if (found) {
+		lua_pushcfunction(L, found->func);
+		return true;
 	}
 	for (const struct constant *constant = constants; constant->name; constant++) {
 		if (strcmp(constant->name, name) != 0)
@@ -106,9 +132,8 @@ touch_field(lua_State *L, const char *name)
 static int
 make_all_fields(lua_State *L)
 {
-	for (size_t i = 0; i < sizeof c_functions / sizeof *c_functions; i++)
-		for (const luaL_Reg *entry = c_functions[i]; entry->name; entry++)
-			touch_field(L, entry->name);
+	for (size_t i = 0; i < by_name_count; i++)
+		touch_field(L, by_name[i].name);
 	for (const struct constant *constant = constants; constant->name; constant++)
 		touch_field(L, constant->name);
 	for (const struct lua_function *entry = lua_functions; entry->name; entry++)
@@ -121,6 +146,7 @@ make_all_fields(lua_State *L)
 int
 api_open(lua_State *L)
 {
+	(void)pthread_once(&by_name_once, sort_by_name);
 	lua_settop(L, 0);
 	api_add_protocols(L);
 	lua_createtable(L, 0, 16);

@@ -6,6 +6,7 @@
  */
 #include "api.h"
 #include "code_cache.h"
+#include "code_search.h"
 #include "engine.h"
 #include "skynet.h"
 
@@ -18,7 +19,6 @@
 #define MIB (1024.0 * 1024.0)
 /* A VM that grows beyond is worth a line in the log; then each time it has doubled. */
 #define MEMORY_WARNING_BYTES (32u * 1024 * 1024)
-
 struct snlua {
 	struct engine engine;
 	struct skynet_context *ctx;
@@ -27,6 +27,7 @@ struct snlua {
 	_Atomic size_t memory_bytes;
 	size_t memory_warning_bytes;
 	size_t memory_limit_bytes; /* 0: none */
+	size_t watermark_bytes;	   /* the lower of the two */
 };
 
 /* The module's functions; the framework finds them by name. */
@@ -37,19 +38,38 @@ SKYNET_API void snlua_signal(void *instance, int signal);
 
 /* --- memory -------------------------------------------------------------------------------- */
 
+static void
+set_watermark(struct snlua *service)
+{
+	size_t limit_bytes = service->memory_limit_bytes;
+	service->watermark_bytes = service->memory_warning_bytes;
+	if (limit_bytes != 0 && limit_bytes < service->watermark_bytes)
+		service->watermark_bytes = limit_bytes;
+}
+
+/* The VM is about to grow over the watermark. Returns false when it must not. */
+static bool
+may_grow(struct snlua *service, size_t bytes)
+{
+	if (service->memory_limit_bytes != 0 && bytes > service->memory_limit_bytes)
+		return false;
+	if (bytes > service->memory_warning_bytes) {
+		skynet_error(service->ctx, "Memory warning %.2f M", (double)bytes / MIB);
+		service->memory_warning_bytes *= 2;
+		set_watermark(service);
+	}
+	return true;
+}
+
 static void *
 allocate(void *ud, void *block, size_t old_size, size_t new_size)
 {
 	struct snlua *service = ud;
+	size_t held = block ? old_size : 0; /* of a new block the size tells what it is for */
 	size_t bytes = atomic_load_explicit(&service->memory_bytes, memory_order_relaxed) +
-		       new_size - (block ? old_size : 0);
-	if (service->memory_limit_bytes != 0 && bytes > service->memory_limit_bytes &&
-	    new_size > (block ? old_size : 0))
+		       new_size - held;
+	if (bytes > service->watermark_bytes && new_size > held && !may_grow(service, bytes))
 		return NULL;
-	if (bytes > service->memory_warning_bytes) {
-		skynet_error(service->ctx, "Memory warning %.2f M", (double)bytes / MIB);
-		service->memory_warning_bytes *= 2;
-	}
 	void *result = skynet_lalloc(block, old_size, new_size);
 	if (result || new_size == 0)
 		atomic_store_explicit(&service->memory_bytes, bytes, memory_order_relaxed);
@@ -66,6 +86,7 @@ l_memlimit(lua_State *L)
 	if (service->memory_limit_bytes != 0)
 		return luaL_error(L, "the memory limit is set already");
 	service->memory_limit_bytes = (size_t)bytes;
+	set_watermark(service);
 	skynet_error(service->ctx, "Set memory limit to %.2f M", (double)bytes / MIB);
 	return 0;
 }
@@ -75,97 +96,15 @@ const luaL_Reg api_memory_functions[] = {
 	{NULL, NULL},
 };
 
-/* --- loading ------------------------------------------------------------------------------- */
-
-/* loadfile(path[, mode[, env]]), from the cache. */
-static int
-cached_loadfile(lua_State *L)
-{
-	const char *path = luaL_checkstring(L, 1);
-	lua_settop(L, 3);
-	if (code_cache_load(L, path) != LUA_OK) {
-		lua_pushnil(L);
-		lua_insert(L, -2);
-		return 2;
-	}
-	if (!lua_isnil(L, 3)) {
-		lua_pushvalue(L, 3);
-		if (!lua_setupvalue(L, -2, 1)) /* a chunk that uses no global */
-			lua_pop(L, 1);
-	}
-	return 1;
-}
-
-/* The searcher of Lua files in package.searchers, from the cache. */
-static int
-cached_searcher(lua_State *L)
-{
-	const char *name = luaL_checkstring(L, 1);
-	lua_getglobal(L, "package");
-	lua_getfield(L, -1, "searchpath");
-	lua_pushstring(L, name);
-	if (lua_getfield(L, -3, "path") != LUA_TSTRING)
-		return luaL_error(L, "'package.path' must be a string");
-	lua_call(L, 2, 2);
-	if (lua_isnil(L, -2))
-		return 1; /* the list of files tried */
-	lua_pop(L, 1);
-	const char *path = lua_tostring(L, -1);
-	if (code_cache_load(L, path) != LUA_OK)
-		return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path,
-				  lua_tostring(L, -1));
-	lua_insert(L, -2);
-	return 2;
-}
-
-static int
-clear_cache(lua_State *L)
-{
-	(void)L;
-	code_cache_clear();
-	return 0;
-}
-
-static int
-open_code_cache(lua_State *L)
-{
-	lua_createtable(L, 0, 2);
-	lua_pushcfunction(L, clear_cache);
-	lua_setfield(L, -2, "clear");
-	lua_pushcfunction(L, cached_loadfile);
-	lua_setfield(L, -2, "loadfile");
-	return 1;
-}
+/* --- the start of a service ------------------------------------------------------------------ */
 
 static void
-set_package_path(lua_State *L, struct skynet_context *ctx, const char *field, const char *key)
+preload_engine(lua_State *L)
 {
-	const char *path = skynet_command(ctx, "GETENV", key);
-	if (!path)
-		return;
-	lua_pushstring(L, path);
-	lua_setfield(L, -2, field);
-}
-
-/* Sets up `package` so that modules come from the config's paths and the cache. */
-static void
-prepare_package(lua_State *L, struct skynet_context *ctx)
-{
-	lua_getglobal(L, "package");
-	set_package_path(L, ctx, "path", "lua_path");
-	set_package_path(L, ctx, "cpath", "lua_cpath");
-	lua_getfield(L, -1, "searchers");
-	lua_pushcfunction(L, cached_searcher);
-	lua_rawseti(L, -2, 2);
-	lua_pop(L, 1);
-	lua_getfield(L, -1, "preload");
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	lua_pushcfunction(L, api_open);
 	lua_setfield(L, -2, "skynet.engine");
-	lua_pushcfunction(L, open_code_cache);
-	lua_setfield(L, -2, "skynet.codecache");
-	lua_pop(L, 2);
-	lua_pushcfunction(L, cached_loadfile);
-	lua_setglobal(L, "loadfile");
+	lua_pop(L, 1);
 }
 
 static int
@@ -187,7 +126,8 @@ run_loader(lua_State *L)
 	luaL_openlibs(L);
 	lua_pushlightuserdata(L, service->ctx);
 	lua_setfield(L, LUA_REGISTRYINDEX, "skynet_context");
-	prepare_package(L, service->ctx);
+	code_search_open(L, service->ctx);
+	preload_engine(L);
 	lua_pushcfunction(L, add_traceback);
 	if (code_cache_load(L, loader ? loader : "./lualib/loader.lua") != LUA_OK)
 		return luaL_error(L, "can't load the loader (config key lualoader): %s",
@@ -198,7 +138,7 @@ run_loader(lua_State *L)
 	if (!service->engine.is_started && !service->engine.is_exiting)
 		return luaL_error(L, "the script of '%s' has not called skynet.start", parameter);
 	lua_settop(L, 0);
-	lua_gc(L, LUA_GCGEN, 0, 0);
+	lua_gc(L, LUA_GCGEN, 0, 0); /* frees what only the start has needed */
 	return 0;
 }
 
@@ -277,6 +217,7 @@ snlua_create(void)
 {
 	struct snlua *service = skynet_calloc(1, sizeof *service);
 	service->memory_warning_bytes = MEMORY_WARNING_BYTES;
+	set_watermark(service);
 	return service;
 }
 

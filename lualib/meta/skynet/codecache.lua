@@ -11,4 +11,13 @@ function codecache.clear() end
 --- Lua's loadfile, from the cache: the global function of that name is this one.
 codecache.loadfile = loadfile
 
+--- Loads the file of a name, from the cache: of the first template, with the name in the place of
+--- its question marks, for which there is a file.
+---@param name string
+---@param templates string separated by semicolons, for example "./service/?.lua;./game/?/main.lua"
+---@return function|nil chunk nil: there is no file, or it does not load
+---@return string template the one that matched; without chunk: the reason
+---@return string path of the file
+function codecache.search(name, templates) end
+
 return codecache
