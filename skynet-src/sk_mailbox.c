@@ -55,6 +55,7 @@ sk_mailbox_init(struct sk_mailbox *box)
 	atomic_init(&box->head, HELD);
 	box->taken = NULL;
 	atomic_init(&box->taken_count, 0);
+	box->turn_ticks = 0;
 }
 
 bool

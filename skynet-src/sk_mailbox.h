@@ -26,6 +26,8 @@ struct sk_mailbox {
 	struct sk_message *taken;
 	/* Written by the holder, read by anybody who asks for the length. */
 	_Atomic uint32_t taken_count;
+	/* Holder only: how long the turns of this service take, an average of the last ones. */
+	uint32_t turn_ticks;
 };
 
 /* Begins in the state HELD: mail collects, nobody is asked to schedule, until rest is called. */

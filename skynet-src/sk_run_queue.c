@@ -11,11 +11,8 @@
  *     there if the compare-and-swap succeeds.
  *
  * Memory orders: each pair is named once, here.
- *   P1  tail: the store in push and steal, with the loads by thieves: what stands below tail, and
- *       all that was done to the mailbox before, is seen. The store is sequentially consistent,
- *       not just release: a worker that pushes then looks whether somebody sleeps, and one that
- *       goes to sleep says so and then looks at the tails (sk_run_queue_length); one of the two
- *       must see the other.
+ *   P1  tail: the release in push and steal, with the acquire by thieves: what stands below tail,
+ *       and all that was done to the mailbox before, is seen.
  *   P2  head: the compare-and-swap of a taker releases, the owner acquires before it writes to a
  *       place again: the taker's reading of the place is over (I4). */
 #include "sk_run_queue.h"
@@ -87,7 +84,9 @@ sk_shared_queue_push(struct sk_shared_queue *q, struct sk_mailbox *const *boxes,
 	reserve_locked(q, count, count + n);
 	for (uint32_t i = 0; i < n; i++)
 		*shared_slot_locked(q, count + i) = boxes[i];
-	/* Sequentially consistent, as the load in is_empty and for the reason in P1. */
+	/* Sequentially consistent, as the load in is_empty: who adds work here then looks whether
+	 * somebody sleeps, and who goes to sleep says so and then looks here; one of the two must
+	 * see the other. */
 	atomic_store(&q->count, count + n);
 	pthread_mutex_unlock(&q->lock);
 }
@@ -135,7 +134,7 @@ sk_shared_queue_pop(struct sk_shared_queue *q, struct sk_run_queue *own, uint32_
 		uint32_t tail = atomic_load_explicit(&own->tail, memory_order_relaxed);
 		for (uint32_t i = 0; i < more; i++)
 			set_slot(own, tail + i, *shared_slot_locked(q, 1 + i));
-		atomic_store(&own->tail, tail + more); /* P1 */
+		atomic_store_explicit(&own->tail, tail + more, memory_order_release); /* P1 */
 	}
 	q->first = (q->first + 1 + more) & (q->capacity_slots - 1);
 	/* After tail: who looks at count first and at tail then finds them in one of the two. */
@@ -181,7 +180,7 @@ sk_run_queue_push(struct sk_run_queue *q, struct sk_mailbox *box, struct sk_shar
 		assert(tail - head < SK_RUN_QUEUE_SLOTS);
 	}
 	set_slot(q, tail, box);
-	atomic_store(&q->tail, tail + 1); /* P1 */
+	atomic_store_explicit(&q->tail, tail + 1, memory_order_release); /* P1 */
 }
 
 struct sk_mailbox *
@@ -225,7 +224,8 @@ sk_run_queue_steal(struct sk_run_queue *own, struct sk_run_queue *victim)
 							   memory_order_relaxed))
 			continue;
 		if (n > 1)
-			atomic_store(&own->tail, own_tail + n - 1); /* P1 */
+			/* P1 */
+			atomic_store_explicit(&own->tail, own_tail + n - 1, memory_order_release);
 		return first;
 	}
 }

@@ -66,8 +66,9 @@ struct sk_mailbox *sk_run_queue_steal(struct sk_run_queue *own, struct sk_run_qu
 static inline uint32_t
 sk_run_queue_length(struct sk_run_queue *q)
 {
-	uint32_t head = atomic_load(&q->head);
-	uint32_t tail = atomic_load(&q->tail);
+	/* Acquire, so that tail is not older than head. */
+	uint32_t head = atomic_load_explicit(&q->head, memory_order_acquire);
+	uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
 	return tail - head > SK_RUN_QUEUE_SLOTS ? 0 : tail - head;
 }
 

@@ -1,37 +1,24 @@
-/* sk_scheduler.c: the workers' loop, and how they fall asleep without missing anything.
+/* sk_scheduler.c: the workers' loop: who runs what next.
  *
  * A worker looks for work in this order: its next slot, its own queue, the shared queue (that one
  * first every 61st round, so that nothing waits there for ever), then the queues of the others.
  * Between turns it looks at the descriptors when nobody has for a while. When it finds nothing it
- * takes the poller role and sleeps until a descriptor or a timer is due; if somebody has the role
- * already, it parks.
+ * sleeps (sk_idle.c).
  *
- * S1  Who adds work to a queue looks, after that, whether somebody sleeps; who goes to sleep says
- *     so first and then looks at all queues again. Both orders are sequentially consistent, so at
- *     least one of the two sees the other: no work waits while everybody sleeps.
- * S2  At most one wake-up is under way: `searching` counts the workers that look for work. While it
- *     is not 0, a push wakes nobody, because a searching worker looks at all queues before it
- *     sleeps.
- * S3  The last worker that stops searching because it found something wakes another if there is
- *     more, so the number of busy workers grows as long as there is work.
- * S4  What a service makes ready goes to the next slot first, and wakes nobody: the worker runs it
- *     itself, with the message still in its cache. Only what is displaced from there is offered to
- *     others. What waits behind a long callback, in the slot or the queue, the watchdog offers.
- * S5  When all workers sleep, one of them holds the poller role: who parks looks, after saying so,
- *     whether the role is free; and who gives it up looks for work itself next, or (the watchdog)
- *     wakes a sleeper that does.
- *
- * sk_scheduler.pml is a model of this file and of sk_watchdog.c for the spin model checker. It also
- * tells what goes wrong without each of these rules.
- *
- * Locks: idle_lock, then one park_lock; nothing is called under either.
+ * R1  What a service makes ready goes to the next slot first: the worker runs it itself, with the
+ *     message still in its cache. What is displaced from there waits in the worker's queue. That
+ *     wakes nobody, for the worker itself is awake and looks there.
+ * R2  Moving work to another worker costs a wake-up and a cold cache. So a sleeper is woken for the
+ *     queue when it would wait long: when the turn at hand, or the one to begin, is of a service
+ *     whose turns take long; or when the queue has been a crowd for a while.
+ * R3  A turn that turns out to be long against all expectation the watchdog sees: it offers what
+ *     waits behind it, in the slot or in the queue.
  */
 #include "sk_scheduler.h"
 
 #include "sk_clock.h"
+#include "sk_idle.h"
 
-#include <assert.h>
-#include <limits.h>
 #include <stdlib.h>
 
 /* Every so many turns the shared queue is served first. A prime, so that it does not fall into step
@@ -45,253 +32,16 @@
 #define POLL_INTERVAL_NS 100000
 /* A turn takes no further message after this time. */
 #define TURN_LIMIT_NS 500000
-#define POLL_EVENTS_MAX 256
+/* R2: nobody waits behind a turn that is expected to take longer, if somebody sleeps. */
+#ifndef LONG_TURN_NS
+#define LONG_TURN_NS 100000
+#endif
+/* R2: short turns one after the other run where they are for so long. */
+#ifndef CROWD_NS
+#define CROWD_NS 100000
+#endif
 
 _Thread_local struct sk_worker *sk_this_worker;
-
-/* --- sleeping and waking ------------------------------------------------------------------- */
-
-static bool
-has_work(struct sk_scheduler *s)
-{
-	if (!sk_shared_queue_is_empty(&s->shared))
-		return true;
-	for (int i = 0; i < s->worker_count; i++)
-		if (sk_run_queue_length(&s->workers[i].queue) > 0)
-			return true;
-	return false;
-}
-
-static void
-unpark(struct sk_worker *worker)
-{
-	(void)pthread_mutex_lock(&worker->park_lock);
-	worker->park_token = true;
-	(void)pthread_cond_signal(&worker->park_signal);
-	(void)pthread_mutex_unlock(&worker->park_lock);
-}
-
-/* Takes the newest parked worker off the list: its cache is the warmest. */
-static struct sk_worker *
-pop_parked(struct sk_scheduler *s)
-{
-	struct sk_worker *worker = NULL;
-	(void)pthread_mutex_lock(&s->idle_lock);
-	if (s->parked_count > 0) {
-		worker = s->parked[--s->parked_count];
-		atomic_fetch_sub(&s->sleeping, 1);
-	}
-	(void)pthread_mutex_unlock(&s->idle_lock);
-	return worker;
-}
-
-/* Returns true if a sleeper has been woken, and is counted as searching. */
-static bool
-wake_sleeper(struct sk_scheduler *s)
-{
-	int waits = SK_POLLER_WAITS;
-	struct sk_worker *worker = pop_parked(s);
-	if (worker) {
-		worker->is_searching = true; /* ours to write: it sleeps until it has the token */
-		unpark(worker);
-		return true;
-	}
-	if (!atomic_compare_exchange_strong(&s->poller_state, &waits, SK_POLLER_WOKEN))
-		return false;
-	sk_poller_wake(&s->poller);
-	return true;
-}
-
-void
-sk_scheduler_wake_one(struct sk_scheduler *s)
-{
-	bool is_last;
-	do {
-		int32_t none = 0;
-		/* S1: these loads come after the store that added the work, both sequentially
-		 * consistent. */
-		if (atomic_load(&s->sleeping) == 0 || atomic_load(&s->searching) != 0)
-			return;
-		if (!atomic_compare_exchange_strong(&s->searching, &none, 1))
-			return; /* S2 */
-		if (wake_sleeper(s))
-			return;
-		/* Whoever slept is awake again. But while `searching` was marked others relied on
-		 * it, and somebody may have gone to sleep meanwhile: look again. */
-		is_last = atomic_fetch_sub(&s->searching, 1) == 1;
-	} while (is_last && (has_work(s) || !atomic_load(&s->poller_taken)));
-}
-
-static void
-start_searching(struct sk_worker *worker)
-{
-	if (worker->is_searching)
-		return;
-	worker->is_searching = true;
-	atomic_fetch_add(&worker->scheduler->searching, 1);
-}
-
-/* Returns true if this was the last searching worker. */
-static bool
-stop_searching(struct sk_worker *worker)
-{
-	if (!worker->is_searching)
-		return false;
-	worker->is_searching = false;
-	return atomic_fetch_sub(&worker->scheduler->searching, 1) == 1;
-}
-
-/* The announcement of S1. */
-static void
-sleep_begins(struct sk_scheduler *s)
-{
-	atomic_fetch_add(&s->sleeping, 1); /* before the loads in has_work */
-}
-
-/* Takes the worker off the list of the parked. Returns false when somebody did so before, who then
- * gives it a token. */
-static bool
-leave_parked(struct sk_worker *worker)
-{
-	struct sk_scheduler *s = worker->scheduler;
-	bool found = false;
-	(void)pthread_mutex_lock(&s->idle_lock);
-	for (int i = s->parked_count - 1; i >= 0 && !found; i--) {
-		if (s->parked[i] != worker)
-			continue;
-		for (int j = i + 1; j < s->parked_count; j++)
-			s->parked[j - 1] = s->parked[j];
-		s->parked_count--;
-		atomic_fetch_sub(&s->sleeping, 1);
-		found = true;
-	}
-	(void)pthread_mutex_unlock(&s->idle_lock);
-	return found;
-}
-
-static void
-await_token(struct sk_worker *worker)
-{
-	(void)pthread_mutex_lock(&worker->park_lock);
-	while (!worker->park_token)
-		(void)pthread_cond_wait(&worker->park_signal, &worker->park_lock);
-	worker->park_token = false;
-	(void)pthread_mutex_unlock(&worker->park_lock);
-}
-
-static void
-park(struct sk_worker *worker)
-{
-	struct sk_scheduler *s = worker->scheduler;
-	(void)pthread_mutex_lock(&s->idle_lock);
-	s->parked[s->parked_count++] = worker;
-	sleep_begins(s);
-	(void)pthread_mutex_unlock(&s->idle_lock);
-	bool stay_up = has_work(s) || !atomic_load(&s->poller_taken) || /* S1, S5 */
-		       atomic_load(&s->stopping) ||
-		       !sk_quiesce_offline_try(s->quiesce, worker->quiesce_slot);
-	if (stay_up && leave_parked(worker))
-		return;
-	await_token(worker);
-	sk_quiesce_online(s->quiesce, worker->quiesce_slot);
-}
-
-/* --- polling ------------------------------------------------------------------------------- */
-
-static bool
-take_poller_role(struct sk_scheduler *s)
-{
-	return !atomic_load_explicit(&s->poller_taken, memory_order_relaxed) &&
-	       !atomic_exchange(&s->poller_taken, true);
-}
-
-static void
-handle_events(struct sk_scheduler *s, const struct sk_poller_event *events, int count)
-{
-	for (int i = 0; i < count; i++)
-		s->hooks.event(s->hooks.owner, events[i].token, events[i].flags);
-}
-
-static void
-expire_timers(struct sk_scheduler *s)
-{
-	uint64_t due_ms = sk_timer_next_due_ms(s->timer);
-	uint64_t now_ms = due_ms == UINT64_MAX ? 0 : sk_clock_ms();
-	if (due_ms > now_ms)
-		return;
-	struct sk_timer_entry *due = sk_timer_expire(s->timer, now_ms);
-	if (due)
-		s->hooks.expired(s->hooks.owner, due);
-}
-
-void
-sk_scheduler_poll(struct sk_scheduler *s)
-{
-	struct sk_poller_event events[POLL_EVENTS_MAX];
-	bool woken;
-	if (!take_poller_role(s))
-		return;
-	int count = sk_poller_wait(&s->poller, events, POLL_EVENTS_MAX, 0, &woken);
-	atomic_store_explicit(&s->last_poll_ticks, sk_clock_ticks(), memory_order_relaxed);
-	handle_events(s, events, count);
-	expire_timers(s);
-	atomic_store(&s->poller_taken, false);
-}
-
-static int
-timeout_until(uint64_t until_ms)
-{
-	if (until_ms == UINT64_MAX)
-		return -1;
-	uint64_t now_ms = sk_clock_ms();
-	if (until_ms <= now_ms)
-		return 0;
-	return until_ms - now_ms > INT_MAX ? INT_MAX : (int)(until_ms - now_ms);
-}
-
-/* Sleeps in the poller. The caller holds the role and gives it up here. */
-static void
-sleep_as_poller(struct sk_worker *worker)
-{
-	struct sk_scheduler *s = worker->scheduler;
-	struct sk_poller_event events[POLL_EVENTS_MAX];
-	int count = 0;
-	bool woken = false;
-	uint64_t until_ms = sk_timer_next_due_ms(s->timer);
-	atomic_store(&s->poller_until_ms, until_ms);
-	atomic_store(&s->poller_state, SK_POLLER_WAITS);
-	sleep_begins(s);
-	/* S1; and a timer that was added before it could see the state above. */
-	bool stay_up = has_work(s) || sk_timer_next_due_ms(s->timer) < until_ms ||
-		       atomic_load(&s->stopping) ||
-		       !sk_quiesce_offline_try(s->quiesce, worker->quiesce_slot);
-	if (!stay_up) {
-		count = sk_poller_wait(&s->poller, events, POLL_EVENTS_MAX, timeout_until(until_ms),
-				       &woken);
-		sk_quiesce_online(s->quiesce, worker->quiesce_slot);
-	}
-	atomic_fetch_sub(&s->sleeping, 1);
-	/* Whoever woke this worker counted it as searching. */
-	if (atomic_exchange(&s->poller_state, SK_POLLER_AWAKE) == SK_POLLER_WOKEN)
-		worker->is_searching = true;
-	worker->turn_end_ticks = sk_clock_ticks();
-	atomic_store_explicit(&s->last_poll_ticks, worker->turn_end_ticks, memory_order_relaxed);
-	handle_events(s, events, count);
-	expire_timers(s);
-	atomic_store(&s->poller_taken, false);
-}
-
-void
-sk_scheduler_add_timer(struct sk_scheduler *s, struct sk_timer_entry *entry, uint64_t due_ms)
-{
-	if (!sk_timer_add(s->timer, entry, due_ms))
-		return;
-	/* After the wheel's store of when it is due next; sleep_as_poller goes the other way
-	 * round. */
-	if (atomic_load(&s->poller_state) != SK_POLLER_AWAKE &&
-	    due_ms < atomic_load(&s->poller_until_ms))
-		sk_poller_wake(&s->poller);
-}
 
 /* --- finding work -------------------------------------------------------------------------- */
 
@@ -351,37 +101,16 @@ find_elsewhere(struct sk_worker *worker)
 }
 
 static struct sk_mailbox *
-search(struct sk_worker *worker)
-{
-	start_searching(worker);
-	struct sk_mailbox *box = find_elsewhere(worker);
-	if (stop_searching(worker) && box && has_work(worker->scheduler))
-		sk_scheduler_wake_one(worker->scheduler); /* S3 */
-	return box;
-}
-
-static struct sk_mailbox *
 find_work(struct sk_worker *worker)
 {
 	struct sk_mailbox *box = find_own(worker);
-	if (!box)
-		return search(worker);
-	if (SK_UNLIKELY(worker->is_searching) && stop_searching(worker) &&
-	    has_work(worker->scheduler))
-		sk_scheduler_wake_one(worker->scheduler); /* S3 */
+	if (!box) {
+		sk_idle_start_searching(worker);
+		box = find_elsewhere(worker);
+	}
+	if (SK_UNLIKELY(worker->is_searching))
+		sk_idle_stop_searching(worker, box != NULL);
 	return box;
-}
-
-static void
-sleep_until_work(struct sk_worker *worker)
-{
-	if (take_poller_role(worker->scheduler))
-		sleep_as_poller(worker);
-	else
-		park(worker);
-	worker->turn_end_ticks = sk_clock_ticks();
-	start_searching(worker); /* S3 holds for who wakes by itself, too */
-	worker->scheduler->hooks.awake(worker->scheduler->hooks.owner);
 }
 
 /* --- the loop ------------------------------------------------------------------------------ */
@@ -404,28 +133,44 @@ pass_quiescent_point(struct sk_worker *worker)
 		sk_quiesce_reclaim(quiesce);
 }
 
+/* Runs a turn; before it, sees to what waits behind it (R2). */
+static void
+run_turn(struct sk_worker *worker, struct sk_mailbox *box)
+{
+	struct sk_scheduler *s = worker->scheduler;
+	worker->turn_begin_ticks = worker->turn_end_ticks;
+	worker->is_long_turn = box->turn_ticks > s->long_turn_ticks;
+	if (sk_run_queue_length(&worker->queue) == 0)
+		worker->queue_since_ticks = worker->turn_begin_ticks;
+	else if (SK_UNLIKELY(worker->is_long_turn) ||
+		 worker->turn_begin_ticks - worker->queue_since_ticks > s->crowd_ticks)
+		sk_idle_wake_one(s);
+	s->hooks.turn(s->hooks.owner, worker, box);
+}
+
 static void *
 run_worker(void *argument)
 {
 	struct sk_worker *worker = argument;
 	struct sk_scheduler *s = worker->scheduler;
 	sk_this_worker = worker;
+	worker->self = pthread_self();
 	s->hooks.thread_begin(s->hooks.owner);
 	worker->turn_end_ticks = sk_clock_ticks();
 	sk_quiesce_online(s->quiesce, worker->quiesce_slot);
 	while (!atomic_load_explicit(&s->stopping, memory_order_relaxed)) {
 		pass_quiescent_point(worker);
 		if (is_poll_due(worker)) {
-			sk_scheduler_poll(s);
+			sk_idle_poll(s);
 			worker->turn_end_ticks = sk_clock_ticks(); /* charge nobody for it */
 		}
 		struct sk_mailbox *box = find_work(worker);
 		if (!box) {
-			sleep_until_work(worker);
+			sk_idle_sleep(worker);
 			continue;
 		}
 		worker->round++;
-		s->hooks.turn(s->hooks.owner, worker, box);
+		run_turn(worker, box);
 	}
 	sk_quiesce_offline(s->quiesce, worker->quiesce_slot);
 	sk_this_worker = NULL;
@@ -438,25 +183,39 @@ sk_scheduler_ready(struct sk_scheduler *s, struct sk_mailbox *box)
 	struct sk_worker *worker = sk_this_worker;
 	if (!worker || worker->scheduler != s) {
 		sk_shared_queue_push(&s->shared, &box, 1);
-		sk_scheduler_wake_one(s);
+		sk_idle_wake_one(s);
 		return;
 	}
-	/* Release pairs with the watchdog's acquire. */
+	/* Only this worker fills the slot, so an empty one stays empty. Release pairs with the
+	 * watchdog's acquire. */
+	if (!atomic_load_explicit(&worker->next, memory_order_relaxed)) {
+		atomic_store_explicit(&worker->next, box, memory_order_release);
+		return;
+	}
 	box = atomic_exchange_explicit(&worker->next, box, memory_order_acq_rel);
 	if (!box)
-		return; /* S4 */
+		return;
 	sk_run_queue_push(&worker->queue, box, &s->shared);
-	sk_scheduler_wake_one(s);
+	if (SK_UNLIKELY(worker->is_long_turn))
+		sk_idle_wake_one(s); /* R2 */
+}
+
+/* The average gives a quarter to the newest turn. */
+static void
+note_turn(struct sk_worker *worker, struct sk_mailbox *box)
+{
+	uint64_t ticks = worker->turn_end_ticks - worker->turn_begin_ticks;
+	if (ticks > UINT32_MAX)
+		ticks = UINT32_MAX;
+	box->turn_ticks = (uint32_t)((3 * (uint64_t)box->turn_ticks + ticks) / 4);
 }
 
 void
-sk_scheduler_requeue(struct sk_worker *worker, struct sk_mailbox *box)
+sk_scheduler_end_turn(struct sk_worker *worker, struct sk_mailbox *box)
 {
-	struct sk_scheduler *s = worker->scheduler;
-	sk_run_queue_push(&worker->queue, box, &s->shared);
-	if (sk_run_queue_length(&worker->queue) > 1 ||
-	    atomic_load_explicit(&worker->next, memory_order_relaxed))
-		sk_scheduler_wake_one(s);
+	note_turn(worker, box);
+	if (!sk_mailbox_rest(box))
+		sk_run_queue_push(&worker->queue, box, &worker->scheduler->shared);
 }
 
 /* --- life cycle ---------------------------------------------------------------------------- */
@@ -507,6 +266,8 @@ sk_scheduler_init(struct sk_scheduler *s, int worker_count, struct sk_quiesce *q
 	s->parked_count = 0;
 	sk_clock_calibrate();
 	s->poll_interval_ticks = (uint64_t)(POLL_INTERVAL_NS / sk_clock_ns_per_tick);
+	s->long_turn_ticks = (uint64_t)(LONG_TURN_NS / sk_clock_ns_per_tick);
+	s->crowd_ticks = (uint64_t)(CROWD_NS / sk_clock_ns_per_tick);
 	s->turn_limit_ticks = (uint64_t)(TURN_LIMIT_NS / sk_clock_ns_per_tick);
 	s->timer = sk_timer_new(sk_clock_ms());
 	if (!s->timer)
@@ -561,11 +322,8 @@ sk_scheduler_start(struct sk_scheduler *s)
 void
 sk_scheduler_stop(struct sk_scheduler *s)
 {
-	struct sk_worker *worker;
 	atomic_store(&s->stopping, true);
-	while ((worker = pop_parked(s)))
-		unpark(worker);
-	sk_poller_wake(&s->poller);
+	sk_idle_wake_all(s);
 }
 
 void

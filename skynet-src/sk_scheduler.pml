@@ -1,13 +1,14 @@
-/* sk_scheduler.pml: a model of sk_scheduler.c and sk_watchdog.c for the spin model checker
- * (make model): who runs what, who wakes whom, who polls.
+/* sk_scheduler.pml: a model of sk_scheduler.c, sk_idle.c and sk_watchdog.c for the spin model
+ * checker (make model): who runs what, who wakes whom, who polls.
  *
  * Two workers and the watchdog run three services. Each access to memory that threads share is one
  * step, but what happens under a lock is one as a whole, the operations of a mailbox are (for
  * sk_mailbox.pml shows that they may be), and so are steps between which nobody could tell what has
  * been done from what has not. Spin tries every order of the steps, in each of these worlds:
  *
- *   SENDERS  two threads that are no workers send; one of the services hangs in its callback
- *   FAN      a service sends to two others, of which one hangs; no watchdog helps
+ *   SENDERS  two threads that are no workers send; one of the services hangs in its callback; no
+ *            watchdog helps
+ *   FAN      a service sends to two others, of which one hangs
  *   EVENTS   a descriptor becomes ready while a service hangs
  *   TIMERS   a timer is set while a thread sends
  *   FREED    a worker sends between two turns (it frees a dead service and answers its mail), to a
@@ -17,12 +18,13 @@
  * Who hangs may come back, or never. Shown, in every order of steps: no service runs on two workers
  * at once; and when nothing moves any more, each message, event and timer has been handled, but for
  * what the service did not that never came back. Nothing moves when everybody sleeps or hangs: so
- * no wake-up is lost (S1 to S3), what waits behind a callback is handled by others (S4), and
- * somebody polls for those who sleep (S5).
+ * no wake-up is lost (S1 to S3), what waits behind a callback is handled by others (R3),
+ * and somebody polls for those who sleep (S4).
  *
- * Not shown: memory orders. Every step here is seen by all at once; the orders named in
- * sk_scheduler.c are there to make it so. Time: the watchdog may look at any moment, a timer may be
- * due at any moment, and a worker may look at the descriptors before any turn.
+ * Not shown: memory orders. Every step here is seen by all at once; the orders named in the files
+ * are there to make it so. Time: the watchdog may look at any moment, a timer may be due at any
+ * moment, a worker may look at the descriptors before any turn, and before any turn and at any push
+ * it may find that something would wait long (R2), or not.
  *
  * The model can fail. Each of these mistakes, built in by name, is found (spin -DNAME -a ...):
  *   LOOK_THEN_SAY       who goes to sleep looks at the queues first, and says so then
@@ -87,10 +89,11 @@ bool can_hang;		   /* HANGS does */
 bool sends_first;	   /* and sends to PLAIN before */
 bool can_rest;		   /* the watchdog sleeps when all workers do */
 bool is_hung;		   /* for ever */
+bool is_unwatched;	   /* without a watchdog, so what is behind it in the queue stays there */
 
 /* --- who looks, who wakes ------------------------------------------------------------------- */
 
-/* has_work. A worker that is about to sleep has nothing in its own queue. */
+/* has_work, but for the own queue. */
 inline look_around(found)
 {
 	found = (len(shared) > 0);
@@ -133,7 +136,7 @@ inline unpark_one(who)
 	}
 }
 
-/* sk_scheduler_wake_one. yes, who: the caller's, false and NONE before and after. */
+/* sk_idle_wake_one. yes, who: the caller's, false and NONE before and after. */
 inline wake_one()
 {
 	do
@@ -178,6 +181,15 @@ inline wake_one()
 
 /* --- sending -------------------------------------------------------------------------------- */
 
+/* R2 */
+inline would_wait_long()
+{
+	if
+	:: wake_one()
+	:: true
+	fi
+}
+
 /* sk_scheduler_ready, on a worker. */
 inline send_inside(service)
 {
@@ -193,7 +205,7 @@ inline send_inside(service)
 		fi
 	};
 	if
-	:: yes -> yes = false; wake_one()
+	:: yes -> yes = false; would_wait_long()
 	:: else
 	fi
 }
@@ -216,7 +228,7 @@ inline send_outside(service)
 
 /* --- a worker ------------------------------------------------------------------------------- */
 
-/* sk_scheduler_poll, on a worker. */
+/* sk_idle_poll, on a worker. */
 inline poll()
 {
 	if
@@ -310,7 +322,7 @@ inline find_work()
 #endif
 		if
 		:: yes ->
-			look(yes);
+			look_around(yes);
 			if
 			:: yes -> yes = false; wake_one() /* S3 */
 			:: else
@@ -321,9 +333,13 @@ inline find_work()
 	fi
 }
 
-/* The hook, and sk_scheduler_requeue. */
+/* run_turn with its hook, and sk_scheduler_end_turn. */
 inline turn()
 {
+	if
+	:: len(own[id]) > 0 -> would_wait_long()
+	:: else
+	fi;
 	atomic {
 		assert(held[box] && !is_running[box] && mail[box] > 0);
 		is_running[box] = true;
@@ -356,20 +372,11 @@ end_hangs:			false
 		yes = (mail[box] != 0);
 		held[box] = yes; /* the compare-and-swap of rest */
 		if
-		:: yes -> own[id]!box
+		:: yes -> own[id]!box; yes = false
 		:: else
 		fi;
 		box = NONE
-	};
-	if
-	:: yes ->
-		yes = false;
-		if
-		:: len(own[id]) > 1 || next[id] != NONE -> wake_one()
-		:: else
-		fi
-	:: else
-	fi
+	}
 }
 
 inline sleep_as_poller()
@@ -418,7 +425,7 @@ inline park()
 	look_around(yes);
 	atomic {
 #ifndef PARKS_ANYWAY
-		yes = yes || !poller_taken; /* S5 */
+		yes = yes || !poller_taken; /* S4 */
 #endif
 		yes = yes && is_parked[id]; /* else somebody gives a token */
 		if
@@ -549,7 +556,7 @@ proctype descriptors(byte count)
 	od
 }
 
-/* sk_scheduler_add_timer: the only timer, so it is the first to be due. */
+/* sk_idle_add_timer: the only timer, so it is the first to be due. */
 proctype setter()
 {
 	timer = true;
@@ -571,7 +578,8 @@ proctype last_look()
 	timeout;
 	d_step {
 		assert(mail[FAN] == 0 && !held[FAN]);
-		assert(mail[PLAIN] == 0 && !held[PLAIN]);
+		assert((mail[PLAIN] == 0 && !held[PLAIN]) ||
+		       (is_unwatched && is_hung && len(own[0]) + len(own[1]) > 0));
 		assert(is_hung || (mail[HANGS] == 0 && !held[HANGS]));
 		assert(events == 0 && !timer)
 	}
@@ -597,10 +605,12 @@ init
 		if
 		:: HAS(1) -> /* SENDERS */
 			can_hang = true;
+			is_unwatched = true;
 			run sender(PLAIN, 1);
 			run sender(HANGS, 1)
 		:: HAS(2) -> /* FAN */
 			can_hang = true;
+			run watchdog();
 			run sender(FAN, 1)
 		:: HAS(3) -> /* EVENTS */
 			can_hang = true;

@@ -380,8 +380,7 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 		return;
 	}
 	end_overload(service, worker->turn_end_ticks);
-	if (!sk_mailbox_rest(box))
-		sk_scheduler_requeue(worker, box);
+	sk_scheduler_end_turn(worker, box);
 }
 
 /* --- the birth of a service ---------------------------------------------------------------- */

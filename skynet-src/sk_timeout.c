@@ -2,6 +2,7 @@
  * block serves from here to the callback.
  */
 #include "sk_clock.h"
+#include "sk_idle.h"
 #include "sk_service.h"
 
 #include <stdlib.h>
@@ -28,7 +29,7 @@ skynet_timeout(struct skynet_context *ctx, int64_t delay_ms, struct skynet_timer
 		*timer = (struct skynet_timer *)entry;
 	/* Rounded up: never early. */
 	uint64_t now_ms = (sk_clock_ns() + SK_NS_PER_MS - 1) / SK_NS_PER_MS;
-	sk_scheduler_add_timer(&core->scheduler, entry, now_ms + (uint64_t)delay_ms);
+	sk_idle_add_timer(&core->scheduler, entry, now_ms + (uint64_t)delay_ms);
 	return session;
 }
 

@@ -8,6 +8,7 @@
 #include "sk_watchdog.h"
 
 #include "sk_clock.h"
+#include "sk_idle.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,7 +82,7 @@ free_next_slot(struct sk_scheduler *s, struct sk_worker *worker)
 	if (!box)
 		return;
 	sk_shared_queue_push(&s->shared, &box, 1);
-	sk_scheduler_wake_one(s);
+	sk_idle_wake_one(s);
 }
 
 static void
@@ -113,7 +114,7 @@ look_at(struct sk_watchdog *watchdog, int index, uint64_t now_ns)
 	}
 	free_next_slot(s, worker);
 	if (sk_run_queue_length(&worker->queue) > 0)
-		sk_scheduler_wake_one(s); /* to steal what waits there */
+		sk_idle_wake_one(s); /* to steal what waits there */
 	report_stuck(watchdog, worker, sighting, now_ns);
 	return true;
 }
@@ -125,11 +126,11 @@ look_at_poller(struct sk_scheduler *s, int stuck_count)
 	if (stuck_count == 0 || atomic_load(&s->poller_taken))
 		return;
 	if (atomic_load(&s->sleeping) == 0)
-		sk_scheduler_poll(s);
-	/* A worker that wanted to sleep meanwhile saw the role taken and parked (S5 in
-	 * sk_scheduler.c). Woken, it finds no work and takes the role. */
+		sk_idle_poll(s);
+	/* A worker that wanted to sleep meanwhile saw the role taken and parked (S4 in
+	 * sk_idle.c). Woken, it finds no work and takes the role. */
 	if (atomic_load(&s->sleeping) > 0)
-		sk_scheduler_wake_one(s);
+		sk_idle_wake_one(s);
 }
 
 /* Returns true if all workers are asleep. */

@@ -1,5 +1,5 @@
-/* code_search.h: where the Lua code of a service comes from: the templates of the config, through the
- * cache of compiled files.
+/* code_search.h: where the Lua code of a service comes from: the templates of the config, through
+ * the cache of compiled files.
  *
  * Threads    [turn]
  */

@@ -14,12 +14,14 @@
 struct game {
 	struct script log; /* first */
 	struct script stuck;
+	struct script member; /* of the crowd */
 	struct sk_node *node;
 	_Atomic uint32_t stuck_handle;
 	sem_t reported; /* while the service is stuck */
 	sem_t ended;	/* its callback has */
 	_Atomic bool is_stuck;
 	_Atomic int timeouts;
+	_Atomic int handled; /* by the crowd */
 	/* Of the log service. */
 	char report[128]; /* the first */
 	/* Of the service that is stuck. */
@@ -94,6 +96,42 @@ wait_for_timer(struct skynet_context *ctx)
 		atomic_fetch_add(&game.timeouts, 1);
 }
 
+/* More than a worker's queue holds. */
+#define CROWD 300
+
+static int
+on_gift(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
+	const void *msg, size_t sz)
+{
+	(void)ctx, (void)ud, (void)type, (void)session, (void)source, (void)msg, (void)sz;
+	atomic_fetch_add(&game.handled, 1);
+	return SKYNET_DONE;
+}
+
+static int
+init_member(struct script *script, struct skynet_context *ctx, const char *parm)
+{
+	(void)script, (void)parm;
+	skynet_callback(ctx, NULL, on_gift);
+	return 0;
+}
+
+/* Sends to many others, and does not come back before they have all handled it. */
+static void
+wait_for_crowd(struct skynet_context *ctx)
+{
+	char launch[48];
+	uint64_t deadline_ns = sk_clock_ns() + DEADLINE_S * SK_NS_PER_SECOND;
+	(void)snprintf(launch, sizeof launch, "scripted %" PRIxPTR, (uintptr_t)&game.member);
+	for (int i = 0; i < CROWD; i++)
+		(void)skynet_sendname(ctx, 0, skynet_command(ctx, "LAUNCH", launch), PTYPE_TEXT, 0,
+				      "", 0);
+	while (atomic_load(&game.handled) < CROWD && sk_clock_ns() < deadline_ns)
+		(void)sched_yield();
+	if (atomic_load(&game.handled) < CROWD)
+		atomic_fetch_add(&game.timeouts, 1);
+}
+
 static int
 on_order(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
 	 const void *msg, size_t sz)
@@ -103,8 +141,10 @@ on_order(struct skynet_context *ctx, void *ud, int type, int session, uint32_t s
 		return SKYNET_DONE; /* the timer */
 	if (sz == 0)
 		wait_for_report(ctx);
-	else
+	else if (sz == 1)
 		wait_for_timer(ctx);
+	else
+		wait_for_crowd(ctx);
 	(void)sem_post(&game.ended);
 	return SKYNET_DONE;
 }
@@ -124,7 +164,9 @@ static void
 start(const char *workers)
 {
 	char error[256] = "", logger[32], bootstrap[48];
-	game = (struct game){.log = {init_log, NULL, NULL}, .stuck = {init_stuck, NULL, NULL}};
+	game = (struct game){.log = {init_log, NULL, NULL},
+			     .stuck = {init_stuck, NULL, NULL},
+			     .member = {init_member, NULL, NULL}};
 	assert_int_equal(sem_init(&game.reported, 0, 0), 0);
 	assert_int_equal(sem_init(&game.ended, 0, 0), 0);
 	(void)snprintf(logger, sizeof logger, "%" PRIxPTR, (uintptr_t)&game.log);
@@ -208,6 +250,16 @@ it_polls_while_no_worker_can(void **state)
 	stop();
 }
 
+/* R3 of sk_scheduler.c: in the next slot, in the queue, and in the shared queue. */
+static void
+others_take_what_waits_behind_a_long_callback(void **state)
+{
+	(void)state;
+	start("2");
+	order(1, 2);
+	stop();
+}
+
 int
 main(void)
 {
@@ -215,6 +267,7 @@ main(void)
 		cmocka_unit_test(a_message_that_takes_long_is_reported),
 		cmocka_unit_test(it_sleeps_while_nothing_runs_and_wakes_in_time),
 		cmocka_unit_test(it_polls_while_no_worker_can),
+		cmocka_unit_test(others_take_what_waits_behind_a_long_callback),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

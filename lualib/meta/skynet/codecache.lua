@@ -1,5 +1,6 @@
 ---@meta skynet.codecache
 -- Declarations of `require "skynet.codecache"`: the cache of compiled Lua files of the process.
+-- luacheck: ignore 212
 
 ---@class skynet.codecache
 local codecache = {}
