@@ -41,11 +41,12 @@ has_work(struct sk_scheduler *s, const struct sk_worker *except)
 	return false;
 }
 
-/* Who wakes it is busy itself, if it is a worker. The caller has the worker's park_lock. */
+/* Who is about to keep its processor busy does not want the worker that it wakes there. The caller
+ * has that worker's park_lock. */
 static void
 steer_away_locked(struct sk_worker *worker)
 {
-	if (sk_this_worker)
+	if (sk_this_worker && sk_this_worker->is_long_turn)
 		sk_steer_away(&worker->steer, worker->self);
 }
 
