@@ -95,9 +95,8 @@ command_name(struct skynet_context *ctx, const char *parm)
 static const char *
 command_exit(struct skynet_context *ctx, const char *parm)
 {
-	(void)parm;
 	skynet_error(ctx, "KILL self");
-	(void)sk_service_kill(ctx->core, ctx->handle);
+	(void)sk_service_kill(ctx->core, ctx->handle, parm && *parm ? parm : "it has ended");
 	return NULL;
 }
 
@@ -110,8 +109,10 @@ command_kill(struct skynet_context *ctx, const char *parm)
 	if (handle == ctx->handle)
 		return command_exit(ctx, NULL);
 	skynet_error(ctx, "KILL :%0x", handle);
-	(void)sk_service_kill(ctx->core,
-			      handle); /* one that is gone already is as good as killed */
+	char reason[40];
+	(void)snprintf(reason, sizeof reason, "it was killed by :%08x", ctx->handle);
+	/* One that is gone already is as good as killed. */
+	(void)sk_service_kill(ctx->core, handle, reason);
 	return NULL;
 }
 
@@ -149,6 +150,28 @@ command_setenv(struct skynet_context *ctx, const char *parm)
 		skynet_error(ctx, "error: Can't setenv exist key : %s", key);
 	free(key);
 	return NULL;
+}
+
+static const char *
+command_describe(struct skynet_context *ctx, const char *parm)
+{
+	struct skynet_context *service =
+		sk_registry_find(&ctx->core->registry, to_handle(ctx, parm));
+	return service ? service->description : NULL;
+}
+
+static const char *
+command_reason(struct skynet_context *ctx, const char *parm)
+{
+	(void)parm;
+	return sk_service_end_reason(ctx);
+}
+
+static const char *
+command_time(struct skynet_context *ctx, const char *parm)
+{
+	(void)ctx, (void)parm;
+	return result(ctx, "%" PRIu64, sk_clock_wall_ns() / SK_NS_PER_CS);
 }
 
 static const char *
@@ -273,12 +296,16 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"TIMEOUT", command_timeout},	  {"REG", command_reg},	      {"QUERY", command_query},
-	{"NAME", command_name},		  {"EXIT", command_exit},     {"KILL", command_kill},
-	{"LAUNCH", command_launch},	  {"GETENV", command_getenv}, {"SETENV", command_setenv},
-	{"STARTTIME", command_starttime}, {"NOW", command_now},	      {"ABORT", command_abort},
-	{"MONITOR", command_monitor},	  {"STAT", command_stat},     {"LOGON", command_logon},
-	{"LOGOFF", command_logoff},	  {"SIGNAL", command_signal},
+	{"TIMEOUT", command_timeout}, {"REG", command_reg},
+	{"QUERY", command_query},     {"NAME", command_name},
+	{"EXIT", command_exit},	      {"KILL", command_kill},
+	{"LAUNCH", command_launch},   {"GETENV", command_getenv},
+	{"SETENV", command_setenv},   {"STARTTIME", command_starttime},
+	{"NOW", command_now},	      {"ABORT", command_abort},
+	{"MONITOR", command_monitor}, {"STAT", command_stat},
+	{"LOGON", command_logon},     {"LOGOFF", command_logoff},
+	{"SIGNAL", command_signal},   {"DESCRIBE", command_describe},
+	{"REASON", command_reason},   {"TIME", command_time},
 };
 
 const char *

@@ -61,6 +61,9 @@ struct sk_core {
 	_Atomic bool is_aborting; /* no service is launched any more */
 	/* Held while a module's signal function runs, and when an instance stops being there. */
 	pthread_mutex_t signal_lock;
+	pthread_mutex_t dying_lock;
+	/* Under dying_lock: services that are killed, and whose instance is not released yet. */
+	struct skynet_context *dying;
 };
 
 /* The node that this thread works for, or NULL. Set by workers, the watchdog and boot. */

@@ -139,6 +139,7 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 	(void)pthread_mutex_init(&node->end_lock, NULL);
 	(void)pthread_cond_init(&node->end_signal, NULL);
 	(void)pthread_mutex_init(&node->core.signal_lock, NULL);
+	(void)pthread_mutex_init(&node->core.dying_lock, NULL);
 	start_clock(&node->core);
 	if (init_parts(node, error, error_size) != SK_OK) {
 		sk_node_free(node);
@@ -204,6 +205,7 @@ sk_node_free(struct sk_node *node)
 		sk_modules_free(core->modules);
 	sk_env_free(core->env);
 	(void)pthread_mutex_destroy(&core->signal_lock);
+	(void)pthread_mutex_destroy(&core->dying_lock);
 	(void)pthread_cond_destroy(&node->end_signal);
 	(void)pthread_mutex_destroy(&node->end_lock);
 	free(node);

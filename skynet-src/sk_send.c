@@ -38,9 +38,9 @@ refuse_remote(struct skynet_context *ctx, uint32_t source, uint32_t destination,
 {
 	int answered = (type & 0xff) == PTYPE_RESPONSE ? 0 : session;
 	if ((type & 0xff) != PTYPE_ERROR)
-		(void)sk_service_post(ctx->core, source,
-				      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, destination,
-						     answered, NULL, 0));
+		sk_service_post_error(ctx->core, source, destination, answered,
+				      "service :%08x: no link to its node, number %u", destination,
+				      destination >> SK_HANDLE_NODE_SHIFT);
 	return session;
 }
 

@@ -10,7 +10,11 @@
  *     last: it never lets go of the mailbox, so nobody can schedule the service again.
  * V4  Mail that arrives after the last turn, from a sender that had found the service before, is
  *     answered when the service is freed: by then no sender can hold a pointer to it.
- * V5  Each message a service never handled is answered with PTYPE_ERROR, so no caller waits for it.
+ * V5  Each message a service never handled is answered with PTYPE_ERROR, so no caller waits for it;
+ *     its text says who has ended, and why.
+ * V6  A timer that fires stays valid until its owner has handled it, or its instance is released:
+ *     it goes to the owner's mailbox even when that is dying. So owners may cancel timers to the
+ *     last.
  */
 #include "sk_service.h"
 
@@ -19,6 +23,7 @@
 #include "sk_record.h"
 #include "skynet_socket.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +32,10 @@
 #define TURN_MESSAGES_MAX 64
 /* A longer mailbox is worth a line in the log; then each time it has doubled. */
 #define OVERLOAD_FIRST 1024
+/* What an error message of the framework says, at most. */
+#define ERROR_TEXT_BYTES 256
+/* How a service is called in an error, at most. */
+#define DESCRIPTION_BYTES 80
 /* The instance of a module without a create function. */
 #define NO_INSTANCE ((void *)(intptr_t)-1)
 
@@ -38,6 +47,13 @@ set_running(struct skynet_context *service)
 {
 	sk_this_service = service;
 	sk_memory_owner = service ? service->handle : 0;
+}
+
+static bool
+is_dying(const struct skynet_context *service)
+{
+	/* Acquire pairs with the release in sk_service_kill. */
+	return atomic_load_explicit(&service->is_dying, memory_order_acquire);
 }
 
 /* --- messages ------------------------------------------------------------------------------ */
@@ -95,6 +111,32 @@ post_empty(struct sk_core *core, uint32_t to, int type, uint32_t source, int32_t
 }
 
 void
+sk_service_post_error(struct sk_core *core, uint32_t to, uint32_t source, int32_t session,
+		      const char *format, ...)
+{
+	char text[ERROR_TEXT_BYTES];
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	struct sk_message *message = sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, source, session,
+						    skynet_strdup(text), strlen(text));
+	(void)sk_service_post(core, to, message); /* a receiver that is gone wants no answer */
+}
+
+/* A service whose last turn has not released its instance yet. */
+static struct skynet_context *
+find_dying(struct sk_core *core, uint32_t handle)
+{
+	(void)pthread_mutex_lock(&core->dying_lock);
+	struct skynet_context *service = core->dying;
+	while (service && service->handle != handle)
+		service = service->next_dying;
+	(void)pthread_mutex_unlock(&core->dying_lock);
+	return service; /* stays valid while this thread is online, as what the registry finds */
+}
+
+void
 sk_service_expired(void *owner, struct sk_timer_entry *list)
 {
 	struct sk_core *core = owner;
@@ -102,7 +144,13 @@ sk_service_expired(void *owner, struct sk_timer_entry *list)
 		struct sk_message *message = &list->message;
 		uint32_t handle = list->owner;
 		list = (struct sk_timer_entry *)message->next;
-		(void)sk_service_post(core, handle, message); /* of a dead service: dropped */
+		struct skynet_context *service = sk_registry_find(&core->registry, handle);
+		if (SK_UNLIKELY(!service))
+			service = find_dying(core, handle);
+		if (SK_LIKELY(service))
+			push(service, message);
+		else
+			free(message); /* nobody knows the timer any more */
 	}
 }
 
@@ -115,7 +163,10 @@ refuse(struct skynet_context *service, struct sk_message *message)
 		/* The session of a response counts at our end, not at its sender's: tell that one
 		 * only that we are gone. */
 		int32_t session = message->type == PTYPE_RESPONSE ? 0 : message->session;
-		post_empty(core, message->source, PTYPE_ERROR, service->handle, session);
+		sk_service_post_error(core, message->source, service->handle, session,
+				      "%s (:%08x): %s%s", service->description, service->handle,
+				      service->end_reason,
+				      session ? " before it took the request" : "");
 	}
 	sk_service_discard(core, message);
 }
@@ -137,6 +188,8 @@ free_service(struct sk_retired *retired)
 	refuse_all(service); /* V4 */
 	/* One that was begun when the last turn had looked already. */
 	sk_record_close(service->core, service->handle, atomic_load(&service->record));
+	free(service->end_reason);
+	free(service->description);
 	free(service);
 }
 
@@ -150,6 +203,19 @@ release_instance(struct skynet_context *service)
 	(void)pthread_mutex_unlock(&core->signal_lock);
 	if (has_instance && service->module->release)
 		service->module->release(service->instance);
+}
+
+/* Takes a service off the list of the dying. */
+static void
+forget_dying(struct skynet_context *service)
+{
+	struct sk_core *core = service->core;
+	(void)pthread_mutex_lock(&core->dying_lock);
+	struct skynet_context **link = &core->dying;
+	while (*link != service)
+		link = &(*link)->next_dying;
+	*link = service->next_dying;
+	(void)pthread_mutex_unlock(&core->dying_lock);
 }
 
 /* Ends the log service once it has written what was logged until now. */
@@ -193,8 +259,9 @@ last_turn(struct skynet_context *service)
 	struct sk_core *core = service->core;
 	struct skynet_context *outer = sk_this_service;
 	set_running(service);
-	refuse_all(service);
 	release_instance(service);
+	forget_dying(service);
+	refuse_all(service); /* V6 */
 	if (atomic_load_explicit(&service->owns_sockets, memory_order_relaxed))
 		core->socket_hooks.release_owner(core->sockets, service->handle);
 	/* Acquire pairs with the exchange in LOGON. */
@@ -205,21 +272,38 @@ last_turn(struct skynet_context *service)
 	count_death(core);
 }
 
-int
-sk_service_kill(struct sk_core *core, uint32_t handle)
+/* Moves a service from the registry to the list of the dying (V6). */
+static struct skynet_context *
+take_life(struct sk_core *core, uint32_t handle, const char *reason)
 {
+	(void)pthread_mutex_lock(&core->dying_lock);
 	struct skynet_context *service = sk_registry_remove(&core->registry, handle);
+	if (service) {
+		service->end_reason = skynet_strdup(reason);
+		service->next_dying = core->dying;
+		core->dying = service;
+	}
+	(void)pthread_mutex_unlock(&core->dying_lock);
+	return service;
+}
+
+int
+sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
+{
+	struct skynet_context *service = take_life(core, handle, reason);
 	if (!service)
 		return SK_ENOENT; /* V2 */
 	sk_names_remove(&core->names, handle);
 	uint32_t monitor = atomic_load(&core->monitor);
 	if (monitor != 0 && !atomic_load(&core->is_aborting))
 		post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
-	/* Release pairs with the acquire in sk_service_turn. */
+	/* Release pairs with the acquire in is_dying. */
 	atomic_store_explicit(&service->is_dying, true, memory_order_release);
 	push(service, sk_message_new(SK_MESSAGE_NUDGE, 0, 0, 0, NULL, 0)); /* V3 */
 	return SK_OK;
 }
+
+static const char node_ends[] = "it has ended with its node";
 
 void
 sk_service_kill_all(struct sk_core *core)
@@ -229,7 +313,7 @@ sk_service_kill_all(struct sk_core *core)
 	atomic_store(&core->is_aborting, true);
 	while ((handle = sk_registry_next(&core->registry, handle)) != 0)
 		if (handle != logger)
-			(void)sk_service_kill(core, handle);
+			(void)sk_service_kill(core, handle, node_ends);
 	/* Nobody but the logger was there, so nobody's death ends it. */
 	if (logger != 0 && atomic_load(&core->living) == 1)
 		end_after_mail(core, logger);
@@ -243,7 +327,7 @@ sk_service_release_all(struct sk_core *core)
 	atomic_store(&core->logger, 0); /* nobody's death ends it but this loop */
 	while ((handle = sk_registry_next(&core->registry, handle)) != 0) {
 		struct skynet_context *service = sk_registry_find(&core->registry, handle);
-		if (sk_service_kill(core, handle) == SK_OK)
+		if (sk_service_kill(core, handle, node_ends) == SK_OK)
 			last_turn(service);
 	}
 }
@@ -295,7 +379,7 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 		break;
 	case SK_MESSAGE_EXIT:
 		free(message);
-		(void)sk_service_kill(service->core, service->handle);
+		(void)sk_service_kill(service->core, service->handle, node_ends);
 		break;
 	}
 }
@@ -324,13 +408,6 @@ end_overload(struct skynet_context *service, uint64_t now_ticks)
 	    sk_clock_ticks_to_ns(now_ticks - service->overload_ticks) < SK_NS_PER_SECOND)
 		return;
 	service->overload_at = OVERLOAD_FIRST;
-}
-
-static bool
-is_dying(const struct skynet_context *service)
-{
-	/* Acquire pairs with the release in sk_service_kill. */
-	return atomic_load_explicit(&service->is_dying, memory_order_acquire);
 }
 
 /* Handles messages until there are none, the turn is over, or the service is dying. */
@@ -385,13 +462,26 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 
 /* --- the birth of a service ---------------------------------------------------------------- */
 
+/* "MODULE PARM", as far as it is short and one line. */
+static char *
+describe(const char *name, const char *parm)
+{
+	char text[DESCRIPTION_BYTES];
+	(void)snprintf(text, sizeof text, "%s%s%s", name, parm ? " " : "", parm ? parm : "");
+	text[strcspn(text, "\r\n")] = '\0';
+	return skynet_strdup(text);
+}
+
 static struct skynet_context *
-new_service(struct sk_core *core, const struct sk_module *module)
+new_service(struct sk_core *core, const struct sk_module *module, const char *name,
+	    const char *parm)
 {
 	struct skynet_context *service =
 		skynet_aligned_alloc(SK_CACHE_LINE, sizeof(struct skynet_context));
-	*service = (struct skynet_context){
-		.core = core, .module = module, .overload_at = OVERLOAD_FIRST};
+	*service = (struct skynet_context){.core = core,
+					   .module = module,
+					   .description = describe(name, parm),
+					   .overload_at = OVERLOAD_FIRST};
 	sk_mailbox_init(&service->mailbox);
 	return service;
 }
@@ -448,18 +538,20 @@ sk_service_launch(struct sk_core *core, const char *name, const char *parm)
 		sk_core_log(core, caller, "error: %s", error);
 		return 0;
 	}
-	struct skynet_context *service = new_service(core, module);
+	struct skynet_context *service = new_service(core, module, name, parm);
 	atomic_fetch_add(&core->living, 1);
 	if (sk_registry_add(&core->registry, service, &service->handle) != SK_OK) {
 		sk_core_log(core, caller, "error: launch %s FAILED: all 2^24-1 handles are in use",
 			    name);
+		free(service->description);
 		free(service);
 		count_death(core);
 		return 0;
 	}
 	uint32_t handle = service->handle;
 	if (!bear(service, name, parm)) {
-		(void)sk_service_kill(core, handle); /* V2: or somebody else did, just now */
+		/* V2: or somebody else did, just now */
+		(void)sk_service_kill(core, handle, "it could not be launched and has ended");
 		last_turn(service);
 		return 0;
 	}
@@ -476,6 +568,12 @@ sk_service_new_session(struct skynet_context *service)
 	if (service->last_session == INT32_MAX)
 		service->last_session = 0;
 	return ++service->last_session;
+}
+
+const char *
+sk_service_end_reason(const struct skynet_context *service)
+{
+	return is_dying(service) ? service->end_reason : NULL;
 }
 
 bool

@@ -37,6 +37,10 @@ struct skynet_context {
 	_Atomic(struct sk_record *) record; /* recording of its messages, or NULL */
 	/* Under core->signal_lock. */
 	bool has_instance;
+	/* Under core->dying_lock. */
+	struct skynet_context *next_dying;
+	/* Written under core->dying_lock before is_dying, constant after. */
+	char *end_reason;
 	/* Constant after launch. */
 	_Alignas(SK_CACHE_LINE) struct sk_core *core;
 	const struct sk_module *module;
@@ -51,6 +55,7 @@ struct skynet_context {
 	int64_t memory_bytes;	 /* net bytes allocated in finished turns */
 	uint32_t overload_at;	 /* mailbox length that is logged next */
 	uint64_t overload_ticks; /* when that was logged last */
+	char *description;	 /* "MODULE PARM", shortened; constant */
 	char result[40];	 /* of the last skynet_command */
 	struct sk_retired retired;
 };
@@ -62,9 +67,13 @@ extern _Thread_local struct skynet_context *sk_this_service;
  * Returns the handle, or 0 (the reason is in the log).  [turn] [boot] */
 uint32_t sk_service_launch(struct sk_core *core, const char *module, const char *parm);
 
-/* Ends a service: it becomes unfindable at once and is released after its current callback.
- * Returns SK_ENOENT when there is none.  [any, online] */
-int sk_service_kill(struct sk_core *core, uint32_t handle);
+/* Ends a service: it becomes unfindable at once and is released after its current callback. reason:
+ * borrowed; what its requesters are told behind its name, as "it was killed". Returns SK_ENOENT
+ * when there is none.  [any, online] */
+int sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason);
+
+/* Why a service ends; NULL: it lives.  [turn] */
+const char *sk_service_end_reason(const struct skynet_context *service);
 
 /* Ends them all; what stays is the log service, which goes when the rest is gone.  [any, online] */
 void sk_service_kill_all(struct sk_core *core);
@@ -78,6 +87,11 @@ void sk_service_turn(void *core, struct sk_worker *worker, struct sk_mailbox *bo
 /* Pushes a message to a local handle. Returns SK_ENOENT, and frees it, when there is no such
  * service. message: taken.  [any, online] */
 int sk_service_post(struct sk_core *core, uint32_t handle, struct sk_message *message);
+
+/* Posts a PTYPE_ERROR message with a text to a local handle; one that is gone wants none.
+ * [any, online] */
+void sk_service_post_error(struct sk_core *core, uint32_t to, uint32_t source, int32_t session,
+			   const char *format, ...) SK_PRINTF(5, 6);
 
 /* The hook of the scheduler for timers that are due: hands each to its owner. list: taken.
  * [poller] */

@@ -371,6 +371,64 @@ signal_calls_the_modules_function(void **state)
 	assert_int_equal(b->signals, 5);
 }
 
+/* --- what others are told ------------------------------------------------------------------ */
+
+static void
+describe_tells_what_was_launched(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w);
+	char parm[200];
+	assert_string_equal(run(a, "LAUNCH", "command one  two"), ":00000002");
+	assert_string_equal(run(a, "DESCRIBE", ":2"), "command one  two");
+	(void)run(a, "NAME", ".bare :2");
+	assert_string_equal(run(a, "DESCRIBE", ".bare"), "command one  two");
+	assert_string_equal(run(a, "LAUNCH", "command"), ":00000003");
+	assert_string_equal(run(a, "DESCRIBE", ":3"), "command");
+	(void)snprintf(parm, sizeof parm, "command %0150d", 0);
+	(void)run(a, "LAUNCH", parm);
+	assert_int_equal(strlen(run(a, "DESCRIBE", ":4")), 79);
+	assert_null(run(a, "DESCRIBE", ":99"));
+	assert_null(run(a, "DESCRIBE", ".nobody"));
+	assert_null(run(a, "DESCRIBE", NULL));
+	for (uint32_t handle = 2; handle <= 4; handle++)
+		assert_null(command_to(a, "KILL", handle, ""));
+	assert_null(run(a, "DESCRIBE", ":2"));
+	world_forget_log(w);
+}
+
+static void
+note_reason(struct actor *actor)
+{
+	assert_string_equal(run(actor, "REASON", NULL), "its time was up");
+}
+
+static void
+exit_takes_a_reason_that_others_are_told(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	b->on_release = note_reason;
+	(void)send_text(a, b->handle, 5, "x");
+	assert_null(run(b, "REASON", NULL));
+	assert_null(run(b, "EXIT", "its time was up"));
+	assert_string_equal(run(b, "REASON", NULL), "its time was up");
+	world_run(w);
+	assert_int_equal(b->releases, 1);
+	expect_error(a, 5, b->handle, ": its time was up before it took the request");
+	world_forget_log(w);
+}
+
+static void
+time_is_the_clock_of_the_system(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w);
+	uint64_t before_cs = sk_clock_wall_ns() / SK_NS_PER_CS;
+	uint64_t time_cs = strtoull(run(a, "TIME", NULL), NULL, 10);
+	assert_in_range(time_cs, before_cs, sk_clock_wall_ns() / SK_NS_PER_CS);
+}
+
 int
 main(void)
 {
@@ -392,6 +450,9 @@ main(void)
 		world_test(stat_tells_figures_of_the_caller),
 		cmocka_unit_test(without_profiling_no_time_is_told),
 		world_test(signal_calls_the_modules_function),
+		world_test(describe_tells_what_was_launched),
+		world_test(exit_takes_a_reason_that_others_are_told),
+		world_test(time_is_the_clock_of_the_system),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,7 +215,9 @@ the_service_named_logger_gets_the_lines(void **state)
 	skynet_error(a->ctx, "again");
 	world_run(w);
 	expect_mail(b, PTYPE_TEXT, 0, a->handle, "again");
-	expect_mail(b, PTYPE_ERROR, 0, log->handle, NULL); /* its line "KILL" came too late */
+	/* Its line "KILL" came too late. */
+	expect_error(b, 0, log->handle,
+		     ": it was killed by :00000003");
 	expect_no_mail(b);
 }
 

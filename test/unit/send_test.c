@@ -201,9 +201,9 @@ a_request_to_another_node_fails_at_once(void **state)
 	int probe = skynet_probe(a->ctx, REMOTE_HANDLE);
 	assert_int_equal(skynet_sendname(a->ctx, 0, ":5000001", PTYPE_TEXT, 4, NULL, 0), 4);
 	world_run(w);
-	expect_mail(a, PTYPE_ERROR, 3, REMOTE_HANDLE, NULL);
-	expect_mail(a, PTYPE_ERROR, probe, REMOTE_HANDLE, NULL);
-	expect_mail(a, PTYPE_ERROR, 4, REMOTE_HANDLE, NULL);
+	expect_error(a, 3, REMOTE_HANDLE, "no link to its node, number 5");
+	expect_error(a, probe, REMOTE_HANDLE, "no link to its node, number 5");
+	expect_error(a, 4, REMOTE_HANDLE, "no link to its node, number 5");
 }
 
 /* As at the end of a local service: the session of a response is none of the sender's. */
@@ -215,7 +215,7 @@ an_answer_to_another_node_cannot_answer_an_own_request(void **state)
 	assert_int_equal(skynet_send(a->ctx, 0, REMOTE_HANDLE, PTYPE_RESPONSE, 3, NULL, 0), 3);
 	assert_int_equal(skynet_send(a->ctx, 0, REMOTE_HANDLE, PTYPE_ERROR, 4, NULL, 0), 4);
 	world_run(w);
-	expect_mail(a, PTYPE_ERROR, 0, REMOTE_HANDLE, NULL);
+	expect_error(a, 0, REMOTE_HANDLE, "no link to its node, number 5");
 	expect_no_mail(a);
 }
 
@@ -288,7 +288,8 @@ a_probe_of_the_dead_says_so(void **state)
 	assert_int_equal(skynet_probe(a->ctx, b->handle), -1);
 	assert_int_equal(skynet_probe(a->ctx, 0), -1);
 	world_run(w);
-	expect_mail(a, PTYPE_ERROR, session, b->handle, NULL);
+	expect_error(a, session, b->handle,
+		     "it was killed by :00000001 before it took the request");
 	expect_no_mail(a);
 	world_forget_log(w);
 }

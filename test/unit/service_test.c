@@ -63,7 +63,8 @@ a_failed_init_is_released_and_its_mail_answered(void **state)
 	world_expect_log(w, "%08x error: launch scripted FAILED\n", b->handle);
 	assert_null(sk_registry_find(&w->core->registry, b->handle));
 	world_run(w);
-	expect_mail(b->other, PTYPE_ERROR, 4, b->handle, NULL);
+	expect_error(b->other, 4, b->handle,
+		     "it could not be launched and has ended before it took the request");
 	expect_no_mail(b->other);
 	expect_no_mail(b);
 	assert_int_equal(atomic_load(&w->core->living), 1);
@@ -115,7 +116,8 @@ a_service_killed_during_its_init_is_not_launched(void **state)
 	assert_int_equal(world_launch(w, b), 0);
 	assert_int_equal(b->releases, 1);
 	world_run(w);
-	expect_mail(b->other, PTYPE_ERROR, 9, b->handle, NULL);
+	expect_error(b->other, 9, b->handle,
+		     "it was killed by :00000001 before it took the request");
 	assert_int_equal(atomic_load(&w->core->living), 1);
 }
 
@@ -160,7 +162,7 @@ a_service_that_leaves_handles_nothing_more(void **state)
 	assert_int_equal(b->mail_count, 2);
 	assert_int_equal(b->releases, 1);
 	world_expect_log(w, "%08x KILL self\n", b->handle);
-	expect_mail(a, PTYPE_ERROR, 3, b->handle, NULL);
+	expect_error(a, 3, b->handle, " (:00000002): it has ended before it took the request");
 	expect_no_mail(a);
 	assert_int_equal(send_text(a, b->handle, 4, "x"), -1);
 	assert_int_equal(send_text(a, b->handle, 4, "x"), -1);
@@ -183,12 +185,41 @@ each_message_of_a_killed_service_is_answered(void **state)
 	world_run(w);
 	assert_int_equal(b->mail_count, 0);
 	assert_int_equal(b->releases, 1);
-	expect_mail(a, PTYPE_ERROR, 7, b->handle, NULL);
-	expect_mail(a, PTYPE_ERROR, 0, b->handle, NULL);
-	expect_mail(a, PTYPE_ERROR, 8, b->handle, NULL);
-	expect_mail(a, PTYPE_ERROR, 0, b->handle, NULL); /* a response's session is not ours */
-	expect_mail(a, PTYPE_ERROR, probe, b->handle, NULL);
+	expect_error(a, 7, b->handle, ": it was killed by :00000001 before it took the request");
+	expect_error(a, 0, b->handle, ": it was killed by :00000001");
+	expect_error(a, 8, b->handle, ": it was killed by :00000001 before it took the request");
+	expect_error(a, 0, b->handle,
+		     ": it was killed by :00000001"); /* a response's session is not ours */
+	expect_error(a, probe, b->handle,
+		     ": it was killed by :00000001 before it took the request");
 	expect_no_mail(a);
+	world_forget_log(w);
+}
+
+static struct skynet_timer *timers_of_b[2];
+
+static void
+cancel_timers(struct actor *actor)
+{
+	assert_int_equal(skynet_timer_cancel(actor->ctx, timers_of_b[0]), 0);
+	assert_int_equal(skynet_timer_cancel(actor->ctx, timers_of_b[1]), 1);
+}
+
+/* One of them has fired, and lies in the mailbox still when release runs. */
+static void
+release_can_give_back_all_timers(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	b->on_release = cancel_timers;
+	skynet_timeout(b->ctx, 10, &timers_of_b[0]);
+	skynet_timeout(b->ctx, 1000000, &timers_of_b[1]);
+	assert_int_equal(sk_timer_count(w->core->scheduler.timer), 2);
+	(void)command_to(a, "KILL", b->handle, "");
+	world_pass_time(w, 100);
+	world_run(w);
+	assert_int_equal(b->releases, 1);
+	assert_int_equal(sk_timer_count(w->core->scheduler.timer), 0);
 	world_forget_log(w);
 }
 
@@ -235,7 +266,7 @@ mail_behind_the_last_turn_is_answered_too(void **state)
 	expect_no_mail(a);
 	world_run(w);
 	world_run(w);
-	expect_mail(a, PTYPE_ERROR, 6, b->handle, NULL);
+	expect_error(a, 6, b->handle, ": it was killed by :00000001 before it took the request");
 	world_forget_log(w);
 }
 
@@ -328,6 +359,7 @@ main(void)
 		world_test(a_service_can_launch_another_in_its_init),
 		world_test(a_service_that_leaves_handles_nothing_more),
 		world_test(each_message_of_a_killed_service_is_answered),
+		world_test(release_can_give_back_all_timers),
 		world_test(of_two_that_kill_each_other_one_lives),
 		world_test(mail_behind_the_last_turn_is_answered_too),
 		world_test(the_exit_monitor_is_told_of_each_end_but_abort),

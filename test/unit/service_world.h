@@ -31,7 +31,7 @@ struct mail {
 	uint32_t source;
 	size_t size;
 	bool has_data;
-	char text[40]; /* how the data begins */
+	char text[120]; /* how the data begins */
 };
 
 struct actor {
@@ -42,6 +42,7 @@ struct actor {
 	int init_result;
 	int result; /* of the callback */
 	void (*on_init)(struct actor *actor);
+	void (*on_release)(struct actor *actor);
 	void (*on_mail)(struct actor *actor, const struct mail *mail);
 	struct actor *other; /* whom it deals with */
 	/* What happened to it. */
@@ -191,7 +192,10 @@ actor_init(struct script *script, struct skynet_context *ctx, const char *parm)
 static inline void
 actor_release(struct script *script)
 {
-	((struct actor *)script)->releases++;
+	struct actor *actor = (struct actor *)script;
+	actor->releases++;
+	if (actor->on_release)
+		actor->on_release(actor);
 }
 
 static inline void
@@ -244,6 +248,20 @@ expect_mail(struct actor *actor, int type, int session, uint32_t source, const c
 	assert_int_equal(mail->size, text ? strlen(text) : 0);
 	assert_int_equal(mail->has_data, text != NULL);
 	assert_string_equal(mail->text, text ? text : "");
+}
+
+/* An error whose text ends so. */
+static inline void
+expect_error(struct actor *actor, int session, uint32_t source, const char *end)
+{
+	assert_true(actor->taken < actor->mail_count);
+	const struct mail *mail = &actor->mails[actor->taken++];
+	assert_int_equal(mail->type, PTYPE_ERROR);
+	assert_int_equal(mail->session, session);
+	assert_int_equal(mail->source, source);
+	assert_int_equal(mail->size, strlen(mail->text));
+	assert_true(mail->size > strlen(end));
+	assert_string_equal(mail->text + mail->size - strlen(end), end);
 }
 
 static inline void
