@@ -216,8 +216,7 @@ the_service_named_logger_gets_the_lines(void **state)
 	world_run(w);
 	expect_mail(b, PTYPE_TEXT, 0, a->handle, "again");
 	/* Its line "KILL" came too late. */
-	expect_error(b, 0, log->handle,
-		     ": it was killed by :00000003");
+	expect_error(b, 0, log->handle, ": it was killed by :00000003");
 	expect_no_mail(b);
 }
 
