@@ -44,18 +44,24 @@ end
 
 function command.ERROR(source, reason)
 	local answer = forget_start(source)
+	local description = descriptions[source]
 	descriptions[source] = nil
 	if answer then
-		answer(false, reason)
+		-- The error is the new service's: who asked wants to know about that one.
+		local text = "%s (%s): its start has failed, the log tells why"
+		answer(false, reason or text:format(description, skynet.address(source)), source)
 	end
 end
 
 function command.REMOVE(_, address, was_killed)
+	local description = descriptions[address]
 	descriptions[address] = nil
 	local answer = forget_start(address)
-	if answer then
-		-- Who ends by itself while starting is no failure; who is killed is one.
-		answer(not was_killed, nil)
+	if answer and was_killed then
+		local text = "%s (%s): it was killed while it started"
+		answer(false, text:format(description, skynet.address(address)), address)
+	elseif answer then
+		answer(true, nil) -- who ends by itself while starting is no failure
 	end
 end
 

@@ -281,12 +281,8 @@ command_signal(struct skynet_context *ctx, const char *parm)
 	address[length] = '\0';
 	struct skynet_context *service = sk_registry_find(&core->registry, to_handle(ctx, address));
 	free(address);
-	if (!service || !service->module->signal)
-		return NULL;
-	(void)pthread_mutex_lock(&core->signal_lock);
-	if (service->has_instance)
-		service->module->signal(service->instance, number);
-	(void)pthread_mutex_unlock(&core->signal_lock);
+	if (service)
+		sk_service_signal(service, number);
 	return NULL;
 }
 

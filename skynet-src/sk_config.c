@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -100,6 +101,12 @@ static const struct known_key known_keys[] = {
 	 .type = KEY_BOOLEAN,
 	 .fallback = "true",
 	 .effect = "account CPU time per service"},
+	{.name = "calltimeout",
+	 .type = KEY_INTEGER,
+	 .min = 0,
+	 .max = INT32_MAX,
+	 .fallback = "0",
+	 .effect = "1/100 s after which a call fails; 0: it waits for ever"},
 	{.name = "standalone",
 	 .type = KEY_ADDRESS,
 	 .effect = "this node is the master, and listens there"},

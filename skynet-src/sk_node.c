@@ -52,6 +52,8 @@ message_stuck(void *owner, uint32_t handle, uint32_t source, uint64_t number)
 		    "error: A message from [ :%08x ] to [ :%08x ] maybe in an endless loop "
 		    "(version = %d)",
 		    source, handle, (int)number);
+	if (!service)
+		sk_service_interrupt_dying(core, handle);
 }
 
 static void

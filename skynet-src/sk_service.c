@@ -218,6 +218,26 @@ forget_dying(struct skynet_context *service)
 	(void)pthread_mutex_unlock(&core->dying_lock);
 }
 
+void
+sk_service_signal(struct skynet_context *service, int number)
+{
+	struct sk_core *core = service->core;
+	if (!service->module->signal)
+		return;
+	(void)pthread_mutex_lock(&core->signal_lock);
+	if (service->has_instance)
+		service->module->signal(service->instance, number);
+	(void)pthread_mutex_unlock(&core->signal_lock);
+}
+
+void
+sk_service_interrupt_dying(struct sk_core *core, uint32_t handle)
+{
+	struct skynet_context *service = find_dying(core, handle);
+	if (service)
+		sk_service_signal(service, 0);
+}
+
 /* Ends the log service once it has written what was logged until now. */
 static void
 end_after_mail(struct sk_core *core, uint32_t logger)

@@ -72,6 +72,13 @@ uint32_t sk_service_launch(struct sk_core *core, const char *module, const char 
  * when there is none.  [any, online] */
 int sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason);
 
+/* A service that was killed does not come to the end of its callback, and others wait for its end:
+ * sends it signal 0, which a Lua service takes as the end of what it does.  [any, online] */
+void sk_service_interrupt_dying(struct sk_core *core, uint32_t handle);
+
+/* Sends a service a signal, if it has an instance that takes them.  [any, online] */
+void sk_service_signal(struct skynet_context *service, int number);
+
 /* Why a service ends; NULL: it lives.  [turn] */
 const char *sk_service_end_reason(const struct skynet_context *service);
 

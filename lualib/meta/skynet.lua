@@ -39,12 +39,14 @@ local skynet = {}
 ---@field pack? fun(...): skynet.bytes?, integer? makes the bytes of requests
 ---@field unpack? fun(data: lightuserdata, size: integer): ... reads messages; data is borrowed
 ---@field dispatch? skynet.handler the handler
+---@field trace? boolean true: its requests are always traced; false: never
 
 ---@alias skynet.handler fun(session: integer, source: integer, ...)
 
 --- A service's answer that is given later.
---- `r(true, ...)` answers; `r(false, text)` fails the request, with a text that the requester gets;
---- `r("TEST")` tells whether an answer is still wanted.
+--- `r(true, ...)` answers; `r(false, text)` fails the request, with a text that the requester gets
+--- behind the name of this service; `r(false, text, address)` passes on the text of a service that has
+--- failed; `r("TEST")` tells whether an answer is still wanted.
 --- The result is whether anybody gets the answer. A second answer raises.
 ---@alias skynet.responder fun(ok: boolean|"TEST", ...): boolean?
 
@@ -55,6 +57,11 @@ local skynet = {}
 --- ends and newservice raises. To be called once, in the main chunk.
 ---@param f fun() may wait
 function skynet.start(f) end
+
+--- Runs the init functions and f as the start function, in the task that calls it: what start does.
+--- For programs that have set a callback of their own. Waits.
+---@param f fun() may wait
+function skynet.init_service(f) end
 
 --- Has f run before the start function, in the order of the calls. Raises once the start function
 --- has begun.
@@ -124,6 +131,21 @@ function skynet.send(address, type, ...) end
 ---@return any ... what the protocol's unpack makes of the answer
 function skynet.call(address, type, ...) end
 
+--- As call, with a deadline of its own. Raises also when there is no answer within that time; an
+--- answer that comes later is dropped and counted. Waits.
+---@param deadline integer|false cs; false: none
+---@param address skynet.address
+---@param type skynet.type
+---@param ... any
+---@return any ... what the protocol's unpack makes of the answer
+function skynet.call_within(deadline, address, type, ...) end
+
+--- Sets the deadline of all calls of this service that have none of their own. At first it is what
+--- the config key `calltimeout` says.
+---@param deadline? integer|false cs; false: none; nil: only asks
+---@return integer|false former cs
+function skynet.call_timeout(deadline) end
+
 --- As send, with bytes that are packed already. A block is taken, also when nobody gets it.
 ---@param address skynet.address
 ---@param type skynet.type
@@ -150,6 +172,16 @@ function skynet.rawcall(address, type, message, size) end
 ---@param size? integer
 ---@return integer|false|nil session nil: no such service; false: too large
 function skynet.redirect(address, source, type, session, message, size) end
+
+--- As rawcall, as part of a trace.
+---@param tag string
+---@param address skynet.address
+---@param type skynet.type
+---@param message? skynet.bytes a block is taken
+---@param size? integer
+---@return lightuserdata answer borrowed: valid until this task waits or ends
+---@return integer size
+function skynet.tracecall(tag, address, type, message, size) end
 
 --- Draws a session that no task of this service waits for.
 ---@return integer session 1..2^31-1
@@ -216,6 +248,48 @@ function skynet.wait(token) end
 ---@param token any
 ---@return true? woken nil: no task waits under it
 function skynet.wakeup(token) end
+
+-- Traces ---------------------------------------------------------------------------------------
+
+--- Begins a trace: what this task does is logged from now on, as `<TRACE TAG> NANOSECONDS EVENT`, and
+--- so is what its calls make other services do. Raises outside of a task.
+---@param text? string for the first event
+function skynet.trace(text) end
+
+--- The trace that this task belongs to.
+---@return string|false|nil tag nil: none; false: its type of message is never traced
+function skynet.tracetag() end
+
+--- Sets which requests of a type are traced.
+---@param type skynet.type
+---@param flag? boolean true: all; false: none; nil: those that belong to a trace
+function skynet.traceproto(type, flag) end
+
+--- Logs an event of a trace.
+---@param tag string
+---@param text string
+---@param co? thread whose stack `level` means; by default the running one; may be left out
+---@param level? integer also logs up to three places, from this level of the stack on
+function skynet.tracelog(tag, text, co, level) end
+
+--- Notes from now on where timers are set, for skynet.task. It costs a traceback each.
+---@param on boolean
+function skynet.trace_timeout(on) end
+
+-- Others -----------------------------------------------------------------------------------------
+
+--- Treats an address as dead: calls of this service to exactly this address fail, requests of that
+--- service want no answer any more.
+---@param address skynet.address
+function skynet.term(address) end
+
+--- Handles a message as if it had just come, then all tasks that are ready. For wrappers.
+---@param type integer the number of a protocol
+---@param message? lightuserdata borrowed
+---@param size? integer
+---@param session integer
+---@param source integer
+function skynet.dispatch_message(type, message, size, session, source) end
 
 -- Bytes ----------------------------------------------------------------------------------------
 
@@ -308,8 +382,8 @@ function skynet.time() end
 
 --- A figure about this service: "mqlen" messages in the mailbox, "message" messages so far, "cpu"
 --- seconds so far, "time" CPU seconds of the present message, "memory" bytes, "endless" 1 once when
---- the watchdog has found a message that takes seconds.
----@param what "mqlen"|"message"|"cpu"|"time"|"memory"|"endless"
+--- the watchdog has found a message that takes seconds, "late" answers that came behind a deadline.
+---@param what "mqlen"|"message"|"cpu"|"time"|"memory"|"endless"|"late"
 ---@return number
 function skynet.stat(what) end
 

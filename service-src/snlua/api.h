@@ -17,6 +17,7 @@ extern const luaL_Reg api_answer_functions[];	/* ret, response ... */
 extern const luaL_Reg api_protocol_functions[]; /* dispatch, pack ... */
 extern const luaL_Reg api_task_functions[];	/* start, fork, sleep ... */
 extern const luaL_Reg api_service_functions[];	/* names, environment, clock, statistics ... */
+extern const luaL_Reg api_trace_functions[];	/* trace, tracelog ... */
 extern const luaL_Reg api_memory_functions[];	/* memlimit (snlua.c) */
 
 /* --- arguments (api_arguments.c) --- */
@@ -38,6 +39,9 @@ void api_check_words(lua_State *L);
 int api_find_protocol(lua_State *L, const struct engine *engine, int index);
 /* The same; raises when there is none. */
 int api_check_protocol(lua_State *L, const struct engine *engine, int index);
+
+/* true, false or nil: whether the requests of a protocol are traced. */
+enum trace_rule api_check_trace_rule(lua_State *L, int index);
 
 /* Bytes to be sent. */
 struct api_payload {
@@ -69,6 +73,9 @@ struct task *api_resumed_task(lua_State *L);
 
 /* Adds the protocols that every Lua service speaks: lua, response, error. */
 void api_add_protocols(lua_State *L);
+
+/* The loader of the module "skynet.internals". */
+int api_open_internals(lua_State *L);
 
 /* The loader of the module "skynet.engine", which is also what `require "skynet"` returns. */
 int api_open(lua_State *L);

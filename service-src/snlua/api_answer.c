@@ -6,6 +6,10 @@
  */
 #include "api.h"
 
+#include "failure.h"
+#include "traces.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 /* The session to answer; raises when there is no request any more. */
@@ -17,6 +21,8 @@ take_request(lua_State *L, struct task *task, const char *text)
 	int32_t session = task->request;
 	task->has_request = false;
 	task->request = 0;
+	if (task->tag)
+		traces_log(engine_of(L), task->tag, "response", NULL, 0);
 	return session;
 }
 
@@ -29,8 +35,12 @@ answer(lua_State *L, struct engine *engine, uint32_t source, int32_t session,
 		lua_pushboolean(L, 0);
 		return 1;
 	}
-	lua_pushboolean(L, engine_answer(engine, source, session, PTYPE_RESPONSE | payload->tag,
-					 payload->data, payload->size));
+	int sent = skynet_send(engine->ctx, 0, source, PTYPE_RESPONSE | payload->tag, session,
+			       payload->data, payload->size);
+	if (sent == -2) /* the requester is told so instead */
+		(void)failure_answer(engine, source, session, "its answer is too large: %zu bytes",
+				     payload->size);
+	lua_pushboolean(L, sent >= 0);
 	return 1;
 }
 
@@ -91,35 +101,59 @@ unlink_response(struct response *response)
 	response->link = NULL;
 }
 
+/* It is about to be answered, or never will be. */
+static void
+drop_tag(struct engine *engine, struct response *response, bool is_answered)
+{
+	if (!response->tag)
+		return;
+	if (is_answered)
+		traces_log(engine, response->tag, "response", NULL, 0);
+	free(response->tag);
+	response->tag = NULL;
+}
+
 /* A closure that was dropped without an answer: its requester must not wait for ever. */
 static int
 response_gc(lua_State *L)
 {
 	struct response *response = lua_touserdata(L, 1);
-	static char text[] = "its response was dropped";
+	struct engine *engine = engine_of(L);
+	drop_tag(engine, response, false);
 	if (!response->link)
 		return 0;
 	unlink_response(response);
-	(void)skynet_send(engine_of(L)->ctx, 0, response->source, PTYPE_ERROR, response->session,
-			  text, strlen(text));
+	(void)failure_answer(engine, response->source, response->session,
+			     "it has dropped the request without an answer");
 	return 0;
 }
 
-/* r(false[, text]) */
+/* r(false[, text[, source]]) */
 static int
 respond_error(lua_State *L, struct engine *engine, struct response *response)
 {
-	size_t size = 0;
+	size_t size;
 	const char *text = luaL_optlstring(L, 2, NULL, &size);
+	bool is_relayed = !lua_isnoneornil(L, 3);
+	uint32_t source = is_relayed ? api_check_address(L, 3).handle : 0;
 	int32_t session = response->session;
+	luaL_argcheck(L, !is_relayed || (source != 0 && text), 3,
+		      "the address of who has failed expected, behind a text");
+	drop_tag(engine, response, true);
 	unlink_response(response);
 	response->session = 0;
-	lua_pushboolean(L, skynet_send(engine->ctx, 0, response->source, PTYPE_ERROR, session,
-				       (void *)(uintptr_t)text, size) >= 0);
+	bool is_sent;
+	if (is_relayed)
+		is_sent = skynet_send(engine->ctx, source, response->source, PTYPE_ERROR, session,
+				      (void *)(uintptr_t)text, size) >= 0;
+	else
+		is_sent = failure_answer(engine, response->source, session, "%s",
+					 text ? text : "it has answered with an error");
+	lua_pushboolean(L, is_sent);
 	return 1;
 }
 
-/* The closure: r(true, ...), r(false[, text]), r("TEST"). Upvalues: response, pack function. */
+/* The closure: r(true, ...), r(false[, text[, source]]), r("TEST"). Upvalues: response, pack function. */
 static int
 respond(lua_State *L)
 {
@@ -147,6 +181,7 @@ respond(lua_State *L)
 		api_drop_payload(&payload);
 		return luaL_error(L, "Can't response more than once");
 	}
+	drop_tag(engine, response, true);
 	unlink_response(response); /* not before packing has succeeded */
 	response->session = 0;
 	return answer(L, engine, response->source, session, &payload);
@@ -185,7 +220,10 @@ l_response(lua_State *L)
 		lua_pushvalue(L, 1);
 	lua_pushcclosure(L, respond, 2);
 	/* Nothing can fail any more: the request changes hands. */
-	response->session = take_request(L, task, "no session");
+	response->session = task->request;
+	response->tag = task->tag ? skynet_strdup(task->tag) : NULL;
+	task->has_request = false;
+	task->request = 0;
 	response->next = engine->responses;
 	response->link = &engine->responses;
 	if (response->next)

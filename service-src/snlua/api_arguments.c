@@ -57,6 +57,15 @@ api_check_protocol(lua_State *L, const struct engine *engine, int index)
 					     luaL_tolstring(L, index, NULL)));
 }
 
+enum trace_rule
+api_check_trace_rule(lua_State *L, int index)
+{
+	if (lua_isnoneornil(L, index))
+		return TRACE_ON_DEMAND;
+	luaL_argexpected(L, lua_isboolean(L, index), index, "true, false or nil");
+	return lua_toboolean(L, index) ? TRACE_ALWAYS : TRACE_NEVER;
+}
+
 struct api_payload
 api_check_payload(lua_State *L, int index)
 {

@@ -7,8 +7,13 @@
 #include "api.h"
 
 #include "dispatch.h"
+#include "failure.h"
+#include "traces.h"
+#include "wait.h"
 
-#include <stdlib.h>
+#include <string.h>
+
+#define MS_PER_CS 10
 
 /* Packs the values from first to the top. The built-in format stays in the scratch buffer, from
  * `base` on; the caller cuts it back once the bytes were sent. */
@@ -102,7 +107,7 @@ l_redirect(lua_State *L)
 static int
 l_genid(lua_State *L)
 {
-	lua_pushinteger(L, engine_new_session(engine_of(L)));
+	lua_pushinteger(L, wait_new_session(engine_of(L)));
 	return 1;
 }
 
@@ -119,10 +124,10 @@ api_check_task(lua_State *L)
 			"this function may wait, so it can't be used in the main chunk, nor in "
 			"what is run when a task is closed: use it in the start function or in a "
 			"handler");
-	if (task->co != L)
+	if (engine->leaf != L)
 		luaL_error(L,
 			   "this function may wait, so it can't be used inside a coroutine of your "
-			   "own: use skynet.fork");
+			   "own: use skynet.fork, or the library skynet.coroutine");
 	if (!lua_isyieldable(L))
 		luaL_error(
 			L,
@@ -134,10 +139,10 @@ api_check_task(lua_State *L)
 struct task *
 api_resumed_task(lua_State *L)
 {
-	struct task *task = engine_of(L)->current;
-	if (!task || task->co != L)
+	const struct engine *engine = engine_of(L);
+	if (!engine->current || engine->leaf != L)
 		luaL_error(L, "a task of skynet waits here: coroutine.resume can't end its wait");
-	return task;
+	return engine->current;
 }
 
 int
@@ -147,78 +152,160 @@ api_suspend(lua_State *L, enum task_state state, lua_KContext context, lua_KFunc
 	return lua_yieldk(L, 0, context, resumed);
 }
 
-/* Raises what a failed call raises. */
-static int
-raise_failed(lua_State *L, struct task *task)
+/* How an answer is read, and where the address of the call is, in one number: a lua_KContext. */
+enum { RAW_ANSWER = -1 }; /* as pointer and size; else the index of a protocol */
+
+static lua_KContext
+call_context(int protocol, int address)
 {
-	if (!task->reason)
-		return luaL_error(L, "call failed");
-	luaL_where(L, 1);
-	lua_pushfstring(L, "call failed: %s", task->reason);
-	free(task->reason);
-	task->reason = NULL;
-	lua_concat(L, 2);
-	return lua_error(L);
+	return (lua_KContext)(protocol + 1) * 4 + address;
 }
 
-/* protocol: index of the one to unpack with, or -1 for pointer and size. */
 static int
-call_resumed(lua_State *L, int status, lua_KContext protocol)
+call_resumed(lua_State *L, int status, lua_KContext context)
 {
 	struct engine *engine = engine_of(L);
 	const struct envelope *message = &engine->message;
 	struct task *task = api_resumed_task(L);
+	int address = (int)(context % 4);
+	int protocol = (int)(context / 4) - 1;
 	(void)status;
 	if (task->wake == WAKE_FAILED)
-		return raise_failed(L, task);
-	if (protocol >= 0)
+		return failure_raise(L, task, address);
+	if (task->wake == WAKE_TIMEOUT)
+		return failure_raise_timeout(L, task, address);
+	if (protocol != RAW_ANSWER)
 		return dispatch_push_arguments(L, engine, &engine->protocols[protocol]);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)message->data);
 	lua_pushinteger(L, (lua_Integer)message->size);
 	return 2;
 }
 
+/* A call in the making. */
+struct call {
+	struct api_address address;
+	int address_index;
+	int type;
+	int protocol; /* index, or RAW_ANSWER */
+	int64_t deadline_ms;
+	struct api_payload payload;
+	size_t base; /* of the payload in the scratch buffer */
+};
+
+/* Has the callee know that the next request belongs to a trace. */
+static void
+announce_trace(lua_State *L, struct engine *engine, const struct call *call, const char *tag)
+{
+	struct api_payload payload = {.data = (void *)(uintptr_t)tag, .size = strlen(tag)};
+	traces_log(engine, tag, "call", L, 1);
+	(void)send_to(engine, &call->address, 0, PTYPE_TRACE, 0, &payload);
+}
+
 /* Sends a request and waits for its answer. */
 static int
-request(lua_State *L, struct engine *engine, const struct api_address *address, int type,
-	const struct api_payload *payload, size_t base, int protocol)
+request(lua_State *L, struct engine *engine, const struct call *call, const char *tag)
 {
-	struct task *task = engine->current;
-	int32_t session = engine_new_session(engine);
-	int sent = send_to(engine, address, 0, type, session, payload);
-	engine->scratch.size = base;
+	if (tag)
+		announce_trace(L, engine, call, tag);
+	int32_t session = wait_new_session(engine);
+	int sent = send_to(engine, &call->address, 0, call->type, session, &call->payload);
+	engine->scratch.size = call->base;
 	if (sent == -2)
 		return luaL_error(L, "call failed: the request is too large");
 	if (sent < 0)
-		return luaL_error(L, "call to invalid address %s", luaL_tolstring(L, 1, NULL));
-	session_map_add(&engine->waiters, (struct waiter){.session = session, .task = task});
-	task->session = session;
-	task->callee = address->handle;
-	return api_suspend(L, TASK_CALLING, protocol, call_resumed);
+		return luaL_error(L, "call to invalid address %s",
+				  luaL_tolstring(L, call->address_index, NULL));
+	engine->current->address = (uint8_t)call->address_index;
+	wait_for_answer(engine, session, call->address.handle, call->deadline_ms);
+	return api_suspend(L, TASK_CALLING, call_context(call->protocol, call->address_index),
+			   call_resumed);
+}
+
+/* call(address, type, ...) with the address at index `first`. */
+static int
+call_packed(lua_State *L, int first, int64_t deadline_ms)
+{
+	struct engine *engine = engine_of(L);
+	struct call call = {.address = api_check_address(L, first),
+			    .address_index = first,
+			    .protocol = api_check_protocol(L, engine, first + 1),
+			    .deadline_ms = deadline_ms,
+			    .base = engine->scratch.size};
+	call.type = engine->protocols[call.protocol].id;
+	const struct task *task = api_check_task(L);
+	call.payload = pack_arguments(L, engine, &engine->protocols[call.protocol], first + 2);
+	return request(L, engine, &call, task->tag);
 }
 
 static int
 l_call(lua_State *L)
 {
+	return call_packed(L, 1, engine_of(L)->call_timeout_ms);
+}
+
+/* A deadline in hundredths of a second, or false: none. */
+static int64_t
+check_deadline_ms(lua_State *L, int index)
+{
+	if (lua_isboolean(L, index) && !lua_toboolean(L, index))
+		return 0;
+	lua_Integer deadline_cs = luaL_checkinteger(L, index);
+	luaL_argcheck(L, deadline_cs > 0 && deadline_cs <= INT32_MAX, index,
+		      "1 to 2^31-1 hundredths of a second expected, or false: no deadline");
+	return deadline_cs * MS_PER_CS;
+}
+
+/* call_within(deadline, address, type, ...) */
+static int
+l_call_within(lua_State *L)
+{
+	return call_packed(L, 2, check_deadline_ms(L, 1));
+}
+
+/* call_timeout([deadline]): sets the deadline of calls that have none of their own, and returns the
+ * former one. */
+static int
+l_call_timeout(lua_State *L)
+{
 	struct engine *engine = engine_of(L);
-	struct api_address address = api_check_address(L, 1);
-	int index = api_check_protocol(L, engine, 2);
-	int type = engine->protocols[index].id;
-	size_t base = engine->scratch.size;
-	(void)api_check_task(L);
-	struct api_payload payload = pack_arguments(L, engine, &engine->protocols[index], 3);
-	return request(L, engine, &address, type, &payload, base, index);
+	int64_t former_ms = engine->call_timeout_ms;
+	if (!lua_isnoneornil(L, 1))
+		engine->call_timeout_ms = check_deadline_ms(L, 1);
+	if (former_ms == 0)
+		lua_pushboolean(L, 0);
+	else
+		lua_pushinteger(L, former_ms / MS_PER_CS);
+	return 1;
+}
+
+/* rawcall(address, type, message[, size]) with the address at index `first`. tag: of the trace it
+ * belongs to, or NULL. */
+static int
+call_raw(lua_State *L, int first, const char *tag)
+{
+	struct engine *engine = engine_of(L);
+	struct call call = {.address = api_check_address(L, first),
+			    .address_index = first,
+			    .protocol = RAW_ANSWER,
+			    .deadline_ms = engine->call_timeout_ms,
+			    .base = engine->scratch.size};
+	call.type = engine->protocols[api_check_protocol(L, engine, first + 1)].id;
+	const struct task *task = api_check_task(L);
+	call.payload = api_check_payload(L, first + 2);
+	return request(L, engine, &call, tag ? tag : task->tag);
 }
 
 static int
 l_rawcall(lua_State *L)
 {
-	struct engine *engine = engine_of(L);
-	struct api_address address = api_check_address(L, 1);
-	int type = engine->protocols[api_check_protocol(L, engine, 2)].id;
-	(void)api_check_task(L);
-	struct api_payload payload = api_check_payload(L, 3);
-	return request(L, engine, &address, type, &payload, engine->scratch.size, -1);
+	return call_raw(L, 1, NULL);
+}
+
+/* tracecall(tag, address, type, message[, size]) */
+static int
+l_tracecall(lua_State *L)
+{
+	return call_raw(L, 2, luaL_checkstring(L, 1));
 }
 
 /* newservice(name, ...) is call(".launcher", "lua", "LAUNCH", "snlua", name, ...). */
@@ -235,6 +322,15 @@ l_newservice(lua_State *L)
 }
 
 const luaL_Reg api_message_functions[] = {
-	{"send", l_send}, {"rawsend", l_rawsend}, {"redirect", l_redirect},	{"genid", l_genid},
-	{"call", l_call}, {"rawcall", l_rawcall}, {"newservice", l_newservice}, {NULL, NULL},
+	{"send", l_send},
+	{"rawsend", l_rawsend},
+	{"redirect", l_redirect},
+	{"genid", l_genid},
+	{"call", l_call},
+	{"call_within", l_call_within},
+	{"call_timeout", l_call_timeout},
+	{"rawcall", l_rawcall},
+	{"tracecall", l_tracecall},
+	{"newservice", l_newservice},
+	{NULL, NULL},
 };

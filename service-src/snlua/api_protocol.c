@@ -158,6 +158,11 @@ l_register_protocol(lua_State *L)
 	check_function_field(L, "unpack");
 	check_function_field(L, "dispatch");
 	struct protocol protocol = {.name = name, .id = (uint8_t)id};
+	int trace = lua_getfield(L, 1, "trace");
+	luaL_argcheck(L, trace == LUA_TNIL || trace == LUA_TBOOLEAN, 1,
+		      "field 'trace' must be true, false or nil");
+	protocol.trace = api_check_trace_rule(L, -1);
+	lua_pop(L, 1);
 	protocol.pack = reference_field(L, "pack");
 	protocol.unpack = reference_field(L, "unpack");
 	protocol.dispatch = reference_field(L, "dispatch");

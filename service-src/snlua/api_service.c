@@ -2,6 +2,8 @@
  * statistics, log, and starting and ending services. */
 #include "api.h"
 
+#include "closing.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,7 +189,12 @@ l_time(lua_State *L)
 static int
 l_stat(lua_State *L)
 {
-	const char *value = skynet_command(context_of(L), "STAT", luaL_checkstring(L, 1));
+	const char *what = luaL_checkstring(L, 1);
+	if (strcmp(what, "late") == 0) {
+		lua_pushinteger(L, (lua_Integer)engine_of(L)->late_answers);
+		return 1;
+	}
+	const char *value = skynet_command(context_of(L), "STAT", what);
 	if (!lua_stringtonumber(L, value ? value : ""))
 		lua_pushinteger(L, 0);
 	return 1;
@@ -238,7 +245,7 @@ l_kill(lua_State *L)
 	lua_pushboolean(L, 1);
 	engine_tell_launcher(L, top + 1);
 	if (handle == skynet_current_handle()) {
-		engine_exit(engine_of(L));
+		closing_exit(engine_of(L));
 		return 0;
 	}
 	(void)snprintf(text, sizeof text, ":%x", handle);

@@ -1,7 +1,11 @@
 /* api_task.c: tasks, from Lua: start, fork, sleep, wait, wakeup, timeout, exit. */
 #include "api.h"
 
+#include "closing.h"
 #include "dispatch.h"
+#include "timer.h"
+#include "traces.h"
+#include "wait.h"
 
 #define MS_PER_CS 10
 
@@ -12,30 +16,54 @@ static char inits_key;
 
 enum { START_DONE = -1 };
 
-/* Runs the init functions from number `next` on, then the start function (upvalue 1). */
+/* The start function has returned. */
+static int
+report_start(lua_State *L)
+{
+	struct task *task = engine_of(L)->current;
+	task->is_start = false;
+	lua_settop(L, 0);
+	lua_pushliteral(L, "LAUNCHOK");
+	engine_tell_launcher(L, 1);
+	return 0;
+}
+
+/* Runs the init functions from number `next` on, then the start function, which is at index 1. */
 static int
 run_start(lua_State *L, int status, lua_KContext next)
 {
 	(void)status;
-	lua_settop(L, 0);
 	if (next == START_DONE)
-		return 0;
+		return report_start(L);
+	lua_settop(L, 1);
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key) == LUA_TTABLE &&
-	    lua_rawgeti(L, 1, next + 1) == LUA_TFUNCTION) {
+	    lua_rawgeti(L, 2, next + 1) == LUA_TFUNCTION) {
 		lua_callk(L, 0, 0, next + 1, run_start);
 		return run_start(L, LUA_OK, next + 1);
 	}
 	lua_pushboolean(L, 0); /* too late for more */
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &inits_key);
-	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_settop(L, 1);
 	lua_callk(L, 0, 0, START_DONE, run_start);
-	return 0;
+	return run_start(L, LUA_OK, START_DONE);
 }
 
+/* init_service(f) */
+static int
+l_init_service(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	api_check_task(L)->is_start = true;
+	return run_start(L, LUA_OK, 0);
+}
+
+/* What skynet.start has run, with its function as upvalue 1. */
 static int
 begin_start(lua_State *L)
 {
 	engine_of(L)->current->is_start = true;
+	lua_settop(L, 0);
+	lua_pushvalue(L, lua_upvalueindex(1));
 	return run_start(L, LUA_OK, 0);
 }
 
@@ -59,17 +87,6 @@ l_init(lua_State *L)
 	return 0;
 }
 
-/* Has the function on top of the stack, which is popped, run in a new task after delay_ms. Returns
- * the session that stands for the timer. */
-static int32_t
-start_timer(lua_State *L, struct engine *engine, int64_t delay_ms)
-{
-	struct waiter waiter = {.function = luaL_ref(L, LUA_REGISTRYINDEX)};
-	waiter.session = engine_start_timer(engine, delay_ms, &waiter.timer);
-	session_map_add(&engine->waiters, waiter);
-	return waiter.session;
-}
-
 static int
 l_start(lua_State *L)
 {
@@ -79,7 +96,7 @@ l_start(lua_State *L)
 	engine->is_started = true;
 	lua_settop(L, 1);
 	lua_pushcclosure(L, begin_start, 1);
-	(void)start_timer(L, engine, 0);
+	(void)timer_start(L, engine, 0);
 	return 0;
 }
 
@@ -120,7 +137,7 @@ l_timeout(lua_State *L)
 	int64_t delay_ms = check_delay_ms(L, 1);
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
-	lua_pushinteger(L, start_timer(L, engine, delay_ms));
+	lua_pushinteger(L, timer_start(L, engine, delay_ms));
 	return 1;
 }
 
@@ -180,10 +197,11 @@ static int
 sleep_for(lua_State *L, int64_t delay_ms)
 {
 	struct engine *engine = engine_of(L);
-	struct task *task = api_check_task(L);
+	const struct task *task = api_check_task(L);
 	enter_token(L, engine);
-	task->session = engine_start_timer(engine, delay_ms, &task->timer);
-	session_map_add(&engine->waiters, (struct waiter){.session = task->session, .task = task});
+	if (task->tag)
+		traces_log(engine, task->tag, "sleep", L, 1);
+	wait_for_time(engine, delay_ms);
 	return api_suspend(L, TASK_SLEEPING, 0, sleep_resumed);
 }
 
@@ -230,7 +248,7 @@ l_wakeup(lua_State *L)
 	if (!lua_isnil(L, 1) && !engine->is_exiting)
 		task = leave_token(L, engine);
 	if (task) {
-		engine_wake(engine, task, WAKE_TOKEN);
+		wait_wake(engine, task);
 		lua_pushboolean(L, 1);
 	} else {
 		lua_pushnil(L);
@@ -257,16 +275,19 @@ l_exit(lua_State *L)
 		lua_pushinteger(L, skynet_current_handle());
 		lua_pushboolean(L, 0);
 		engine_tell_launcher(L, 1);
-		engine_exit(engine);
+		closing_exit(engine);
 	}
 	/* Where it cannot suspend, an error is the next best way not to return. */
-	if (!engine->current || engine->current->co != L || !lua_isyieldable(L))
+	if (!engine->current || engine->leaf != L || !lua_isyieldable(L))
 		return luaL_error(L, "the service has ended by skynet.exit");
-	return lua_yieldk(L, 0, 0, exit_resumed);
+	return api_suspend(L, TASK_WAITING, 0, exit_resumed);
 }
 
 const luaL_Reg api_task_functions[] = {
-	{"init", l_init},   {"start", l_start}, {"fork", l_fork}, {"timeout", l_timeout},
-	{"sleep", l_sleep}, {"yield", l_yield}, {"wait", l_wait}, {"wakeup", l_wakeup},
-	{"exit", l_exit},   {NULL, NULL},
+	{"init", l_init},	{"init_service", l_init_service},
+	{"start", l_start},	{"fork", l_fork},
+	{"timeout", l_timeout}, {"sleep", l_sleep},
+	{"yield", l_yield},	{"wait", l_wait},
+	{"wakeup", l_wakeup},	{"exit", l_exit},
+	{NULL, NULL},
 };

@@ -5,7 +5,11 @@
  */
 #include "dispatch.h"
 
+#include "failure.h"
 #include "skynet_socket.h"
+#include "timer.h"
+#include "traces.h"
+#include "wait.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -106,14 +110,17 @@ start_task(struct engine *engine, lua_CFunction body, bool is_request, int proto
 			     engine->message.source, skynet_current_handle(),
 			     (int)engine->message.session, (int)engine->message.size);
 		if (engine->message.session != 0)
-			(void)skynet_send(engine->ctx, 0, engine->message.source, PTYPE_ERROR,
-					  engine->message.session, NULL, 0);
+			(void)failure_answer(engine, engine->message.source,
+					     engine->message.session,
+					     "not enough memory for a task");
 		return;
 	}
 	task->has_request = is_request;
 	task->request = is_request ? engine->message.session : 0;
 	task->source = engine->message.source;
 	task->protocol = (uint8_t)protocol;
+	if (is_request && (engine->marks || engine->protocols[protocol].trace != TRACE_ON_DEMAND))
+		traces_begin(engine, task, &engine->protocols[protocol]);
 	lua_pushcfunction(task->co, body);
 	engine_run(engine, task, 0);
 }
@@ -124,9 +131,9 @@ refuse_unknown(struct engine *engine)
 	const struct envelope *message = &engine->message;
 	const struct protocol *protocol = dispatch_protocol(engine, message->type);
 	if (message->session != 0) {
-		static char text[] = "the service has no handler for this type of message";
-		(void)skynet_send(engine->ctx, 0, message->source, PTYPE_ERROR, message->session,
-				  text, strlen(text));
+		(void)failure_answer(engine, message->source, message->session,
+				     "it has no handler for messages of type %d%s%s", message->type,
+				     protocol ? ", " : "", protocol ? protocol->name : "");
 		return;
 	}
 	if (engine->unknown_request != LUA_NOREF) {
@@ -150,21 +157,6 @@ handle_request(struct engine *engine)
 		start_task(engine, run_request, true, index - 1);
 }
 
-/* Runs the function of a timer. */
-static void
-run_timer(struct engine *engine, int function)
-{
-	struct task *task = engine_new_task(engine);
-	if (!task) {
-		skynet_error(engine->ctx, "lua memory error : a timer's function was not run");
-		luaL_unref(engine->L, LUA_REGISTRYINDEX, function);
-		return;
-	}
-	lua_rawgeti(task->co, LUA_REGISTRYINDEX, function);
-	luaL_unref(task->co, LUA_REGISTRYINDEX, function);
-	engine_run(engine, task, 0);
-}
-
 /* The body of a task that runs the handler for answers nobody waits for. */
 static int
 run_unknown_response(lua_State *L)
@@ -180,54 +172,69 @@ run_unknown_response(lua_State *L)
 }
 
 static void
+handle_unknown_response(struct engine *engine)
+{
+	if (engine->unknown_response != LUA_NOREF)
+		start_task(engine, run_unknown_response, false, 0);
+	else
+		skynet_error(engine->ctx, "Unknown response session %d from :%08x",
+			     (int)engine->message.session, engine->message.source);
+}
+
+static void
 handle_response(struct engine *engine)
 {
 	struct waiter waiter;
 	if (!session_map_remove(&engine->waiters, engine->message.session, &waiter)) {
-		if (engine->unknown_response != LUA_NOREF)
-			start_task(engine, run_unknown_response, false, 0);
-		else
-			skynet_error(engine->ctx, "Unknown response session %d from :%08x",
-				     (int)engine->message.session, engine->message.source);
+		handle_unknown_response(engine);
 		return;
 	}
-	if (waiter.function != 0) {
-		run_timer(engine, waiter.function);
-	} else if (waiter.task) {
-		waiter.task->wake = waiter.task->state == TASK_SLEEPING ? WAKE_TIMER : WAKE_ANSWER;
-		waiter.task->session = 0;
-		waiter.task->timer = NULL;
-		engine_run(engine, waiter.task, 0);
+	switch ((enum waiter_kind)waiter.kind) {
+	case WAITER_TASK:
+		engine_run(engine, wait_end(engine, &waiter), 0);
+		break;
+	case WAITER_TIMER:
+		timer_fire(engine, waiter.session);
+		break;
+	case WAITER_FIRED:
+		break;
+	case WAITER_LATE:
+		engine->late_answers++;
+		break;
 	}
-}
-
-static char *
-copy_text(const void *data, size_t size)
-{
-	if (size == 0)
-		return NULL;
-	char *text = skynet_malloc(size + 1);
-	memcpy(text, data, size);
-	text[size] = '\0';
-	return text;
 }
 
 static void
 handle_error(struct engine *engine)
 {
-	struct waiter waiter;
-	if (engine->message.session == 0) {
-		engine_source_died(engine, engine->message.source);
+	const struct envelope *message = &engine->message;
+	if (message->session == 0) {
+		wait_source_died(engine, message->source, message->data, message->size, true);
 		return;
 	}
-	struct waiter *found = session_map_find(&engine->waiters, engine->message.session);
-	if (!found || found->function != 0 || !found->task || found->task->state != TASK_CALLING)
-		return; /* the call has ended already */
-	(void)session_map_remove(&engine->waiters, engine->message.session, &waiter);
-	waiter.task->session = 0;
-	waiter.task->wake = WAKE_FAILED;
-	waiter.task->reason = copy_text(engine->message.data, engine->message.size);
-	engine_run(engine, waiter.task, 0);
+	struct task *task = wait_fail(engine, message->session, message->data, message->size);
+	if (task)
+		engine_run(engine, task, 0);
+}
+
+static void
+handle_message(struct engine *engine)
+{
+	const struct envelope *message = &engine->message;
+	switch (message->type) {
+	case PTYPE_RESPONSE:
+		handle_response(engine);
+		break;
+	case PTYPE_ERROR:
+		handle_error(engine);
+		break;
+	case PTYPE_TRACE:
+		traces_note(engine, message->source, message->data, message->size);
+		break;
+	default:
+		handle_request(engine);
+	}
+	engine_run_ready(engine);
 }
 
 int
@@ -241,16 +248,22 @@ dispatch_message(struct skynet_context *ctx, void *ud, int type, int session, ui
 	engine->scratch.size = 0; /* whatever a failed pack left behind */
 	if (engine->scratch.capacity > SCRATCH_KEPT_BYTES)
 		codec_buffer_free(&engine->scratch);
-	switch (type) {
-	case PTYPE_RESPONSE:
-		handle_response(engine);
-		break;
-	case PTYPE_ERROR:
-		handle_error(engine);
-		break;
-	default:
-		handle_request(engine);
-	}
-	engine_run_ready(engine);
+	handle_message(engine);
 	return SKYNET_DONE;
+}
+
+void
+dispatch_inside(lua_State *L, struct engine *engine, const struct envelope *message)
+{
+	struct envelope outer_message = engine->message;
+	struct task *current = engine->current;
+	lua_State *leaf = engine->leaf;
+	lua_State *resumer = engine->resumer;
+	engine->message = *message;
+	engine->resumer = L;
+	handle_message(engine);
+	engine->resumer = resumer;
+	engine->leaf = leaf;
+	engine->current = current;
+	engine->message = outer_message;
 }

@@ -11,6 +11,10 @@
 int dispatch_message(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
 		     const void *msg, size_t sz);
 
+/* Handles a message in the middle of what runs on L now, which goes on after that. data of the
+ * message: borrowed. */
+void dispatch_inside(lua_State *L, struct engine *engine, const struct envelope *message);
+
 /* The protocol with this id, or NULL. Valid until a protocol is added. */
 struct protocol *dispatch_protocol(struct engine *engine, int id);
 /* Adds one; its id must be new. */

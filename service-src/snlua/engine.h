@@ -4,7 +4,10 @@
  *            waits (call, sleep, wait) and is resumed by the message it waits for; a finished
  *            coroutine is kept and given the next job as it is. After each message: first the tasks
  *            that were woken, then those whose call has failed, then forks, in that order.
- * Life       engine_init when the VM is made; engine_close_tasks, before the VM is closed, answers
+ * Parts      engine.c runs tasks; wait.c: what they wait for; timer.c: functions that wait for a
+ *            time; failure.c: what is told when something fails; closing.c: the end of a task or
+ *            of the service; coroutine.c: coroutines inside of tasks; traces.c: traces.
+ * Life       engine_init when the VM is made; closing_close_tasks, before the VM is closed, answers
  *            every request that is still open with an error; engine_fini after that.
  * Threads    [turn]; only engine_interrupt: [any], under the core's signal lock.
  * Memory     the engine belongs to the service; tasks are anchored in a table of the VM.
@@ -34,11 +37,14 @@ enum task_state {
 /* How a resumed task finds out why. */
 enum task_wake {
 	WAKE_NONE,
-	WAKE_ANSWER, /* the engine's message is the answer */
-	WAKE_FAILED, /* the call failed; `reason` may hold a text */
-	WAKE_TIMER,  /* the time is over */
-	WAKE_TOKEN,  /* somebody called wakeup */
+	WAKE_ANSWER,  /* the engine's message is the answer */
+	WAKE_FAILED,  /* the call failed; `reason` may hold a text */
+	WAKE_TIMEOUT, /* the call was not answered in time */
+	WAKE_TIMER,   /* the time is over */
+	WAKE_TOKEN,   /* somebody called wakeup */
 };
+
+struct nested;
 
 struct task {
 	lua_State *co;
@@ -48,17 +54,25 @@ struct task {
 	struct task **all_link;
 	enum task_state state;
 	enum task_wake wake;
-	int32_t session;	    /* waits for it; 0: none */
+	int32_t session;	    /* of its call, while it waits for the answer; 0: none */
 	uint32_t callee;	    /* of a call by number */
-	struct skynet_timer *timer; /* of TASK_SLEEPING; NULL: it is in the mailbox already */
+	int32_t timer_session;	    /* of its sleep, or of its call's deadline; 0: none */
+	struct skynet_timer *timer; /* the same; NULL: it is in the mailbox already */
+	int64_t deadline_ms;	    /* of its call: how long it waits; 0: for ever */
+	int32_t number;		    /* that names it while it waits for a wakeup; 0: none yet */
+	uint8_t address;	    /* index of the call's address in the frame that waits */
 	char *reason;		    /* of WAKE_FAILED, malloc-ed, or NULL */
 	/* The request it answers. */
 	uint32_t source;
 	int32_t request;  /* its session; 0: none, no answer wanted, or given already */
 	bool has_request; /* it runs a request, and has neither answered nor ignored it */
 	bool is_start;	  /* it runs the start function */
+	bool is_untraced; /* its protocol is never traced */
 	uint8_t protocol; /* index of the request's protocol, for the log */
 	int anchor;	  /* reference that keeps co alive */
+	char *tag;	  /* of the trace it belongs to, malloc-ed; NULL: none */
+	/* The coroutines inside of it that wait with it, the innermost first (coroutine.c). */
+	struct nested *nested;
 };
 
 struct task_list {
@@ -74,6 +88,13 @@ enum unpack_kind {
 	UNPACK_FUNCTION, /* whatever the service brings */
 };
 
+/* Whether the requests of a protocol are traced. */
+enum trace_rule {
+	TRACE_ON_DEMAND, /* those whose sender, or handler, wants it */
+	TRACE_ALWAYS,
+	TRACE_NEVER,
+};
+
 /* A message type this service speaks. */
 struct protocol {
 	const char *name; /* anchored by name_anchor, a reference */
@@ -84,6 +105,7 @@ struct protocol {
 	uint8_t id;
 	bool packs_lua; /* pack is the built-in codec */
 	enum unpack_kind kind;
+	enum trace_rule trace;
 };
 
 /* The message in hand. */
@@ -101,12 +123,18 @@ struct response {
 	struct response **link; /* NULL: answered */
 	uint32_t source;
 	int32_t session;
+	char *tag; /* as of a task */
 };
 
 struct engine {
 	struct skynet_context *ctx;
 	lua_State *L;
+	char *name; /* of the service, malloc-ed */
 	struct task *current;
+	/* The coroutine that may wait now: the current task's own, or one that skynet.coroutine has
+	 * resumed in it; NULL: the task runs one that may not. */
+	lua_State *leaf;
+	lua_State *resumer; /* who resumes tasks: the main state, or whoever dispatches a message */
 	struct task *pool;
 	int pool_size;
 	struct task *all;
@@ -120,8 +148,23 @@ struct engine {
 	struct envelope message;
 	struct codec_buffer scratch;
 	struct response *responses;
-	int anchors;	     /* reference to the table of coroutines */
-	int tokens;	     /* reference to the table token -> task */
+	/* Of waiters and timers; wait.c, timer.c. */
+	int64_t call_timeout_ms; /* a call's deadline unless it has its own; 0: none */
+	int32_t *late;		 /* sessions of calls that have ended without their answer */
+	uint32_t late_count;
+	uint32_t late_capacity;
+	uint64_t late_answers;	  /* answers to such calls so far */
+	uint32_t timer_count;	  /* timers with a function */
+	uint32_t timer_peak;	  /* how many there were since their table was made */
+	struct trace_mark *marks; /* traces.c: tags of requests that are to come */
+	uint32_t trace_count;	  /* traces begun here so far */
+	int anchors;		  /* reference to the table of coroutines */
+	int tokens;		  /* reference to the table token -> task */
+	int timers;	/* reference to the table session -> function; LUA_NOREF: not made yet */
+	int origins;	/* reference to the table session -> where a timer was set; or LUA_NOREF */
+	int coroutines; /* reference to the table of coroutine.c; or LUA_NOREF */
+	int profiles;	/* reference to the table of profile.c; or LUA_NOREF */
+	int profile_count;   /* coroutines that are measured */
 	int unknown_request; /* references to handlers; LUA_NOREF: the default */
 	int unknown_response;
 	bool is_started; /* the script has called skynet.start */
@@ -131,7 +174,9 @@ struct engine {
 	_Atomic int is_interrupting;
 };
 
-void engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L);
+/* parameter: borrowed; its first word is the service's name. */
+void engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L,
+		 const char *parameter);
 /* Frees what belongs to no VM. */
 void engine_fini(struct engine *engine);
 
@@ -147,32 +192,37 @@ engine_of(lua_State *L)
 struct task *engine_new_task(struct engine *engine);
 /* Takes the task back without running it. */
 void engine_drop_task(struct engine *engine, struct task *task);
+/* Frees a task that unlink has taken out, and that is in no list. */
+void engine_free_task(struct engine *engine, struct task *task);
+/* Takes a task out of the list of all tasks. */
+void engine_unlink_task(struct task *task);
+/* The task with this coroutine, or NULL. */
+struct task *engine_find_task(const struct engine *engine, const lua_State *co);
 /* Runs a new task at once; the function and its argument_count arguments are on its stack. */
 void engine_run(struct engine *engine, struct task *task, int argument_count);
 /* Runs what the message in hand has made ready, in the order above. */
 void engine_run_ready(struct engine *engine);
 /* Has a new task run after the current message. */
 void engine_fork(struct engine *engine, struct task *task);
-/* A session not in use by any waiter. */
-int32_t engine_new_session(struct engine *engine);
-/* As skynet_timeout, with such a session. */
-int32_t engine_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_timer **timer);
-/* Wakes a sleeping or waiting task. */
-void engine_wake(struct engine *engine, struct task *task, enum task_wake wake);
-/* Source is dead: calls to it fail, requests from it want no answer. */
-void engine_source_died(struct engine *engine, uint32_t source);
-/* Ends the service: it runs no task after the current one has suspended or ended. */
-void engine_exit(struct engine *engine);
-/* Answers all that is open with errors, closes all tasks but the current one. */
-void engine_close_tasks(struct engine *engine);
-/* Answers the request of a task, if it has one. data: borrowed, or taken with
- * PTYPE_TAG_DONTCOPY in type. Returns false when nobody gets it. */
-bool engine_answer(struct engine *engine, uint32_t source, int32_t session, int type, void *data,
-		   size_t size);
+/* Has a waiting task run after the current one has suspended or ended. */
+void engine_ready(struct engine *engine, struct task *task, enum task_wake wake);
+/* Forgets which tasks are ready. */
+void engine_forget_ready(struct engine *engine);
+/* Takes one task out of whichever list of ready tasks it is in. */
+void engine_forget_task(struct engine *engine, struct task *task);
+/* Runs body(L) on the main state with argument as light userdata. Outside a task nothing may raise
+ * (E3), so what body raises, out of memory as a rule, is swallowed, after a line that says so. */
+void engine_run_protected(struct engine *engine, lua_CFunction body, void *argument);
 
 /* Sends the values from stack index first to the top to the launcher, as one message, and pops
  * them. May raise. */
 void engine_tell_launcher(lua_State *L, int first);
+
+/* A coroutine begins to run inside of what runs now, which is returned. */
+lua_State *engine_enter(struct engine *engine, lua_State *co);
+/* It has stopped, and who has resumed it goes on: outer is what engine_enter returned. An interrupt
+ * that was meant for co and came too late goes to the resumer, if it is not NULL. */
+void engine_leave(struct engine *engine, lua_State *outer, lua_State *co, lua_State *resumer);
 
 /* Makes the Lua code that runs now raise an error. */
 void engine_interrupt(struct engine *engine);

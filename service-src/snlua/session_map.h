@@ -13,13 +13,20 @@
 struct task;
 struct skynet_timer;
 
-/* What a message with this session means. */
+/* What a message with a session means. */
+enum waiter_kind {
+	WAITER_TASK,  /* resumes a task */
+	WAITER_TIMER, /* runs the function of a timer */
+	WAITER_FIRED, /* nothing: a timer that was in the mailbox when its end did not matter any more */
+	WAITER_LATE, /* nothing: the answer to a call that has ended without it */
+};
+
 struct waiter {
-	int32_t session;  /* 0: an empty slot */
-	int32_t function; /* of a timer: reference to the function to run; else 0 */
+	int32_t session; /* 0: an empty slot */
+	int32_t kind;	 /* enum waiter_kind */
 	union {
-		struct task *task;	    /* function 0: the task to resume */
-		struct skynet_timer *timer; /* may be NULL: fires at once */
+		struct task *task;
+		struct skynet_timer *timer; /* of WAITER_TIMER; NULL: it fires at once */
 	};
 };
 

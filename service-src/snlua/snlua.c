@@ -5,14 +5,17 @@
  * the launcher's. The script is found and run by the file named in config `lualoader`.
  */
 #include "api.h"
+#include "closing.h"
 #include "code_cache.h"
 #include "code_search.h"
+#include "coroutine.h"
 #include "engine.h"
 #include "skynet.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +107,8 @@ preload_engine(lua_State *L)
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	lua_pushcfunction(L, api_open);
 	lua_setfield(L, -2, "skynet.engine");
+	lua_pushcfunction(L, api_open_internals);
+	lua_setfield(L, -2, "skynet.internals");
 	lua_pop(L, 1);
 }
 
@@ -128,6 +133,7 @@ run_loader(lua_State *L)
 	lua_setfield(L, LUA_REGISTRYINDEX, "skynet_context");
 	code_search_open(L, service->ctx);
 	preload_engine(L);
+	coroutine_prepare(L);
 	lua_pushcfunction(L, add_traceback);
 	if (code_cache_load(L, loader ? loader : "./lualib/loader.lua") != LUA_OK)
 		return luaL_error(L, "can't load the loader (config key lualoader): %s",
@@ -148,8 +154,12 @@ report_error(lua_State *L)
 {
 	const char *text = luaL_optstring(L, 1, "");
 	const char *traceback = strstr(text, "\nstack traceback:");
+	char address[16];
+	(void)snprintf(address, sizeof address, ":%08x", skynet_current_handle());
 	lua_pushliteral(L, "ERROR");
 	lua_pushlstring(L, text, traceback ? (size_t)(traceback - text) : strlen(text));
+	lua_pushfstring(L, "%s (%s): %s", engine_of(L)->name, address, lua_tostring(L, -1));
+	lua_remove(L, -2);
 	engine_tell_launcher(L, 2);
 	return 0;
 }
@@ -176,7 +186,7 @@ give_up(struct snlua *service)
 	lua_insert(L, -2);
 	if (lua_pcall(L, 1, 0, 0) != LUA_OK)
 		report_plainly(service);
-	(void)skynet_command(service->ctx, "EXIT", NULL);
+	(void)skynet_command(service->ctx, "EXIT", "its start has failed");
 }
 
 /* The callback of the first message, whose text is the launch parameter. */
@@ -196,7 +206,7 @@ launch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t sou
 	}
 	lua_State *L = service->L;
 	lua_gc(L, LUA_GCSTOP);
-	engine_init(&service->engine, ctx, L);
+	engine_init(&service->engine, ctx, L, msg);
 	lua_pushcfunction(L, run_loader);
 	lua_pushlightuserdata(L, service);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)msg);
@@ -244,7 +254,7 @@ snlua_release(void *instance)
 {
 	struct snlua *service = instance;
 	if (service->L) {
-		engine_close_tasks(&service->engine);
+		closing_close_tasks(&service->engine);
 		lua_close(service->L);
 		engine_fini(&service->engine);
 	}

@@ -33,8 +33,10 @@ def run_program(files, start, lines):
             (folder / f"{name}.lua").write_text(text)
         with Node(start=start, luaservice=f"{folder}/?.lua;./service/?.lua") as node:
             for line in lines:
+                # A line of the log begins with an address, but for what continues one.
+                begin = "" if line.startswith("\t") else r"\[:[0-9a-f]{8}\] "
                 line = re.escape(line.replace("./examples", str(folder)))
-                node.wait_log(rf"^\[:[0-9a-f]{{8}}\] {line}")
+                node.wait_log(f"^{begin}{line}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -252,7 +252,18 @@ end)
 case("an_error_reaches_the_caller_with_its_text", function()
 	service = child.start(servant)
 	local mark = log.mark()
-	local text = check.raises("call failed: no such item$", ask, "fail", "no such item")
+	local text = check.raises(
+		"call failed: script %(:%x+%): no such item\n",
+		ask,
+		"fail",
+		"no such item"
+	)
+	check.matches(text, ("script %%(:%08x%%)"):format(service), "names the service")
+	check.matches(
+		text,
+		"\n\tin script %(:%x+%):\n\t\ttest/lua/call_test%.lua:%d+: in field",
+		"tells where"
+	)
 	check.matches(text, "^[%w/.]*call_test%.lua:%d+: call failed", "blames the caller")
 	local place = ("%%[%x to :%x : %%d+ msgsz = %%d+%%]"):format(skynet.self(), service)
 	local line = log.wait(mark, "lua call " .. place .. " error : \27%[31mno such item")
@@ -262,7 +273,7 @@ end)
 
 case("any_error_value_fails_the_call", function()
 	check.raises("call failed", ask, "fail_with", "nil")
-	check.raises("call failed: 42$", ask, "fail_with", "number")
+	check.raises("call failed: script %(:%x+%): 42\n", ask, "fail_with", "number")
 	check.raises("call failed", ask, "fail_with", "table")
 	local mark = log.mark()
 	check.raises("call failed", ask, "fail_with", "named")
@@ -287,9 +298,13 @@ case("an_error_in_a_send_is_only_logged", function()
 	check.equal(ask("echo", 1), 1)
 end)
 
-case("a_forgotten_answer_is_logged_with_its_place", function()
+case("a_forgotten_answer_is_logged_and_fails_the_call", function()
 	local mark = log.mark()
-	skynet.fork(ask, "forget") -- waits for ever: only the callee could know better
+	check.raises(
+		"call failed: script .*: the handler at .*call_test%.lua:%d+ has ended without an answer$",
+		ask,
+		"forget"
+	)
 	local line = log.wait(mark, "Maybe forgot response session")
 	check.matches(
 		line,

@@ -64,7 +64,7 @@ case("signal_0_breaks_an_endless_loop", function()
 		log.wait(mark, "spins")
 		run("SIGNAL", skynet.address(service))
 		skynet.wait(token)
-		check.matches(text, "call failed: .*interrupt_test%.lua:%d+: signal 0$")
+		check.matches(text, "call failed: .*interrupt_test%.lua:%d+: signal 0\n")
 		log.wait(mark, "recv a signal 0")
 		check.equal(skynet.call(service, "lua"), "well")
 	end
@@ -191,7 +191,7 @@ case("a_kill_by_command_fails_pending_calls", function()
 	log.wait(mark, "waits")
 	run("KILL", skynet.address(service))
 	skynet.wait(token)
-	check.matches(text, "call failed: .*ended")
+	check.matches(text, "call failed: script .*: it was killed by :%x+ before it answered$")
 end)
 
 return cases

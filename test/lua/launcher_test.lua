@@ -80,13 +80,13 @@ case("LAUNCH_starts_and_answers_with_the_address", function()
 	local service = ask("LAUNCH", "snlua", "script", key)
 	check.equal(skynet.call(service, "lua"), service)
 	check.raises(
-		"call failed: can't launch 'no_such_module a'",
+		"call failed: launcher .*: can't launch 'no_such_module a'",
 		ask,
 		"LAUNCH",
 		"no_such_module",
 		"a"
 	)
-	check.raises("call failed: can't launch 'snlua'", ask, "LAUNCH", "snlua")
+	check.raises("call failed: launcher .*: can't launch 'snlua'", ask, "LAUNCH", "snlua")
 	check.raises("call failed", ask, "LAUNCH")
 	check.raises("call failed", ask, "LAUNCH", "snlua", true)
 	skynet.kill(service)

@@ -65,6 +65,33 @@ case("send", sending({ "Unsupport type function", self, "lua", print }))
 case("call", sending({ "Unsupport type thread", self, "lua", coroutine.create(print) }))
 case("rawsend", sending(table.unpack(RAW)))
 case("rawcall", sending(table.unpack(RAW)))
+do
+	local rows = sending({ "Unsupport type thread", self, "lua", coroutine.create(print) })
+	local within, traced = {}, {}
+	for i, row in ipairs(rows) do
+		local pattern = row[1]:gsub("#2", "#3")
+		within[i] = { pattern, 100, table.unpack(row, 2, row.n) }
+		within[i].n = row.n and row.n + 1
+	end
+	within[#within + 1] = { "bad argument #1.*number expected", nil, self, "lua", n = 4 }
+	within[#within + 1] = { "bad argument #1.*2%^31%-1 hundredths", 0, self, "lua" }
+	within[#within + 1] = { "bad argument #1.*2%^31%-1 hundredths", -1, self, "lua" }
+	within[#within + 1] = { "bad argument #1.*2%^31%-1 hundredths", 1 << 31, self, "lua" }
+	within[#within + 1] = { "bad argument #1.*number expected", true, self, "lua" }
+	case("call_within", within)
+	for i, row in ipairs(sending(table.unpack(RAW))) do
+		local pattern = row[1]:gsub("#2", "#3")
+		traced[i] = { pattern, "tag", table.unpack(row, 2, row.n) }
+		traced[i].n = row.n and row.n + 1
+	end
+	traced[#traced + 1] = { "bad argument #1.*string expected", {}, self, "lua" }
+	case("tracecall", traced)
+end
+case("call_timeout", {
+	{ "bad argument #1.*2%^31%-1 hundredths", 0 },
+	{ "bad argument #1.*number expected", true },
+	{ "bad argument #1.*number expected", "soon" },
+})
 case("redirect", {
 	{ "dest address type %(nil%)", nil, 0, "lua", 0, n = 5 },
 	{ "Invalid service address 0", 0, 0, "lua", 0 },
@@ -105,7 +132,36 @@ case("trash", {
 	{ "skynet.trash invalid param nil", nil, n = 2 },
 	{ "skynet.trash invalid param table", {} },
 })
+case("trace", { { "bad argument #1.*string expected", {} } })
+case("traceproto", {
+	{ "bad argument #1" },
+	{ "bad argument #1.*no protocol 'nothing'", "nothing", true },
+	{ "bad argument #2.*true, false or nil expected", "lua", 1 },
+})
+case("tracelog", {
+	{ "bad argument #1.*string expected" },
+	{ "bad argument #2.*string expected", "tag" },
+	{ "bad argument #3.*number expected", "tag", "text", "here" },
+	{ "bad argument #4.*number expected", "tag", "text", coroutine.create(print), {} },
+	{ "bad argument #3.*not a stack level", "tag", "text", -2 },
+})
+case("trace_timeout", { { "bad argument #1.*value expected" } })
+case("term", {
+	{ "dest address type %(nil%) must be a string or number", nil, n = 2 },
+	{ "Invalid service address 0", 0 },
+})
+case("dispatch_message", {
+	{ "bad argument #1.*number expected" },
+	{ "bad argument #1.*not a message type", 256, nil, 0, 0, 0 },
+	{ "bad argument #2.*lightuserdata", 10, "text", 4, 0, 0 },
+	{ "bad argument #3.*size", 10, nil, 4, 0, 0 },
+	{ "bad argument #4.*number expected", 10, nil, 0 },
+	{ "bad argument #4.*not a session", 10, nil, 0, 1 << 31, 0 },
+	{ "bad argument #5.*number expected", 10, nil, 0, 0 },
+	{ "bad argument #5.*not an address", 10, nil, 0, 0, -1 },
+})
 case("start", { { "bad argument #1.*function expected", nil, n = 2 } })
+case("init_service", { { "bad argument #1.*function expected", "text" } })
 case("init", { { "bad argument #1.*function expected", "text" } })
 case("fork", {
 	{ "bad argument #1.*function expected", nil, n = 2 },
@@ -212,7 +268,7 @@ end)
 plain("every_public_function_is_tested_here", function()
 	-- Those that take no arguments, take any, or end something.
 	local others = [[context endless error exit genid hpc ignoreret mqlen now pcall self
-		starttime time wait yield]]
+		starttime time tracetag wait yield]]
 	for name, value in pairs(skynet) do
 		if type(value) == "function" and not others:find("%f[%w]" .. name .. "%f[%W]") then
 			local is_tested = false

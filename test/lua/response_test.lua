@@ -165,8 +165,8 @@ case("a_response_may_be_an_error_with_a_text", function()
 	check.equal({ ask(service, "give", 1, false) }, { true, true })
 	local ok, text = finish()
 	check.equal(ok, false)
-	check.matches(text, "call failed$")
-	check.raises("call failed: not today$", ask, service, "fail", "not today")
+	check.matches(text, "call failed: script .*: it has answered with an error$")
+	check.raises("call failed: script .*: not today$", ask, service, "fail", "not today")
 end)
 
 case("a_response_packs_with_the_function_it_was_given", function()
@@ -211,14 +211,18 @@ case("a_response_that_is_dropped_is_an_error", function()
 	ask(service, "collect")
 	local ok, text = finish()
 	check.equal(ok, false)
-	check.matches(text, "call failed: its response was dropped")
+	check.matches(text, "call failed: script .*: it has dropped the request without an answer$")
 end)
 
 case("open_responses_fail_when_the_service_ends", function()
 	local function exit(service)
 		pcall(ask, service, "exit")
 	end
-	for _, end_it in ipairs({ skynet.kill, exit }) do
+	local ways = {
+		[skynet.kill] = "call failed: script .*: it was killed by :%x+ before it answered$",
+		[exit] = "call failed: script .*: it has ended before it answered$",
+	}
+	for end_it, reason in pairs(ways) do
 		local service = child.start(deferrer)
 		local finish = {}
 		for i = 1, 10 do
@@ -229,7 +233,7 @@ case("open_responses_fail_when_the_service_ends", function()
 		for i = 1, 10 do
 			local ok, text = finish[i]()
 			check.equal(ok, i == 5)
-			check.matches(text, i == 5 and "in time" or "call failed: .*ended")
+			check.matches(text, i == 5 and "in time" or reason)
 		end
 	end
 end)

@@ -28,7 +28,7 @@ model_has(const struct model *model, int32_t session)
 static void
 model_add(struct model *model, int32_t session)
 {
-	struct waiter waiter = {.session = session, .function = (int32_t)unit_random(&model->seed)};
+	struct waiter waiter = {.session = session, .kind = (int32_t)unit_random(&model->seed)};
 	waiter.task = (struct task *)(uintptr_t)unit_random(&model->seed);
 	assert_true(model->count < MODEL_MAX);
 	model->waiters[model->count++] = waiter;
@@ -39,7 +39,7 @@ static void
 assert_same(const struct waiter *a, const struct waiter *b)
 {
 	assert_int_equal(a->session, b->session);
-	assert_int_equal(a->function, b->function);
+	assert_int_equal(a->kind, b->kind);
 	assert_ptr_equal(a->task, b->task);
 }
 

@@ -1,0 +1,44 @@
+/* wait.h: what tasks wait for: sessions, timers, deadlines.
+ *
+ * Model      A call waits for the answer to its session, and, when it has a deadline, for a timer
+ *            too. Whatever comes first ends it. A call that ends without its answer (deadline,
+ *            death of the callee, killed task) leaves its session behind as "late": should the
+ *            answer come after all, it is counted and dropped.
+ * Threads    [turn]
+ */
+#ifndef SNLUA_WAIT_H
+#define SNLUA_WAIT_H
+
+#include "engine.h"
+
+/* A session not in use by any waiter. */
+int32_t wait_new_session(struct engine *engine);
+/* As skynet_timeout, with such a session. */
+int32_t wait_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_timer **timer);
+
+/* Notes that the current task waits for the answer to its request. deadline_ms: 0: none. */
+void wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t deadline_ms);
+/* A number for what a suspended task waits for. */
+int32_t wait_number(struct engine *engine, struct task *task);
+/* Notes that the current task waits for a time. */
+void wait_for_time(struct engine *engine, int64_t delay_ms);
+
+/* The message in hand ends the wait of the waiter's task: returns it, with the reason noted; the
+ * waiter is out of the map already. */
+struct task *wait_end(struct engine *engine, const struct waiter *waiter);
+/* The call with this session has failed: returns its task, or NULL when no call waits for it. text:
+ * borrowed, may be NULL. */
+struct task *wait_fail(struct engine *engine, int32_t session, const void *text, size_t size);
+/* Forgets what a waiting task waits for. */
+void wait_abandon(struct engine *engine, struct task *task);
+/* Wakes a sleeping or waiting task. */
+void wait_wake(struct engine *engine, struct task *task);
+
+/* Source is dead: calls to it fail, requests from it want no answer. is_silent: it cannot answer any
+ * more. text: borrowed, may be NULL. */
+void wait_source_died(struct engine *engine, uint32_t source, const void *text, size_t size,
+		      bool is_silent);
+/* The calls that were made with this name fail. */
+void wait_name_died(struct engine *engine, const char *name, const char *text);
+
+#endif
