@@ -63,8 +63,8 @@ function skynet.start(f) end
 ---@param f fun() may wait
 function skynet.init_service(f) end
 
---- Has f run before the start function, in the order of the calls. Raises once the start function
---- has begun.
+--- Has f run before the start function, in the order of the calls; in a module that a task
+--- requires: when the module's chunk has ended, before `require` returns. Anywhere else it raises.
 ---@param f fun() may wait
 function skynet.init(f) end
 

@@ -132,7 +132,7 @@ api_check_task(lua_State *L)
 		luaL_error(
 			L,
 			"this function may wait, and Lua can't wait here, inside a function that "
-			"C calls: a sort function, a metamethod, a module that is being loaded");
+			"C calls: a sort function, a finalizer");
 	return task;
 }
 

@@ -3,6 +3,7 @@
 
 #include "closing.h"
 #include "dispatch.h"
+#include "require.h"
 #include "timer.h"
 #include "traces.h"
 #include "wait.h"
@@ -71,6 +72,8 @@ static int
 l_init(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TFUNCTION);
+	if (require_add_init(L)) /* a module that is loaded by a task */
+		return 0;
 	int type = lua_rawgetp(L, LUA_REGISTRYINDEX, &inits_key);
 	if (type == LUA_TBOOLEAN)
 		return luaL_error(

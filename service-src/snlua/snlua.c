@@ -10,6 +10,7 @@
 #include "code_search.h"
 #include "coroutine.h"
 #include "engine.h"
+#include "require.h"
 #include "skynet.h"
 
 #include <lauxlib.h>
@@ -134,6 +135,7 @@ run_loader(lua_State *L)
 	code_search_open(L, service->ctx);
 	preload_engine(L);
 	coroutine_prepare(L);
+	require_open(L);
 	lua_pushcfunction(L, add_traceback);
 	if (code_cache_load(L, loader ? loader : "./lualib/loader.lua") != LUA_OK)
 		return luaL_error(L, "can't load the loader (config key lualoader): %s",
