@@ -146,6 +146,13 @@ function skynet.call_within(deadline, address, type, ...) end
 ---@return integer|false former cs
 function skynet.call_timeout(deadline) end
 
+--- Makes a set of requests that are to be sent at once:
+--- `for request, answer, reason in skynet.request(a)(b):select(limit) do ... end`.
+--- skynet/select.lua declares what a set can do.
+---@param request? table { address, type, arguments... }; more are added by calling the set
+---@return skynet.request_set
+function skynet.request(request) end
+
 --- As send, with bytes that are packed already. A block is taken, also when nobody gets it.
 ---@param address skynet.address
 ---@param type skynet.type

@@ -26,6 +26,7 @@ static const luaL_Reg *const c_functions[] = {
 };
 
 static const struct lua_function lua_functions[] = {
+	{"request", "skynet.select"},
 	{NULL, NULL},
 };
 
