@@ -1,11 +1,20 @@
--- bootstrap: the first Lua service of a node. Starts the launcher, then the service that config key
--- `start` names, and ends.
+-- bootstrap: the first Lua service of a node. Starts the launcher and the services that every node
+-- has, then the service that config key `start` names, and ends.
 
 local skynet = require("skynet")
 require("skynet.manager")
 
---- How many services run beside the launcher and this one.
-local function count_others()
+--- Raises when one of the services fails that every node needs.
+local function start_framework()
+	local launcher = skynet.launch("snlua", "launcher")
+	if not launcher then
+		error("can't launch the service 'launcher' (config key luaservice)", 0)
+	end
+	skynet.name(".launcher", launcher)
+	skynet.newservice("service_mgr")
+end
+
+local function count_services()
 	local count = 0
 	for _ in pairs(skynet.call(".launcher", "lua", "LIST")) do
 		count = count + 1
@@ -14,21 +23,21 @@ local function count_others()
 end
 
 skynet.start(function()
-	local launcher = skynet.launch("snlua", "launcher")
-	if not launcher then
-		skynet.error("error: can't launch the service 'launcher' (config key luaservice)")
+	local is_ready, problem = pcall(start_framework)
+	if not is_ready then
+		skynet.error("error: the node can't start: " .. problem)
 		skynet.abort(1)
 		return
 	end
-	skynet.name(".launcher", launcher)
 
 	local start = skynet.getenv("start") or "main"
+	local service_count = count_services()
 	local ok, reason = pcall(skynet.newservice, start)
 	if not ok then
 		local text = "error: the start service '%s' failed (config key start): %s"
 		skynet.error(text:format(start, reason))
 		-- What it had started before it failed may be all that somebody needs.
-		if count_others() == 0 then
+		if count_services() == service_count then
 			skynet.abort(1)
 			return
 		end

@@ -81,6 +81,22 @@ function skynet.exit() end
 ---@return integer? address nil when the service has ended by itself meanwhile
 function skynet.newservice(name, ...) end
 
+--- The service of this name of which the node has only one: starts it, or gives the one that is
+--- there. The first caller's arguments count; who asks while it starts waits too. Waits.
+---
+--- Raises when it could not be started, now or at any earlier time. With `true` in front: one in
+--- the whole network of nodes.
+---@param name string|true replaces the ? in the config's luaservice; "@name" is another of its kind
+---@param ... string|number words for the script
+---@return integer address
+function skynet.uniqueservice(name, ...) end
+
+--- The same, but waits until somebody else starts it.
+---@param name string|true
+---@param ... string the name behind `true`
+---@return integer address
+function skynet.queryservice(name, ...) end
+
 --- Limits the memory of this service's VM. For the main chunk, once. Beyond it Lua raises "not
 --- enough memory".
 ---@param bytes integer

@@ -26,7 +26,9 @@ static const luaL_Reg *const c_functions[] = {
 };
 
 static const struct lua_function lua_functions[] = {
+	{"queryservice", "skynet.unique_service"},
 	{"request", "skynet.select"},
+	{"uniqueservice", "skynet.unique_service"},
 	{NULL, NULL},
 };
 

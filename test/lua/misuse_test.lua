@@ -265,6 +265,25 @@ plain("a_size_that_is_not_the_block_s_is_refused", function()
 	skynet.trash(pointer, size)
 end)
 
+case("request", {
+	{ "a table .* expected, got number", 1 },
+	{ "address, type, %.%.%. } expected", { 1 } },
+})
+
+case("uniqueservice", {
+	{ "'name': string expected, got nil" },
+	{ "'name': string expected, got table", {} },
+	{ "'name': string expected, got nil", true },
+	{ "bad argument '2' of 'x': string or number expected, got table", "x", 1, {} },
+	{ "a name without blanks expected", "two words" },
+})
+
+case("queryservice", {
+	{ "'name': string expected, got nil" },
+	{ "'name': string expected, got boolean", true, true },
+	{ "a name without blanks expected", "" },
+})
+
 plain("every_public_function_is_tested_here", function()
 	-- Those that take no arguments, take any, or end something.
 	local others = [[context endless error exit genid hpc ignoreret mqlen now pcall self

@@ -1,0 +1,129 @@
+-- service_mgr: the services of which a node has one of a kind, known as ".service". Starts each
+-- with the first request for it (skynet.uniqueservice), and answers all who ask.
+--
+--   LAUNCH name, words... -> address     starts the service, unless it is there
+--   QUERY name            -> address     waits until somebody has started it
+--   GLAUNCH, GQUERY                      the same for one of a kind in a whole network of nodes
+--   LIST                  -> { [name] = ":address", or what is known about it }
+-- A start that has failed is remembered: LAUNCH and QUERY then answer nil and the reason. "@name"
+-- is another one of the kind `name`.
+
+local skynet = require("skynet")
+require("skynet.manager")
+
+---@class unique_service
+---@field address integer? it runs
+---@field reason string? its start has failed
+---@field task thread? that starts it now
+---@field starter integer? address of who asked first
+---@field waiters function[] answers to those who wait for it
+---@field askers integer[] their addresses
+
+---@type table<string, unique_service>
+local services = {}
+
+local function find(name)
+	if type(name) ~= "string" or not name:find("^@?%S+$") then
+		local got = type(name) == "string" and ("%q"):format(name) or type(name)
+		error("bad argument 'name': a name without blanks expected, got " .. got, 0)
+	end
+	if not services[name] then
+		services[name] = { waiters = {}, askers = {} }
+	end
+	return services[name]
+end
+
+--- Answers the request of this task, or puts it off until the start has ended.
+local function answer(service, asker)
+	if service.address or service.reason then
+		skynet.retpack(service.address, service.reason)
+	else
+		table.insert(service.waiters, skynet.response())
+		table.insert(service.askers, asker)
+	end
+end
+
+local function start(service, name, ...)
+	local ok, result = pcall(skynet.newservice, (name:gsub("^@", "")), ...)
+	service.task = nil
+	if ok and result then
+		service.address = result
+	else
+		service.reason = result or ("the service '%s' has ended by itself"):format(name)
+	end
+	for _, respond in ipairs(service.waiters) do
+		respond(true, service.address, service.reason)
+	end
+	service.waiters, service.askers = {}, {}
+end
+
+local command = {}
+
+function command.LAUNCH(source, name, ...)
+	local service = find(name)
+	if not (service.address or service.reason or service.task) then
+		service.starter = source
+		service.task = skynet.fork(start, service, name, ...)
+	end
+	answer(service, source)
+end
+
+function command.QUERY(source, name)
+	answer(find(name), source)
+end
+
+--- The key of what is one of a kind in the whole network of nodes.
+local function global_key(name)
+	if tonumber(skynet.getenv("harbor")) ~= 0 then
+		local text = "a service that is one of its kind on all nodes needs the network of "
+			.. "nodes, which is not there yet: '%s'"
+		error(text:format(tostring(name)), 0)
+	end
+	return type(name) == "string" and "@" .. name:gsub("^@", "") or name
+end
+
+function command.GLAUNCH(source, name, ...)
+	command.LAUNCH(source, global_key(name), ...)
+end
+
+function command.GQUERY(source, name)
+	command.QUERY(source, global_key(name))
+end
+
+--- What is known about a service that is not there yet, a line each.
+local function describe_wait(service)
+	local lines = {}
+	if service.starter then
+		table.insert(lines, "Launching from " .. skynet.address(service.starter))
+	end
+	table.insert(lines, "Querying:")
+	for _, asker in ipairs(service.askers) do
+		table.insert(lines, skynet.address(asker))
+	end
+	return table.concat(lines, "\n")
+end
+
+function command.LIST()
+	local list = {}
+	for name, service in pairs(services) do
+		if service.address then
+			list[name] = skynet.address(service.address)
+		elseif service.reason then
+			list[name] = "Error: " .. service.reason
+		else
+			list[name] = describe_wait(service)
+		end
+	end
+	skynet.retpack(list)
+end
+
+skynet.start(function()
+	skynet.dispatch("lua", function(_, source, name, ...)
+		local run = command[name]
+		if not run then
+			error("Unknown command " .. tostring(name), 0)
+		end
+		run(source, ...)
+	end)
+	skynet.register(".service")
+end)
