@@ -97,6 +97,19 @@ function skynet.uniqueservice(name, ...) end
 ---@return integer address
 function skynet.queryservice(name, ...) end
 
+--- What skynet.start has run: the init functions, then f; for wrappers that take messages in their
+--- own way. The task it is called in is the one that starts the service. Waits.
+---@param f fun() may wait
+function skynet.init_service(f) end
+
+--- Handles a message as usual, for the function that was given to the callback of "skynet.core".
+---@param type integer
+---@param message? skynet.bytes borrowed
+---@param size? integer
+---@param session? integer by default 0
+---@param source? integer
+function skynet.dispatch_message(type, message, size, session, source) end
+
 --- Limits the memory of this service's VM. For the main chunk, once. Beyond it Lua raises "not
 --- enough memory".
 ---@param bytes integer
@@ -447,6 +460,30 @@ function skynet.register(name) end
 ---@param name string ".name"
 ---@param address skynet.address
 function skynet.name(name, address) end
+
+--- Makes a service the node's exit monitor: for each service that ends it gets a message of type
+--- "client", session 0, from the address that is gone. The service is one of its kind in the whole
+--- network of nodes. Waits. From `require "skynet.manager"`.
+---@param name string
+---@param is_query? boolean waits until somebody else starts it
+---@return integer address
+function skynet.monitor(name, is_query) end
+
+--- As skynet.start, for a service that passes the bytes of messages on. Messages whose type is a
+--- key of `map` are dispatched as type map[type], and their handler owns the block: it sends it on,
+--- or frees it with skynet.trash. Other messages are handled and freed as usual.
+--- From `require "skynet.manager"`.
+---@param map table<integer, integer>
+---@param f fun() may wait
+function skynet.forward_type(map, f) end
+
+--- As skynet.start, but every message goes through `filter` first: it gets type, message, size,
+--- session and source, and what it returns is dispatched. The block it was given is freed as usual
+--- afterwards; another one that it returns stays its own. It must not wait.
+--- From `require "skynet.manager"`.
+---@param filter fun(type: integer, message: lightuserdata, size: integer, ...: integer): ...
+---@param f fun() may wait
+function skynet.filter(filter, f) end
 
 --- Lua's own pcall, for old code.
 skynet.pcall = pcall

@@ -36,8 +36,8 @@ local function check_function(f)
 		is_plain = upvalue == nil
 	end
 	if not is_plain then
-		local text = "bad argument 'f': it uses '%s', a local of the code around it, which a "
-			.. "service of its own can't see"
+		local text = "bad argument 'f': it uses '%s', a local of the code around it, which "
+			.. "a service of its own can't see"
 		error(text:format(upvalue), 3)
 	end
 end

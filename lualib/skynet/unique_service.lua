@@ -63,4 +63,21 @@ function module.queryservice(name, ...)
 	return (query("QUERY", name))
 end
 
+--- Makes a service the node's exit monitor: for each service that ends it gets a message of type
+--- "client", from the address that is gone. The service is one of its kind in the whole network of
+--- nodes. Waits.
+---@param name string
+---@param is_query? boolean waits until somebody else starts it
+---@return integer address
+function module.monitor(name, is_query)
+	local address
+	if is_query then
+		address = query("GQUERY", name)
+	else
+		address = launch("GLAUNCH", name)
+	end
+	require("skynet.core").command("MONITOR", skynet.address(address))
+	return address
+end
+
 return module

@@ -26,6 +26,9 @@ static const luaL_Reg *const c_functions[] = {
 };
 
 static const struct lua_function lua_functions[] = {
+	{"filter", "skynet.message_filter"},
+	{"forward_type", "skynet.message_filter"},
+	{"monitor", "skynet.unique_service"},
 	{"queryservice", "skynet.unique_service"},
 	{"request", "skynet.select"},
 	{"uniqueservice", "skynet.unique_service"},

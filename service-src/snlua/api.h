@@ -80,4 +80,7 @@ int api_open_internals(lua_State *L);
 /* The loader of the module "skynet.engine", which is also what `require "skynet"` returns. */
 int api_open(lua_State *L);
 
+/* The loader of the module "skynet.core": functions closer to the core, for wrappers and tools. */
+int api_core_open(lua_State *L);
+
 #endif

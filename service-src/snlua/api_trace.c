@@ -101,10 +101,12 @@ l_dispatch_message(lua_State *L)
 	struct engine *engine = engine_of(L);
 	lua_Integer type = luaL_checkinteger(L, 1);
 	luaL_argcheck(L, type >= 0 && type <= UINT8_MAX, 1, "not a message type: 0..255 expected");
-	luaL_argcheck(L, lua_isnoneornil(L, 2) || lua_islightuserdata(L, 2), 2,
-		      "a lightuserdata or nil expected");
+	luaL_argcheck(L,
+		      lua_isnoneornil(L, 2) || lua_islightuserdata(L, 2) ||
+			      lua_type(L, 2) == LUA_TSTRING,
+		      2, "a lightuserdata, a string or nil expected");
 	lua_Integer size = luaL_optinteger(L, 3, 0);
-	luaL_argcheck(L, size >= 0 && (size == 0 || lua_islightuserdata(L, 2)), 3,
+	luaL_argcheck(L, size >= 0 && (size == 0 || !lua_isnoneornil(L, 2)), 3,
 		      "not the size of this block");
 	lua_Integer session = luaL_checkinteger(L, 4);
 	luaL_argcheck(L, session == (int32_t)session, 4, "not a session");
@@ -115,6 +117,8 @@ l_dispatch_message(lua_State *L)
 				   .source = (uint32_t)source,
 				   .data = lua_touserdata(L, 2),
 				   .size = (size_t)size};
+	if (lua_type(L, 2) == LUA_TSTRING)
+		message.data = lua_tolstring(L, 2, &message.size);
 	dispatch_inside(L, engine, &message);
 	return 0;
 }

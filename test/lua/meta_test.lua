@@ -7,6 +7,7 @@ local cases = {}
 local MODULES <const> = {
 	skynet = "lualib/meta/skynet.lua",
 	["skynet.codecache"] = "lualib/meta/skynet/codecache.lua",
+	["skynet.core"] = "lualib/meta/skynet/core.lua",
 	["skynet.socketdriver"] = "lualib/meta/skynet/socketdriver.lua",
 }
 

@@ -284,6 +284,35 @@ case("queryservice", {
 	{ "a name without blanks expected", "" },
 })
 
+case("monitor", {
+	{ "'name': string expected, got nil" },
+	{ "'name': string expected, got number", 1, true },
+})
+
+case("forward_type", {
+	{ "'map': table expected, got nil" },
+	{ "'map': numbers of message types expected, 0 to 255", { [256] = 1 }, print },
+	{ "'map': numbers of message types expected, 0 to 255", { [1] = "lua" }, print },
+	{ "'f': function expected, got nil", {} },
+})
+
+case("filter", {
+	{ "'filter': function expected, got nil" },
+	{ "'f': function expected, got table", print, {} },
+})
+
+case("init_service", {
+	{ "bad argument #1.*function expected" },
+})
+
+case("dispatch_message", {
+	{ "bad argument #1.*number expected" },
+	{ "bad argument #1.*not a message type", 256 },
+	{ "bad argument #4.*not a session", 1, nil, nil, 1 << 31, n = 5 },
+	{ "bad argument #5.*not an address", 1, nil, nil, 1, -1, n = 6 },
+	{ "invalid param table", 1, {} },
+})
+
 plain("every_public_function_is_tested_here", function()
 	-- Those that take no arguments, take any, or end something.
 	local others = [[context endless error exit genid hpc ignoreret mqlen now pcall self

@@ -151,6 +151,52 @@ case("an_at_sign_makes_another_one_of_the_kind", function()
 	check.equal(ask("GQUERY", name), other)
 end)
 
+case("the_monitor_is_told_of_every_service_that_ends", function()
+	local name = kind("watch", [[
+		local dead, waiting = {}, nil
+		skynet.register_protocol({
+			name = "client",
+			id = skynet.PTYPE_CLIENT,
+			dispatch = function(session, source)
+				dead[#dead + 1] = { session = session, source = source }
+				if waiting then waiting(true, dead) end
+			end,
+		})
+		skynet.dispatch("lua", function(_, _, word)
+			if word == "forget" then
+				dead = {}
+				skynet.retpack()
+			else
+				waiting = skynet.response()
+			end
+		end)
+		skynet.start(function() end)
+	]])
+	local monitor = skynet.monitor(name)
+	check.equal(monitor, skynet.uniqueservice(true, name))
+	check.equal(skynet.monitor(name, true), monitor)
+	local core = require("skynet.core")
+	check.equal(core.addresscommand("MONITOR"), monitor)
+	for _, way in ipairs({ "kill", "exit" }) do
+		local service = child.start(function()
+			skynet.dispatch("lua", function()
+				skynet.exit()
+			end)
+			skynet.start(function() end)
+		end)
+		skynet.call(monitor, "lua", "forget")
+		skynet.fork(function()
+			if way == "kill" then
+				skynet.kill(service)
+			else
+				skynet.send(service, "lua")
+			end
+		end)
+		local dead = skynet.call(monitor, "lua")
+		check.equal(dead, { { session = 0, source = service } })
+	end
+end)
+
 case("newservice_is_not_known_here", function()
 	local service = child.start(function()
 		skynet.start(function() end)

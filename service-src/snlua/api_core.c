@@ -1,0 +1,216 @@
+/* api_core.c: the module "skynet.core": functions closer to the core than those of `skynet`, for
+ * wrappers and tools.
+ *
+ * The function given to `callback` runs on the main state, outside any task: it must not wait. What
+ * it raises is logged, and the request at hand fails.
+ */
+#include "api.h"
+
+#include "failure.h"
+#include "wait.h"
+
+#include <stdlib.h>
+
+/* The registry's function that was given to `callback`; its address is the key. */
+static char callback_key;
+
+/* --- a callback in Lua --------------------------------------------------------------------- */
+
+static int
+add_traceback(lua_State *L)
+{
+	luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+	return 1;
+}
+
+/* The callback has raised; its error is on top of the stack. */
+static void
+report_callback_error(struct engine *engine, int type, int session, uint32_t source, size_t sz)
+{
+	skynet_error(engine->ctx, "lua call [%x to :%x : %d msgsz = %d] error : \x1b[31m%s\x1b[0m",
+		     source, skynet_current_handle(), session, (int)sz,
+		     lua_tostring(engine->L, -1));
+	/* If dispatch_message has answered it already, nobody waits for this any more. */
+	if (session != 0 && type != PTYPE_RESPONSE && type != PTYPE_ERROR)
+		(void)failure_answer(engine, source, session, "its callback has raised an error");
+}
+
+/* Calls the function given to `callback`. */
+static void
+run_callback(struct engine *engine, int type, int session, uint32_t source, const void *msg,
+	     size_t sz)
+{
+	lua_State *L = engine->L;
+	int top = lua_gettop(L);
+	engine->message = (struct envelope){
+		.type = type, .session = session, .source = source, .data = msg, .size = sz};
+	engine->scratch.size = 0; /* whatever a failed pack left behind */
+	if (!lua_checkstack(L, 8))
+		return;
+	lua_pushcfunction(L, add_traceback);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &callback_key);
+	lua_pushinteger(L, type);
+	lua_pushlightuserdata(L, (void *)(uintptr_t)msg);
+	lua_pushinteger(L, (lua_Integer)sz);
+	lua_pushinteger(L, session);
+	lua_pushinteger(L, source);
+	/* Release pairs with the acquire in engine_interrupt. */
+	atomic_store_explicit(&engine->running, L, memory_order_release);
+	if (lua_pcall(L, 5, 0, top + 1) != LUA_OK)
+		report_callback_error(engine, type, session, source, sz);
+	atomic_store_explicit(&engine->running, NULL, memory_order_release);
+	lua_settop(L, top);
+	engine_run_ready(engine); /* what it has forked or woken */
+}
+
+static int
+lua_callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
+	     const void *msg, size_t sz)
+{
+	(void)ctx;
+	run_callback(ud, type, session, source, msg, sz);
+	return SKYNET_DONE;
+}
+
+static int
+lua_callback_keeping(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
+		     const void *msg, size_t sz)
+{
+	(void)ctx;
+	run_callback(ud, type, session, source, msg, sz);
+	return SKYNET_KEPT;
+}
+
+/* callback(f[, keeps]): f(type, msg, sz, session, source) gets all messages from now on. With keeps
+ * it owns their blocks. */
+static int
+l_callback(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	bool keeps = lua_toboolean(L, 2);
+	lua_settop(L, 1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &callback_key);
+	skynet_callback(engine->ctx, engine, keeps ? lua_callback_keeping : lua_callback);
+	engine->is_started = true;
+	return 0;
+}
+
+/* --- messages ------------------------------------------------------------------------------ */
+
+/* What send and redirect have in common; session and payload are at index session_index. */
+static int
+send_message(lua_State *L, uint32_t source, int type_index, int session_index)
+{
+	struct engine *engine = engine_of(L);
+	struct api_address address = api_check_address(L, 1);
+	lua_Integer type = luaL_checkinteger(L, type_index);
+	luaL_argcheck(L, type >= 0 && type <= UINT8_MAX, type_index, "not a message type");
+	lua_Integer session = luaL_optinteger(L, session_index, 0);
+	luaL_argcheck(L, session == (int32_t)session, session_index, "not a session");
+	struct api_payload payload = api_check_payload(L, session_index + 1);
+	if (lua_isnoneornil(L, session_index))
+		session = wait_new_session(engine);
+	int tagged = (int)type | payload.tag;
+	int sent = address.handle != 0 ? skynet_send(engine->ctx, source, address.handle, tagged,
+						     (int)session, payload.data, payload.size)
+				       : skynet_sendname(engine->ctx, source, address.name, tagged,
+							 (int)session, payload.data, payload.size);
+	if (sent >= 0)
+		lua_pushinteger(L, sent);
+	else if (sent == -2) /* too large */
+		lua_pushboolean(L, 0);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+/* send(address, type, session or nil, msg[, sz]) */
+static int
+l_send(lua_State *L)
+{
+	return send_message(L, 0, 2, 3);
+}
+
+/* redirect(address, source, type, session or nil, msg[, sz]) */
+static int
+l_redirect(lua_State *L)
+{
+	lua_Integer source = luaL_checkinteger(L, 2);
+	luaL_argcheck(L, source >= 0 && source <= UINT32_MAX, 2, "not an address");
+	return send_message(L, (uint32_t)source, 3, 4);
+}
+
+/* --- commands ------------------------------------------------------------------------------ */
+
+/* Runs the framework command that the arguments name. Returns its result, or NULL. */
+static const char *
+run_command(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	const char *parameter = luaL_optstring(L, 2, NULL); /* a number becomes its text */
+	return skynet_command(engine_of(L)->ctx, name, parameter);
+}
+
+static int
+l_command(lua_State *L)
+{
+	const char *result = run_command(L);
+	if (!result)
+		return 0;
+	lua_pushstring(L, result);
+	return 1;
+}
+
+static int
+l_intcommand(lua_State *L)
+{
+	const char *result = run_command(L);
+	if (!result)
+		return 0;
+	if (!lua_stringtonumber(L, result))
+		lua_pushinteger(L, 0);
+	return 1;
+}
+
+static int
+l_addresscommand(lua_State *L)
+{
+	const char *result = run_command(L);
+	if (!result || result[0] != ':')
+		return 0;
+	lua_pushinteger(L, (lua_Integer)strtoul(result + 1, NULL, 16));
+	return 1;
+}
+
+/* --- the module ---------------------------------------------------------------------------- */
+
+static const luaL_Reg core_functions[] = {
+	{"callback", l_callback},
+	{"send", l_send},
+	{"redirect", l_redirect},
+	{"command", l_command},
+	{"intcommand", l_intcommand},
+	{"addresscommand", l_addresscommand},
+	{NULL, NULL},
+};
+
+int
+api_core_open(lua_State *L)
+{
+	/* The same as in `skynet`. */
+	static const char *const shared[] = {
+		"genid",  "error",	"harbor", "tostring", "pack",
+		"unpack", "packstring", "trash",  "now",      "hpc",
+	};
+	luaL_newlib(L, core_functions);
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "skynet.engine");
+	lua_call(L, 1, 1);
+	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+		lua_getfield(L, -1, shared[i]);
+		lua_setfield(L, -3, shared[i]);
+	}
+	lua_pop(L, 1);
+	return 1;
+}
