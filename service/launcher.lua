@@ -11,28 +11,39 @@ require("skynet.manager")
 local descriptions = {}
 ---@type table<integer, function> address -> answer to whoever waits for it to start
 local starting = {}
----@type table<integer, integer> address -> session of the request that launched it
-local sessions = {}
+---@type table<integer, { source: integer, session: integer }> address -> who has launched it
+local requests = {}
 
 local command = {}
 
 local function forget_start(address)
 	local answer = starting[address]
 	starting[address] = nil
-	sessions[address] = nil
+	requests[address] = nil
 	return answer
 end
 
-function command.LAUNCH(_, module, ...)
+--- Launches a service and keeps the request until it is ready. Returns its address.
+local function launch(module, ...)
 	local description = table.concat({ module, ... }, " ")
 	local address = skynet.launch(module, ...)
 	if not address then
 		error(("can't launch '%s': the reason is in the log"):format(description), 0)
 	end
-	local session = skynet.context()
+	local session, source = skynet.context()
 	descriptions[address] = description
 	starting[address] = skynet.response()
-	sessions[address] = session
+	requests[address] = { session = session, source = source }
+	return address
+end
+
+function command.LAUNCH(_, module, ...)
+	launch(module, ...)
+end
+
+function command.LOGLAUNCH(_, module, ...)
+	local address = launch(module, ...)
+	require("skynet.core").command("LOGON", skynet.address(address))
 end
 
 function command.LAUNCHOK(source)
@@ -79,14 +90,70 @@ function command.KILL(_, address)
 	skynet.retpack({ [skynet.address(address)] = tostring(description) })
 end
 
-function command.QUERY(_, session)
-	for address, launched_by in pairs(sessions) do
-		if launched_by == session then
+function command.QUERY(source, session)
+	for address, request in pairs(requests) do
+		if request.session == session and request.source == source then
 			skynet.retpack(address)
 			return
 		end
 	end
 	skynet.retpack()
+end
+
+--- C services do not speak the debug protocol.
+local function is_lua(description)
+	return description:find("^snlua%s") ~= nil
+end
+
+--- Asks all Lua services a debug question.
+---@param limit_cs integer|string|nil how long to wait for the answers; nil, 0 and less: no limit
+---@param question string
+---@return table<integer, any> answers by address: what it has answered, "ERROR" or "TIMEOUT"
+local function ask_all(limit_cs, question)
+	local set = skynet.request()
+	local answers = {}
+	for address, description in pairs(descriptions) do
+		if is_lua(description) then
+			set:add({ address, "debug", question })
+			answers[address] = "TIMEOUT"
+		end
+	end
+	limit_cs = math.tointeger(tonumber(limit_cs)) or 0
+	for request, answer in set:select(limit_cs > 0 and limit_cs or nil) do
+		if answer then
+			answers[request[1]] = answer[1]
+		else -- nil: it has ended meanwhile
+			answers[request[1]] = answer == false and "ERROR" or nil
+		end
+	end
+	return answers
+end
+
+function command.STAT(_, limit_cs)
+	local list = {}
+	for address, answer in pairs(ask_all(limit_cs, "STAT")) do
+		list[skynet.address(address)] = answer
+	end
+	skynet.retpack(list)
+end
+
+function command.MEM(_, limit_cs)
+	local list = {}
+	for address, answer in pairs(ask_all(limit_cs, "MEM")) do
+		local text = type(answer) == "number" and ("%.2f Kb"):format(answer) or answer
+		local description = descriptions[address]
+		list[skynet.address(address)] = ("%s (%s)"):format(text, tostring(description))
+	end
+	skynet.retpack(list)
+end
+
+function command.GC(_, limit_cs)
+	for address, description in pairs(descriptions) do
+		if is_lua(description) then
+			skynet.send(address, "debug", "GC")
+		end
+	end
+	command.MEM(nil, limit_cs)
 end
 
 skynet.dispatch("lua", function(session, source, name, ...)

@@ -431,6 +431,10 @@ function skynet.mqlen() end
 ---@return boolean
 function skynet.endless() end
 
+--- Sets what answers the question INFO of the debug console.
+---@param f fun(...): ... gets the words of the question; may wait
+function skynet.info_func(f) end
+
 -- skynet.manager -------------------------------------------------------------------------------
 
 --- Starts a service of any module, without waiting for more than its init.

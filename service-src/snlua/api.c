@@ -28,6 +28,7 @@ static const luaL_Reg *const c_functions[] = {
 static const struct lua_function lua_functions[] = {
 	{"filter", "skynet.message_filter"},
 	{"forward_type", "skynet.message_filter"},
+	{"info_func", "skynet.debug"},
 	{"monitor", "skynet.unique_service"},
 	{"queryservice", "skynet.unique_service"},
 	{"request", "skynet.select"},

@@ -71,7 +71,8 @@ struct task *api_check_task(lua_State *L);
  * it. */
 struct task *api_resumed_task(lua_State *L);
 
-/* Adds the protocols that every Lua service speaks: lua, response, error. */
+/* Adds the protocols that every Lua service speaks: lua, response, error,
+ * debug. */
 void api_add_protocols(lua_State *L);
 
 /* The loader of the module "skynet.internals". */

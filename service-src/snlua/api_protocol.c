@@ -204,6 +204,11 @@ api_add_protocols(lua_State *L)
 	add_built_in(L, "lua", PTYPE_RESERVED_LUA, l_pack, l_unpack);
 	add_built_in(L, "response", PTYPE_RESPONSE, NULL, NULL);
 	add_built_in(L, "error", PTYPE_ERROR, NULL, NULL);
+	struct engine *engine = engine_of(L);
+	struct protocol debug = *dispatch_protocol(engine, PTYPE_RESERVED_LUA);
+	debug.name = "debug"; /* packed like "lua"; its handler comes with its first message */
+	debug.id = PTYPE_RESERVED_DEBUG;
+	(void)dispatch_add_protocol(engine, &debug);
 }
 
 static int

@@ -81,6 +81,17 @@ run_request(lua_State *L)
 	return request_done(L, LUA_OK, 0);
 }
 
+/* The body of a task that runs the first request of type "debug": the module that handles them is
+ * loaded with it, and sets the handler. */
+static int
+run_debug_request(lua_State *L)
+{
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "skynet.debug");
+	lua_call(L, 1, 0);
+	return run_request(L);
+}
+
 /* The body of a task that runs the handler for requests nobody expects. */
 static int
 run_unknown_request(lua_State *L)
@@ -151,10 +162,12 @@ static void
 handle_request(struct engine *engine)
 {
 	int index = engine->index_of[engine->message.type & 0xff];
-	if (index == 0 || engine->protocols[index - 1].dispatch == LUA_NOREF)
-		refuse_unknown(engine);
-	else
+	if (index != 0 && engine->protocols[index - 1].dispatch != LUA_NOREF)
 		start_task(engine, run_request, true, index - 1);
+	else if (index != 0 && engine->message.type == PTYPE_RESERVED_DEBUG)
+		start_task(engine, run_debug_request, true, index - 1);
+	else
+		refuse_unknown(engine);
 }
 
 /* The body of a task that runs the handler for answers nobody waits for. */

@@ -301,6 +301,10 @@ case("filter", {
 	{ "'f': function expected, got table", print, {} },
 })
 
+case("info_func", {
+	{ "'f': function expected, got nil" },
+})
+
 case("init_service", {
 	{ "bad argument #1.*function expected" },
 })

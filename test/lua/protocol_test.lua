@@ -329,7 +329,7 @@ case("a_service_may_register_all_types", function()
 		end)
 	end)
 	local count, reason = skynet.call(service, "lua")
-	check.equal(count, 252) -- 255 in all, three of which every service has
+	check.equal(count, 251) -- 255 in all, four of which every service has
 	check.matches(reason, "255 protocols are registered already")
 	check.equal(
 		{ skynet.unpack(skynet.rawcall(service, 105, skynet.packstring("x"))) },
