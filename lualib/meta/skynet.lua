@@ -110,6 +110,13 @@ function skynet.init_service(f) end
 ---@param source? integer
 function skynet.dispatch_message(type, message, size, session, source) end
 
+--- Calls f once, when another service ends, in a task of its own; at once if there is no such
+--- service. The reason is a text for humans.
+---@param address integer
+---@param f fun(address: integer, reason: string) may wait
+---@return fun() unlink f is not called any more
+function skynet.link(address, f) end
+
 --- Limits the memory of this service's VM. For the main chunk, once. Beyond it Lua raises "not
 --- enough memory".
 ---@param bytes integer

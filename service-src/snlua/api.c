@@ -29,6 +29,7 @@ static const struct lua_function lua_functions[] = {
 	{"filter", "skynet.message_filter"},
 	{"forward_type", "skynet.message_filter"},
 	{"info_func", "skynet.debug"},
+	{"link", "skynet.link"},
 	{"monitor", "skynet.unique_service"},
 	{"queryservice", "skynet.unique_service"},
 	{"request", "skynet.select"},

@@ -301,6 +301,12 @@ case("filter", {
 	{ "'f': function expected, got table", print, {} },
 })
 
+case("link", {
+	{ "'address': a handle expected, got nil" },
+	{ "'address': a handle expected, got string", ".name", print },
+	{ "'f': function expected, got nil", 1 },
+})
+
 case("info_func", {
 	{ "'f': function expected, got nil" },
 })
