@@ -106,6 +106,27 @@ skynet_probe(struct skynet_context *ctx, uint32_t destination)
 	return sk_service_post(core, destination, probe) == SK_OK ? session : SEND_NO_DESTINATION;
 }
 
+int
+skynet_link(struct skynet_context *ctx, uint32_t destination, int session)
+{
+	struct sk_core *core = ctx->core;
+	if (session == 0)
+		session = sk_service_new_session(ctx);
+	if (sk_service_is_remote(core, destination))
+		return refuse_remote(ctx, ctx->handle, destination, 0, session);
+	struct sk_message *link = sk_message_new(SK_MESSAGE_LINK, 0, ctx->handle, session, NULL, 0);
+	return sk_service_post(core, destination, link) == SK_OK ? session : SEND_NO_DESTINATION;
+}
+
+void
+skynet_unlink(struct skynet_context *ctx, uint32_t destination, int session)
+{
+	/* An error gets no answer when the destination ends before it has taken it. */
+	(void)sk_service_post(
+		ctx->core, destination,
+		sk_message_new(SK_MESSAGE_UNLINK, PTYPE_ERROR, ctx->handle, session, NULL, 0));
+}
+
 void
 skynet_callback(struct skynet_context *ctx, void *ud, skynet_cb cb)
 {

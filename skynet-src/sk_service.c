@@ -272,6 +272,19 @@ count_death(struct sk_core *core)
 		end_deserted(core, logger);
 }
 
+/* Tells those that are linked to the service; its handle and names are free by now. Links that it
+ * had not taken out of its mailbox were refused with the rest. */
+static void
+tell_links(struct skynet_context *service)
+{
+	for (uint32_t i = 0; i < service->links.count; i++) {
+		const struct sk_link *link = &service->links.list[i];
+		post_empty(service->core, link->source, PTYPE_ERROR, service->handle,
+			   link->session);
+	}
+	sk_links_fini(&service->links);
+}
+
 /* The caller holds the mailbox, and keeps it for ever (V3). */
 static void
 last_turn(struct skynet_context *service)
@@ -284,6 +297,7 @@ last_turn(struct skynet_context *service)
 	refuse_all(service); /* V6 */
 	if (atomic_load_explicit(&service->owns_sockets, memory_order_relaxed))
 		core->socket_hooks.release_owner(core->sockets, service->handle);
+	tell_links(service);
 	/* Acquire pairs with the exchange in LOGON. */
 	sk_record_close(core, service->handle,
 			atomic_exchange_explicit(&service->record, NULL, memory_order_acq_rel));
@@ -380,6 +394,12 @@ deliver(struct skynet_context *service, struct sk_message *message)
 		core->socket_hooks.consumed(core->sockets, socket_id);
 }
 
+static struct sk_link
+link_of(const struct sk_message *message)
+{
+	return (struct sk_link){.source = message->source, .session = message->session};
+}
+
 static void
 handle_message(struct skynet_context *service, struct sk_message *message)
 {
@@ -392,6 +412,14 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	case SK_MESSAGE_PROBE:
 		post_empty(service->core, message->source, PTYPE_RESPONSE, service->handle,
 			   message->session);
+		free(message);
+		break;
+	case SK_MESSAGE_LINK:
+		sk_links_add(&service->links, &service->core->registry, link_of(message));
+		free(message);
+		break;
+	case SK_MESSAGE_UNLINK:
+		sk_links_remove(&service->links, link_of(message));
 		free(message);
 		break;
 	case SK_MESSAGE_NUDGE:

@@ -15,6 +15,7 @@
 
 #include "sk_base.h"
 #include "sk_core.h"
+#include "sk_links.h"
 #include "sk_mailbox.h"
 #include "sk_module.h"
 #include "sk_quiesce.h"
@@ -57,6 +58,7 @@ struct skynet_context {
 	uint64_t overload_ticks; /* when that was logged last */
 	char *description;	 /* "MODULE PARM", shortened; constant */
 	char result[40];	 /* of the last skynet_command */
+	struct sk_links links;	 /* who is to be told when it ends */
 	struct sk_retired retired;
 };
 

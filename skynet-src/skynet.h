@@ -82,6 +82,13 @@ SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, cons
  * in another service's mailbox. Returns the session, or -1 (no such destination). */
 SKYNET_API int skynet_probe(struct skynet_context *ctx, uint32_t destination);
 
+/* Asks to be told when destination has ended: a PTYPE_ERROR with the returned session then arrives
+ * from it, when its handle, names and sockets are free. session 0 draws one. The destination's
+ * callback is not called. Returns the session, or -1 (no such destination). */
+SKYNET_API int skynet_link(struct skynet_context *ctx, uint32_t destination, int session);
+/* Takes that back. What tells of the end may be on its way already. */
+SKYNET_API void skynet_unlink(struct skynet_context *ctx, uint32_t destination, int session);
+
 /* Sets the function that handles this service's messages; any number of times. Without one,
  * messages are freed unread. ud: borrowed until the next skynet_callback or release. */
 SKYNET_API void skynet_callback(struct skynet_context *ctx, void *ud, skynet_cb cb);

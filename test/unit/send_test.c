@@ -295,6 +295,73 @@ a_probe_of_the_dead_says_so(void **state)
 }
 
 static void
+a_link_tells_when_the_other_is_gone(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	int first = skynet_link(a->ctx, b->handle, 0);
+	assert_int_equal(skynet_link(a->ctx, b->handle, 1234), 1234);
+	int third = skynet_link(a->ctx, b->handle, 0);
+	assert_true(first > 0 && third > first);
+	world_run(w);
+	assert_int_equal(b->mail_count, 0); /* the callback never sees it */
+	skynet_unlink(a->ctx, b->handle, third);
+	skynet_unlink(a->ctx, b->handle, 99); /* never linked */
+	world_run(w);
+	expect_no_mail(a);
+	(void)command_to(a, "KILL", b->handle, "");
+	world_run(w);
+	expect_mail(a, PTYPE_ERROR, first, b->handle, NULL);
+	expect_mail(a, PTYPE_ERROR, 1234, b->handle, NULL);
+	expect_no_mail(a);
+	world_forget_log(w);
+}
+
+static void
+a_link_to_the_dead_or_dying_tells_too(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	int session = skynet_link(a->ctx, b->handle, 0);
+	int undone = skynet_link(a->ctx, b->handle, 0);
+	skynet_unlink(a->ctx, b->handle, undone);
+	(void)command_to(a, "KILL", b->handle, ""); /* with the links in its mailbox */
+	assert_int_equal(skynet_link(a->ctx, b->handle, 0), -1);
+	skynet_unlink(a->ctx, b->handle, session);
+	world_run(w);
+	expect_mail(a, PTYPE_ERROR, session, b->handle, NULL);
+	expect_mail(a, PTYPE_ERROR, undone, b->handle, NULL);
+	expect_no_mail(a);
+	session = skynet_link(a->ctx, REMOTE_HANDLE, 0);
+	world_run(w);
+	expect_mail(a, PTYPE_ERROR, session, REMOTE_HANDLE, NULL);
+	world_forget_log(w);
+}
+
+static void
+links_of_the_dead_are_forgotten(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *target = world_add(w);
+	int kept = skynet_link(a->ctx, target->handle, 0);
+	world_run(w);
+	struct skynet_context *service = sk_registry_find(&w->core->registry, target->handle);
+	for (int i = 0; i < WORLD_ACTORS - 2; i++) {
+		struct actor *b = world_add(w);
+		assert_true(skynet_link(b->ctx, target->handle, 0) > 0);
+		world_run(w);
+		(void)command_to(a, "KILL", b->handle, "");
+		world_run(w);
+		assert_int_equal(service->links.capacity, 4);
+	}
+	(void)command_to(a, "KILL", target->handle, "");
+	world_run(w);
+	expect_mail(a, PTYPE_ERROR, kept, target->handle, NULL);
+	expect_no_mail(a);
+	world_forget_log(w);
+}
+
+static void
 timers_fire_in_order(void **state)
 {
 	struct world *w = *state;
@@ -421,6 +488,9 @@ main(void)
 		world_test(sendname_takes_handles_and_local_names),
 		world_test(a_probe_comes_back_behind_what_was_sent_before),
 		world_test(a_probe_of_the_dead_says_so),
+		world_test(a_link_tells_when_the_other_is_gone),
+		world_test(a_link_to_the_dead_or_dying_tells_too),
+		world_test(links_of_the_dead_are_forgotten),
 		world_test(timers_fire_in_order),
 		world_test(a_delay_of_zero_goes_behind_the_mail_that_waits),
 		world_test(a_cancelled_timer_does_not_fire),
