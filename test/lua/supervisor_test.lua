@@ -524,7 +524,7 @@ case("misuse_is_told", function()
 			restart = true,
 		},
 		["'stop': function expected"] = { name = "x", service = "x", stop = 1 },
-		["'register': names with a dot in front expected, got name"] = {
+		["'register': names like '.name' expected, got name"] = {
 			name = "x",
 			service = "x",
 			register = "name",

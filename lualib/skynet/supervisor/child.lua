@@ -26,8 +26,8 @@ end
 local function check_names(names)
 	for _, name in ipairs(names) do
 		if type(name) ~= "string" or not name:find("^%.[^%s]+$") then
-			name = tostring(name)
-			fail("bad field 'register': names with a dot in front expected, got %s", name)
+			local text = "bad field 'register': names like '.name' expected, got %s"
+			fail(text, tostring(name))
 		end
 	end
 end
