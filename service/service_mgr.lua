@@ -22,11 +22,16 @@ require("skynet.manager")
 ---@type table<string, unique_service>
 local services = {}
 
-local function find(name)
-	if type(name) ~= "string" or not name:find("^@?%S+$") then
-		local got = type(name) == "string" and ("%q"):format(name) or type(name)
-		error("bad argument 'name': a name without blanks expected, got " .. got, 0)
+--- What is wrong with a name, or nil.
+local function problem_of(name)
+	if type(name) == "string" and name:find("^@?%S+$") then
+		return nil
 	end
+	local got = type(name) == "string" and ("%q"):format(name) or type(name)
+	return "bad argument 'name': a name without blanks expected, got " .. got
+end
+
+local function find(name)
 	if not services[name] then
 		services[name] = { waiters = {}, askers = {} }
 	end
@@ -72,23 +77,21 @@ function command.QUERY(source, name)
 	answer(find(name), source)
 end
 
---- The key of what is one of a kind in the whole network of nodes.
-local function global_key(name)
-	if tonumber(skynet.getenv("harbor")) ~= 0 then
+--- Has a service that is one of its kind in the whole network of nodes under a key of its own.
+local function on_all_nodes(run)
+	return function(source, name, ...)
+		if tonumber(skynet.getenv("harbor")) == 0 then
+			run(source, "@" .. name:gsub("^@", ""), ...)
+			return
+		end
 		local text = "a service that is one of its kind on all nodes needs the network of "
 			.. "nodes, which is not there yet: '%s'"
-		error(text:format(tostring(name)), 0)
+		skynet.retpack(nil, text:format(name))
 	end
-	return type(name) == "string" and "@" .. name:gsub("^@", "") or name
 end
 
-function command.GLAUNCH(source, name, ...)
-	command.LAUNCH(source, global_key(name), ...)
-end
-
-function command.GQUERY(source, name)
-	command.QUERY(source, global_key(name))
-end
+command.GLAUNCH = on_all_nodes(command.LAUNCH)
+command.GQUERY = on_all_nodes(command.QUERY)
 
 --- What is known about a service that is not there yet, a line each.
 local function describe_wait(service)
@@ -123,7 +126,12 @@ skynet.start(function()
 		if not run then
 			error("Unknown command " .. tostring(name), 0)
 		end
-		run(source, ...)
+		local problem = run ~= command.LIST and problem_of((...))
+		if problem then
+			skynet.retpack(nil, problem)
+		else
+			run(source, ...)
+		end
 	end)
 	skynet.register(".service")
 end)

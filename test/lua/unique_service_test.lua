@@ -210,9 +210,14 @@ end)
 case("bad_requests_are_refused", function()
 	check.raises("call failed: Unknown command NO SUCH", ask, "NO SUCH")
 	check.raises("call failed: Unknown command nil", ask)
-	check.raises("a name without blanks expected, got nil", ask, "LAUNCH")
-	check.raises('a name without blanks expected, got "two words"', ask, "QUERY", "two words")
-	check.raises("a name without blanks expected, got table", ask, "GLAUNCH", {})
+	for got, name in pairs({ ["got table"] = {}, ['got "two words"'] = "two words" }) do
+		for _, command in ipairs({ "LAUNCH", "QUERY", "GLAUNCH", "GQUERY" }) do
+			local address, reason = ask(command, name)
+			check.equal(address, nil)
+			check.matches(reason, "'name': a name without blanks expected, " .. got)
+		end
+	end
+	check.matches(select(2, ask("LAUNCH")), "expected, got nil")
 	check.equal(type(ask("LIST")), "table")
 	skynet.send(".service", "lua", "LIST")
 end)
