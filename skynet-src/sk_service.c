@@ -279,8 +279,9 @@ tell_links(struct skynet_context *service)
 {
 	for (uint32_t i = 0; i < service->links.count; i++) {
 		const struct sk_link *link = &service->links.list[i];
-		post_empty(service->core, link->source, PTYPE_ERROR, service->handle,
-			   link->session);
+		sk_service_post_error(service->core, link->source, service->handle, link->session,
+				      "%s (:%08x): %s", service->description, service->handle,
+				      service->end_reason);
 	}
 	sk_links_fini(&service->links);
 }

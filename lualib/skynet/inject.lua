@@ -1,6 +1,6 @@
 --- Runs code inside a service that is at work, with a view into its functions.
 
-local core = require("skynet.core")
+local internals = require("skynet.internals")
 
 local MESSAGE_TYPE_MAX <const> = 255
 
@@ -37,7 +37,7 @@ end
 local function tables_of_handlers()
 	local found = {}
 	for id = 0, MESSAGE_TYPE_MAX do
-		local name, _, _, _, dispatch = core.protocol(id)
+		local name, _, _, _, dispatch = internals.protocol(id)
 		if dispatch then
 			found[name] = tables_of(dispatch)
 		end

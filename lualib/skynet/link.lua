@@ -1,10 +1,11 @@
 --- skynet.link: to be told when another service ends.
 local skynet = require("skynet")
+local core = require("skynet.core")
 
 local module = {}
 
---- Calls f once, when the service ends, in a task of its own. If there is no such service, that is
---- now.
+--- Calls f once, when the service has ended, in a task of its own; at once if there is no such
+--- service. Its handle, names and sockets are free then.
 ---@param address integer
 ---@param f fun(address: integer, reason: string) may wait
 ---@return fun() unlink f is not called any more
@@ -15,16 +16,17 @@ function module.link(address, f)
 		error(("bad argument 'f': function expected, got %s"):format(type(f)), 2)
 	end
 	local is_linked = true
-	local task = skynet.fork(function()
-		local _, reason = pcall(skynet.call, address, "debug", "LINK")
+	local session = core.link(address)
+	skynet.fork(function()
+		local reason = session and core.await_end(session) or "there is no such service"
 		if is_linked then
 			is_linked = false
-			f(address, (tostring(reason):gsub("^call failed: ", "")))
+			f(address, reason)
 		end
 	end)
 	return function()
-		if is_linked and skynet.killthread then
-			skynet.killthread(task)
+		if is_linked and session then
+			core.unlink(address, session)
 		end
 		is_linked = false
 	end

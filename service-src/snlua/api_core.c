@@ -183,6 +183,73 @@ l_addresscommand(lua_State *L)
 	return 1;
 }
 
+/* --- links --------------------------------------------------------------------------------- */
+
+static lua_Integer
+check_session(lua_State *L, int index)
+{
+	lua_Integer session = luaL_checkinteger(L, index);
+	luaL_argcheck(L, session > 0 && session <= INT32_MAX, index, "not a session");
+	return session;
+}
+
+/* link(address) -> session; nothing: there is no such service. A task may wait for it with
+ * await_end, as long as the message that brought it here is in hand. */
+static int
+l_link(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	struct api_address address = api_check_address(L, 1);
+	uint32_t handle = address.handle;
+	if (handle == 0)
+		handle = skynet_queryname(engine->ctx, address.name);
+	int session = handle ? skynet_link(engine->ctx, handle, wait_new_session(engine)) : -1;
+	if (session < 0)
+		return 0;
+	lua_pushinteger(L, session);
+	return 1;
+}
+
+static int
+end_awaited(lua_State *L, int status, lua_KContext context)
+{
+	struct task *task = api_resumed_task(L);
+	(void)status, (void)context;
+	lua_pushstring(L, task->reason ? task->reason : "it has ended");
+	free(task->reason);
+	task->reason = NULL;
+	return 1;
+}
+
+/* await_end(session) -> the reason why the linked service has ended. Waits. */
+static int
+l_await_end(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	int32_t session = (int32_t)check_session(L, 1);
+	(void)api_check_task(L);
+	luaL_argcheck(L, !session_map_find(&engine->waiters, session), 1,
+		      "somebody waits for this session already");
+	wait_for_answer(engine, session, 0, 0);
+	return api_suspend(L, TASK_CALLING, 0, end_awaited);
+}
+
+/* unlink(address, session): nobody is to be told any more; await_end returns. */
+static int
+l_unlink(lua_State *L)
+{
+	static const char text[] = "it was unlinked";
+	struct engine *engine = engine_of(L);
+	struct api_address address = api_check_address(L, 1);
+	int32_t session = (int32_t)check_session(L, 2);
+	if (address.handle != 0)
+		skynet_unlink(engine->ctx, address.handle, session);
+	struct task *task = wait_fail(engine, session, text, sizeof text - 1);
+	if (task)
+		engine_ready(engine, task, WAKE_FAILED);
+	return 0;
+}
+
 /* --- the module ---------------------------------------------------------------------------- */
 
 static const luaL_Reg core_functions[] = {
@@ -192,6 +259,9 @@ static const luaL_Reg core_functions[] = {
 	{"command", l_command},
 	{"intcommand", l_intcommand},
 	{"addresscommand", l_addresscommand},
+	{"link", l_link},
+	{"await_end", l_await_end},
+	{"unlink", l_unlink},
 	{NULL, NULL},
 };
 

@@ -311,8 +311,8 @@ a_link_tells_when_the_other_is_gone(void **state)
 	expect_no_mail(a);
 	(void)command_to(a, "KILL", b->handle, "");
 	world_run(w);
-	expect_mail(a, PTYPE_ERROR, first, b->handle, NULL);
-	expect_mail(a, PTYPE_ERROR, 1234, b->handle, NULL);
+	expect_error(a, first, b->handle, "it was killed by :00000001");
+	expect_error(a, 1234, b->handle, "it was killed by :00000001");
 	expect_no_mail(a);
 	world_forget_log(w);
 }
@@ -329,12 +329,13 @@ a_link_to_the_dead_or_dying_tells_too(void **state)
 	assert_int_equal(skynet_link(a->ctx, b->handle, 0), -1);
 	skynet_unlink(a->ctx, b->handle, session);
 	world_run(w);
-	expect_mail(a, PTYPE_ERROR, session, b->handle, NULL);
-	expect_mail(a, PTYPE_ERROR, undone, b->handle, NULL);
+	expect_error(a, session, b->handle,
+		     "it was killed by :00000001 before it took the request");
+	expect_error(a, undone, b->handle, "it was killed by :00000001 before it took the request");
 	expect_no_mail(a);
 	session = skynet_link(a->ctx, REMOTE_HANDLE, 0);
 	world_run(w);
-	expect_mail(a, PTYPE_ERROR, session, REMOTE_HANDLE, NULL);
+	expect_error(a, session, REMOTE_HANDLE, "no link to its node, number 5");
 	world_forget_log(w);
 }
 
@@ -356,7 +357,7 @@ links_of_the_dead_are_forgotten(void **state)
 	}
 	(void)command_to(a, "KILL", target->handle, "");
 	world_run(w);
-	expect_mail(a, PTYPE_ERROR, kept, target->handle, NULL);
+	expect_error(a, kept, target->handle, "it was killed by :00000001");
 	expect_no_mail(a);
 	world_forget_log(w);
 }

@@ -63,13 +63,20 @@ function core.intcommand(name, parameter) end
 ---@return integer? handle
 function core.addresscommand(name, parameter) end
 
---- What is known about a message type of this service; nothing when it is not registered.
----@param type skynet.type
----@return string name
----@return integer id
----@return function? pack
----@return function? unpack
----@return function? dispatch
-function core.protocol(type) end
+--- Asks to be told when a service has ended, by the error message of this session.
+---@param address skynet.address
+---@return integer? session nil: there is no such service
+function core.link(address) end
+
+--- Suspends the task until that happens, or the link is undone. It has to be called before the next
+--- message is handled: by the task that has linked, or by one that it forks. Waits.
+---@param session integer
+---@return string reason
+function core.await_end(session) end
+
+--- Undoes a link.
+---@param address skynet.address
+---@param session integer
+function core.unlink(address, session) end
 
 return core
