@@ -5,6 +5,7 @@
 ---     local section = queue()
 ---     section(function(...) ... end, ...)
 local skynet = require("skynet")
+local running_task = require("skynet.require").running_task
 
 ---@class skynet.queue.section
 ---@field owner thread? who is inside
@@ -90,7 +91,7 @@ local function queue()
 		if type(f) ~= "function" then
 			error(("bad argument 'f': a function expected, got %s"):format(type(f)), 2)
 		end
-		local task = coroutine.running()
+		local task = running_task()
 		if section.owner == task then
 			section.depth = section.depth + 1
 		elseif not section.owner then

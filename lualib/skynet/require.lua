@@ -23,6 +23,15 @@ local current = {}
 ---@type table<thread, skynet.require.load> whose end each coroutine waits for
 local awaited = {}
 
+--- The coroutine of the task that runs now. Inside a coroutine of "skynet.coroutine", whose waits
+--- are the task's, it is the task's own.
+---@return thread
+local function running_task()
+	local library = loaded["skynet.coroutine"]
+	local task = library and library.thread()
+	return task or (coroutine.running())
+end
+
 local load_methods = {}
 
 --- The load has ended: well, with an error, or with its task.
@@ -61,7 +70,7 @@ local function run_inits(load)
 end
 
 local function load_module(name)
-	local owner <const> = coroutine.running()
+	local owner <const> = running_task()
 	local load <close> = setmetatable({
 		name = name,
 		owner = owner,
@@ -97,7 +106,7 @@ local function check_circle(load, me)
 end
 
 local function wait_for(load)
-	local me <const> = coroutine.running()
+	local me <const> = running_task()
 	if load.owner == me and loaded[load.name] then
 		return loaded[load.name] -- asked for by one of its init functions
 	end
@@ -118,7 +127,7 @@ local function wait_for(load)
 	return loaded[load.name]
 end
 
-local module = {}
+local module = { running_task = running_task }
 
 --- The function that coroutines know as `require`. Waits when the module does.
 ---@param name string
@@ -139,7 +148,7 @@ end
 ---@param f function
 ---@return boolean is_added false: it loads none
 function module.add_init(f)
-	local load = current[coroutine.running()]
+	local load = current[running_task()]
 	if not load then
 		return false
 	end

@@ -134,6 +134,26 @@ case("a_wait_that_is_not_possible_raises_and_is_forgotten", function()
 	check.equal(section(tostring, 1), "1")
 end)
 
+case("coroutines_of_the_task_inside_may_enter_again", function()
+	local waiting = require("skynet.coroutine")
+	local section, order = queue(), {}
+	together(function()
+		section(function()
+			waiting.wrap(function()
+				section(function()
+					skynet.sleep(1)
+					order[#order + 1] = "inside"
+				end)
+			end)()
+		end)
+	end, function()
+		section(function()
+			order[#order + 1] = "behind"
+		end)
+	end)
+	check.equal(order, { "inside", "behind" })
+end)
+
 case("misuse_is_told", function()
 	check.misuse("a function expected, got nil", queue())
 end)

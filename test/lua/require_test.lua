@@ -160,6 +160,15 @@ case("a_circle_over_two_tasks_raises", function()
 	check.matches(texts, "require %S+ failed")
 end)
 
+case("a_circle_through_a_coroutine_of_the_task_raises", function()
+	world.coroutine = require("skynet.coroutine")
+	local name = module([[
+		local ok, reason = world.coroutine.resume(world.coroutine.create(require), "@")
+		error(reason)
+	]])
+	check.raises("circular dependency: '" .. name .. "'", require, name)
+end)
+
 case("init_functions_run_before_require_returns", function()
 	world.order = {}
 	local inner = module([[
