@@ -45,8 +45,8 @@ local skynet = {}
 
 --- A service's answer that is given later.
 --- `r(true, ...)` answers; `r(false, text)` fails the request, with a text that the requester gets
---- behind the name of this service; `r(false, text, address)` passes on the text of a service that has
---- failed; `r("TEST")` tells whether an answer is still wanted.
+--- behind the name of this service; `r(false, text, address)` passes on the text of a service that
+--- has failed; `r("TEST")` tells whether an answer is still wanted.
 --- The result is whether anybody gets the answer. A second answer raises.
 ---@alias skynet.responder fun(ok: boolean|"TEST", ...): boolean?
 
@@ -294,8 +294,8 @@ function skynet.wakeup(token) end
 
 -- Traces ---------------------------------------------------------------------------------------
 
---- Begins a trace: what this task does is logged from now on, as `<TRACE TAG> NANOSECONDS EVENT`, and
---- so is what its calls make other services do. Raises outside of a task.
+--- Begins a trace: what this task does is logged from now on, as `<TRACE TAG> NANOSECONDS EVENT`,
+--- and so is what its calls make other services do. Raises outside of a task.
 ---@param text? string for the first event
 function skynet.trace(text) end
 
