@@ -240,6 +240,9 @@ command_stat(struct skynet_context *ctx, const char *parm)
 		return ctx->core->is_profiled ? cpu_seconds(ctx, message_ticks()) : "0";
 	if (strcmp(parm, "message") == 0)
 		return result(ctx, "%" PRIu64, ctx->message_count);
+	if (strcmp(parm, "refused") == 0)
+		return result(ctx, "%" PRIu64,
+			      atomic_load_explicit(&ctx->bound.refused, memory_order_relaxed));
 	if (strcmp(parm, "memory") == 0)
 		return result(ctx, "%" PRId64, ctx->memory_bytes);
 	return "";

@@ -7,6 +7,7 @@
  * Threads  [boot] */
 #include "sk_config.h"
 
+#include "sk_bound.h"
 #include "sk_cpus.h"
 #include "sk_module.h"
 #include "sk_settings.h"
@@ -31,6 +32,7 @@ enum key_type {
 	KEY_BOOLEAN,
 	KEY_ADDRESS,	 /* host:port */
 	KEY_MODULE_PATH, /* templates of C modules */
+	KEY_FULL_POLICY, /* what senders to a full mailbox get */
 };
 
 struct known_key {
@@ -107,6 +109,22 @@ static const struct known_key known_keys[] = {
 	 .max = INT32_MAX,
 	 .fallback = "0",
 	 .effect = "1/100 s after which a call fails; 0: it waits for ever"},
+	{.name = "mailboxwarning",
+	 .type = KEY_INTEGER,
+	 .min = 0,
+	 .max = INT32_MAX,
+	 .fallback = "1024",
+	 .effect = "messages waiting for a service that are worth a log line; 0: none"},
+	{.name = "mailboxlimit",
+	 .type = KEY_INTEGER,
+	 .min = 0,
+	 .max = 65535,
+	 .fallback = "0",
+	 .effect = "messages that may wait for a service; 0: any number"},
+	{.name = "mailboxpolicy",
+	 .type = KEY_FULL_POLICY,
+	 .fallback = "error",
+	 .effect = "what senders to a full mailbox get: error, drop or block"},
 	{.name = "standalone",
 	 .type = KEY_ADDRESS,
 	 .effect = "this node is the master, and listens there"},
@@ -324,6 +342,15 @@ check_module_path(const struct loading *l, const struct sk_setting *setting)
 }
 
 static int
+check_full_policy(const struct loading *l, const struct sk_setting *setting)
+{
+	if (sk_bound_policy(setting->value) >= 0)
+		return SK_OK;
+	return refuse(l, setting, "'%s' is no policy; set it to \"error\", \"drop\" or \"block\"",
+		      setting->value);
+}
+
+static int
 check_known(const struct loading *l, const struct known_key *key, struct sk_setting *setting)
 {
 	switch (key->type) {
@@ -337,6 +364,8 @@ check_known(const struct loading *l, const struct known_key *key, struct sk_sett
 		return check_address(l, setting);
 	case KEY_MODULE_PATH:
 		return check_module_path(l, setting);
+	case KEY_FULL_POLICY:
+		return check_full_policy(l, setting);
 	}
 	return SK_EINVAL;
 }

@@ -47,6 +47,10 @@ struct sk_core {
 	uint64_t start_wall_s;	/* UTC seconds at start */
 	uint64_t start_wall_cs; /* hundredths of that second */
 	bool is_profiled;	/* count CPU time per service */
+	/* What new services begin with; see sk_bound.h. */
+	uint32_t mailbox_warning;
+	uint32_t mailbox_limit;
+	int mailbox_policy;
 	/* Each with rules of its own. */
 	struct sk_quiesce quiesce;
 	struct sk_registry registry;

@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* For a node without config file; sk_config has the same default. */
+#define MAILBOX_WARNING 1024
+
 /* --- what the layers call back ------------------------------------------------------------- */
 
 static void
@@ -118,6 +121,14 @@ failed:
 	return SK_ESYSTEM;
 }
 
+static int
+mailbox_policy(struct sk_env *env)
+{
+	const char *name = sk_env_get(env, "mailboxpolicy");
+	int policy = name ? sk_bound_policy(name) : SKYNET_FULL_ERROR;
+	return policy >= 0 ? policy : SKYNET_FULL_ERROR; /* sk_config has checked it */
+}
+
 struct sk_node *
 sk_node_new(struct sk_env *env, char *error, size_t error_size)
 {
@@ -129,6 +140,10 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 				.ended = last_service_gone,
 				.log_sink = sk_log_line,
 				.is_profiled = sk_env_boolean(env, "profile", true),
+				.mailbox_warning = (uint32_t)sk_env_number(env, "mailboxwarning",
+									   MAILBOX_WARNING),
+				.mailbox_limit = (uint32_t)sk_env_number(env, "mailboxlimit", 0),
+				.mailbox_policy = mailbox_policy(env),
 				.socket_hooks =
 					{
 						.consumed = sk_sockets_consumed,

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Results of the public functions, known to users. */
-enum { SEND_NO_DESTINATION = -1, SEND_TOO_LARGE = -2 };
+enum { SEND_NO_DESTINATION = -1, SEND_TOO_LARGE = -2, SEND_FULL = -3, SEND_WAIT = -4 };
 
 static int
 give_up(int type, void *msg, int result)
@@ -44,6 +44,18 @@ refuse_remote(struct skynet_context *ctx, uint32_t source, uint32_t destination,
 	return session;
 }
 
+/* The receiver's mailbox is full: what becomes of the message is for the receiver to say. A request
+ * is never dropped without a word, for somebody waits for its answer. */
+static int
+refuse_full(struct skynet_context *receiver, int type, int session, void *msg)
+{
+	uint32_t policy = atomic_load_explicit(&receiver->bound.policy, memory_order_relaxed);
+	if (policy == SKYNET_FULL_BLOCK)
+		return SEND_WAIT;
+	atomic_fetch_add_explicit(&receiver->bound.refused, 1, memory_order_relaxed);
+	return give_up(type, msg, policy == SKYNET_FULL_DROP && session == 0 ? 0 : SEND_FULL);
+}
+
 int
 skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
 	    int session, void *msg, size_t sz)
@@ -70,6 +82,8 @@ skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 		(void)give_up(type, msg, 0);
 		return refuse_remote(ctx, source, destination, type, session);
 	}
+	if (SK_UNLIKELY(sk_bound_is_full(&receiver->bound, &receiver->mailbox, type)))
+		return refuse_full(receiver, type, session, msg);
 	struct sk_message *message = sk_message_new(SK_MESSAGE_PLAIN, type, source, session,
 						    payload_of(type, msg, sz), sz);
 	ctx->memory_bytes -= (int64_t)(sizeof *message + sz);
@@ -132,6 +146,25 @@ skynet_callback(struct skynet_context *ctx, void *ud, skynet_cb cb)
 {
 	ctx->callback = cb;
 	ctx->callback_ud = ud;
+}
+
+int
+skynet_mailbox(struct skynet_context *ctx, int warning, int limit, int policy)
+{
+	if (warning < 0 || limit < 0 || limit > SK_BOUND_LIMIT_MAX || policy < SKYNET_FULL_ERROR ||
+	    policy > SKYNET_FULL_BLOCK)
+		return -1;
+	sk_overload_set(&ctx->overload, (uint32_t)warning);
+	atomic_store_explicit(&ctx->bound.policy, (uint32_t)policy, memory_order_relaxed);
+	atomic_store_explicit(&ctx->bound.limit, (uint32_t)limit, memory_order_relaxed);
+	return 0;
+}
+
+void
+skynet_overload(struct skynet_context *ctx, void *ud, skynet_overload_cb tell)
+{
+	ctx->overload.tell = tell;
+	ctx->overload.ud = ud;
 }
 
 uint32_t

@@ -30,8 +30,6 @@
 
 /* How many messages a turn may take; its time is bounded by the scheduler's turn_limit_ticks. */
 #define TURN_MESSAGES_MAX 64
-/* A longer mailbox is worth a line in the log; then each time it has doubled. */
-#define OVERLOAD_FIRST 1024
 /* What an error message of the framework says, at most. */
 #define ERROR_TEXT_BYTES 256
 /* How a service is called in an error, at most. */
@@ -433,30 +431,17 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	}
 }
 
-/* Logs a mailbox that has grown over the next mark. After it was empty the marks begin anew, but
- * not within a second of the last line: a mailbox that fills and empties all the time is told
- * once. */
+/* Tells the log, and who in the service wants to know, of a mailbox that grows. */
 static void
 check_overload(struct skynet_context *service, uint64_t now_ticks)
 {
 	uint32_t length = sk_mailbox_length(&service->mailbox);
-	if (SK_LIKELY(length <= service->overload_at))
+	if (SK_LIKELY(!sk_overload_begins(&service->overload, length, now_ticks)))
 		return;
-	while (length > service->overload_at && service->overload_at < UINT32_MAX / 2)
-		service->overload_at *= 2;
-	service->overload_ticks = now_ticks;
 	sk_core_log(service->core, service->handle,
 		    "error: May overload, message queue length = %u", length);
-}
-
-static void
-end_overload(struct skynet_context *service, uint64_t now_ticks)
-{
-	if (SK_LIKELY(service->overload_at == OVERLOAD_FIRST) ||
-	    sk_mailbox_length(&service->mailbox) > 0 ||
-	    sk_clock_ticks_to_ns(now_ticks - service->overload_ticks) < SK_NS_PER_SECOND)
-		return;
-	service->overload_at = OVERLOAD_FIRST;
+	if (service->overload.tell)
+		service->overload.tell(service, service->overload.ud, length);
 }
 
 /* Handles messages until there are none, the turn is over, or the service is dying. */
@@ -505,7 +490,7 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 		worker->turn_end_ticks = sk_clock_ticks(); /* charge nobody for it */
 		return;
 	}
-	end_overload(service, worker->turn_end_ticks);
+	sk_overload_ends(&service->overload, sk_mailbox_length(box), worker->turn_end_ticks);
 	sk_scheduler_end_turn(worker, box);
 }
 
@@ -527,11 +512,12 @@ new_service(struct sk_core *core, const struct sk_module *module, const char *na
 {
 	struct skynet_context *service =
 		skynet_aligned_alloc(SK_CACHE_LINE, sizeof(struct skynet_context));
-	*service = (struct skynet_context){.core = core,
-					   .module = module,
-					   .description = describe(name, parm),
-					   .overload_at = OVERLOAD_FIRST};
+	*service = (struct skynet_context){
+		.core = core, .module = module, .description = describe(name, parm)};
 	sk_mailbox_init(&service->mailbox);
+	atomic_init(&service->bound.limit, core->mailbox_limit);
+	atomic_init(&service->bound.policy, (uint32_t)core->mailbox_policy);
+	sk_overload_set(&service->overload, core->mailbox_warning);
 	return service;
 }
 

@@ -14,6 +14,7 @@
 #define SK_SERVICE_H
 
 #include "sk_base.h"
+#include "sk_bound.h"
 #include "sk_core.h"
 #include "sk_links.h"
 #include "sk_mailbox.h"
@@ -31,6 +32,7 @@ struct sk_record;
 struct skynet_context {
 	/* Any sender writes it. */
 	_Alignas(SK_CACHE_LINE) struct sk_mailbox mailbox;
+	struct sk_bound bound; /* of the mailbox */
 	/* Atomic. */
 	_Atomic bool is_dying;
 	_Atomic bool is_endless;	    /* set by the watchdog, cleared by STAT endless */
@@ -52,13 +54,12 @@ struct skynet_context {
 	skynet_cb callback;
 	void *callback_ud;
 	uint64_t message_count;
-	uint64_t cpu_ticks;	 /* of finished messages */
-	int64_t memory_bytes;	 /* net bytes allocated in finished turns */
-	uint32_t overload_at;	 /* mailbox length that is logged next */
-	uint64_t overload_ticks; /* when that was logged last */
-	char *description;	 /* "MODULE PARM", shortened; constant */
-	char result[40];	 /* of the last skynet_command */
-	struct sk_links links;	 /* who is to be told when it ends */
+	uint64_t cpu_ticks;   /* of finished messages */
+	int64_t memory_bytes; /* net bytes allocated in finished turns */
+	struct sk_overload overload;
+	char *description;     /* "MODULE PARM", shortened; constant */
+	char result[40];       /* of the last skynet_command */
+	struct sk_links links; /* who is to be told when it ends */
 	struct sk_retired retired;
 };
 

@@ -67,7 +67,9 @@ typedef int (*skynet_cb)(struct skynet_context *ctx, void *ud, int type, int ses
  * PTYPE_TAG_ALLOCSESSION session must be 0 and a fresh one is drawn. Destination 0 without data
  * only draws the session. An error reply (PTYPE_ERROR) comes back with the session when the
  * destination is on another node that cannot be reached, or ends before it took the message.
- * Returns the session (>= 0), -1 (no such destination), or -2 (too large: over 2^48-1 bytes). */
+ * Returns the session (>= 0), -1 (no such destination), -2 (too large: over 2^48-1 bytes), -3 (its
+ * mailbox is full, see skynet_mailbox), or -4 (the same, and it wants its senders to wait: then msg
+ * is not taken, and skynet_probe tells when to try again). */
 SKYNET_API int skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination,
 			   int type, int session, void *msg, size_t sz);
 
@@ -92,6 +94,23 @@ SKYNET_API void skynet_unlink(struct skynet_context *ctx, uint32_t destination, 
 /* Sets the function that handles this service's messages; any number of times. Without one,
  * messages are freed unread. ud: borrowed until the next skynet_callback or release. */
 SKYNET_API void skynet_callback(struct skynet_context *ctx, void *ud, skynet_cb cb);
+
+/* What the senders to a full mailbox get. */
+#define SKYNET_FULL_ERROR 0 /* skynet_send returns -3 */
+#define SKYNET_FULL_DROP 1  /* the message vanishes; a request (session not 0) as above */
+#define SKYNET_FULL_BLOCK 2 /* skynet_send returns -4; a Lua service's task waits */
+
+/* Bounds what waits in this service's mailbox. warning: from so many messages on the length is
+ * logged, again each time it has doubled; 0: never. limit: so many other services' messages may
+ * wait, at most 65535; 0: any number. Answers, errors and system messages always pass. policy: one
+ * of SKYNET_FULL_... Begins as the config says. Returns 0, or -1: a number out of range. */
+SKYNET_API int skynet_mailbox(struct skynet_context *ctx, int warning, int limit, int policy);
+
+/* Called when the length is logged, before the next message is handled.  [turn] */
+typedef void (*skynet_overload_cb)(struct skynet_context *ctx, void *ud, uint32_t length);
+
+/* Sets who is called; NULL: nobody. ud: borrowed until the next skynet_overload or release. */
+SKYNET_API void skynet_overload(struct skynet_context *ctx, void *ud, skynet_overload_cb tell);
 
 /* Runs a framework command (docs/c-services.md lists them). Unknown: NULL. The result is valid
  * until this service's next command; values of GETENV and registered names stay valid. */

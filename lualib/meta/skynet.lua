@@ -421,12 +421,25 @@ function skynet.starttime() end
 ---@return number seconds UTC
 function skynet.time() end
 
+-- The mailbox ----------------------------------------------------------------------------------
+
+---@class skynet.mailbox_options What is not given is as the config says.
+---@field warning? integer so many waiting messages are logged, again when doubled; 0: never
+---@field limit? integer 0..65535: so many messages may wait; 0: any number
+---@field policy? "error"|"drop"|"block" what senders to a full mailbox get
+---@field overload? fun(length: integer) runs as a task when the length is logged
+
+--- Bounds what may wait in this service's mailbox. Answers, errors, timers and sockets always pass.
+---@param options skynet.mailbox_options
+function skynet.mailbox(options) end
+
 -- Statistics -----------------------------------------------------------------------------------
 
 --- A figure about this service: "mqlen" messages in the mailbox, "message" messages so far, "cpu"
 --- seconds so far, "time" CPU seconds of the present message, "memory" bytes, "endless" 1 once when
---- the watchdog has found a message that takes seconds, "late" answers that came behind a deadline.
----@param what "mqlen"|"message"|"cpu"|"time"|"memory"|"endless"|"late"
+--- the watchdog has found a message that takes seconds, "late" answers that came behind a deadline,
+--- "refused" messages that found the mailbox full.
+---@param what "mqlen"|"message"|"cpu"|"time"|"memory"|"endless"|"late"|"refused"
 ---@return number
 function skynet.stat(what) end
 

@@ -21,8 +21,8 @@ struct lua_function {
 };
 
 static const luaL_Reg *const c_functions[] = {
-	api_message_functions, api_answer_functions, api_protocol_functions, api_task_functions,
-	api_service_functions, api_memory_functions, api_trace_functions,
+	api_message_functions, api_answer_functions,  api_protocol_functions, api_task_functions,
+	api_service_functions, api_mailbox_functions, api_memory_functions,   api_trace_functions,
 };
 
 static const struct lua_function lua_functions[] = {

@@ -17,6 +17,7 @@ extern const luaL_Reg api_answer_functions[];	/* ret, response ... */
 extern const luaL_Reg api_protocol_functions[]; /* dispatch, pack ... */
 extern const luaL_Reg api_task_functions[];	/* start, fork, sleep ... */
 extern const luaL_Reg api_service_functions[];	/* names, environment, clock, statistics ... */
+extern const luaL_Reg api_mailbox_functions[];	/* mailbox */
 extern const luaL_Reg api_trace_functions[];	/* trace, tracelog ... */
 extern const luaL_Reg api_memory_functions[];	/* memlimit (snlua.c) */
 

@@ -11,12 +11,16 @@
 #include "traces.h"
 #include "wait.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MS_PER_CS 10
 
+/* What skynet_send returns instead of a session; -1: no such service. */
+enum { SENT_TOO_LARGE = -2, SENT_FULL = -3, SENT_WAIT = -4 };
+
 /* Packs the values from first to the top. The built-in format stays in the scratch buffer, from
- * `base` on; the caller cuts it back once the bytes were sent. */
+ * `base` on; the caller cuts it back once the bytes were sent. Others leave their bytes at first. */
 static struct api_payload
 pack_arguments(lua_State *L, struct engine *engine, const struct protocol *protocol, int first)
 {
@@ -50,44 +54,111 @@ send_to(struct engine *engine, const struct api_address *address, uint32_t sourc
 			       payload->data, payload->size);
 }
 
-/* What send and redirect return: the session; nil: no such service; false: too large. */
+/* What send and redirect return: the session; nil: no such service; false: too large, or its
+ * mailbox is full. */
 static int
 push_sent(lua_State *L, int sent)
 {
 	if (sent >= 0)
 		lua_pushinteger(L, sent);
-	else if (sent == -2)
+	else if (sent == SENT_TOO_LARGE || sent == SENT_FULL)
 		lua_pushboolean(L, 0);
 	else
 		lua_pushnil(L);
 	return 1;
 }
 
+/* --- waiting for room ---------------------------------------------------------------------- */
+
+/* Where a block was handed over for a message that could not be sent yet, at index `at`: makes a
+ * string of it, which the collector frees should the task be killed while it waits. */
+static void
+keep_payload(lua_State *L, int at, const struct api_payload *payload)
+{
+	if (!(payload->tag & PTYPE_TAG_DONTCOPY))
+		return;
+	lua_pushlstring(L, payload->data, payload->size);
+	lua_replace(L, at);
+	lua_settop(L, at);
+	api_drop_payload(payload);
+}
+
+/* The receiver's mailbox is full, and it wants its senders to wait: the current task goes on with
+ * `again` when all that waits there now was handled. Its service goes on meanwhile, and answers
+ * always pass, so services that fill each other do not wait for ever. */
+static int
+await_room(lua_State *L, const struct api_address *address, int address_index, int64_t deadline_ms,
+	   lua_KContext context, lua_KFunction again)
+{
+	struct engine *engine = engine_of(L);
+	struct task *task = api_check_task(L);
+	uint32_t handle = address->handle;
+	if (handle == 0)
+		handle = skynet_queryname(engine->ctx, address->name);
+	task->address = (uint8_t)address_index;
+	if (!wait_for_room(engine, handle, deadline_ms))
+		return again(L, LUA_OK, context); /* it has just ended: the send will tell */
+	return api_suspend(L, TASK_CALLING, context, again);
+}
+
+/* For `again`: whether to try again; false: the deadline has passed. */
+static bool
+has_time(lua_State *L, int status)
+{
+	if (status == LUA_OK)
+		return true;
+	struct task *task = api_resumed_task(L);
+	free(task->reason); /* it has ended: the send will tell */
+	task->reason = NULL;
+	return task->wake != WAKE_TIMEOUT;
+}
+
 /* --- sending ------------------------------------------------------------------------------- */
 
+static int send_again(lua_State *L, int status, lua_KContext is_packed);
+
+/* send(address, type, ...); is_packed: rawsend(address, type, message[, size]). */
 static int
-l_send(lua_State *L)
+send(lua_State *L, bool is_packed)
 {
 	struct engine *engine = engine_of(L);
 	struct api_address address = api_check_address(L, 1);
 	const struct protocol *protocol = &engine->protocols[api_check_protocol(L, engine, 2)];
 	int type = protocol->id;
+	bool has_arguments = !is_packed && protocol->packs_lua;
 	size_t base = engine->scratch.size;
-	struct api_payload payload = pack_arguments(L, engine, protocol, 3);
+	struct api_payload payload =
+		is_packed ? api_check_payload(L, 3) : pack_arguments(L, engine, protocol, 3);
 	int sent = send_to(engine, &address, 0, type, 0, &payload);
 	engine->scratch.size = base;
-	return push_sent(L, sent);
+	if (sent != SENT_WAIT)
+		return push_sent(L, sent);
+	keep_payload(L, 3, &payload);
+	return await_room(L, &address, 1, engine->call_timeout_ms, !has_arguments, send_again);
+}
+
+static int
+send_again(lua_State *L, int status, lua_KContext is_packed)
+{
+	struct task *task = engine_of(L)->current;
+	int count = has_time(L, status) ? send(L, is_packed) : push_sent(L, SENT_FULL);
+	task->give_up_ms = 0; /* it does not wait again */
+	return count;
+}
+
+static int
+l_send(lua_State *L)
+{
+	return send(L, false);
 }
 
 static int
 l_rawsend(lua_State *L)
 {
-	struct engine *engine = engine_of(L);
-	struct api_address address = api_check_address(L, 1);
-	int type = engine->protocols[api_check_protocol(L, engine, 2)].id;
-	struct api_payload payload = api_check_payload(L, 3);
-	return push_sent(L, send_to(engine, &address, 0, type, 0, &payload));
+	return send(L, true);
 }
+
+static int redirect_again(lua_State *L, int status, lua_KContext context);
 
 static int
 l_redirect(lua_State *L)
@@ -100,8 +171,21 @@ l_redirect(lua_State *L)
 	lua_Integer session = luaL_optinteger(L, 4, 0);
 	luaL_argcheck(L, session == (int32_t)session, 4, "not a session");
 	struct api_payload payload = api_check_payload(L, 5);
-	return push_sent(L,
-			 send_to(engine, &address, (uint32_t)source, type, (int)session, &payload));
+	int sent = send_to(engine, &address, (uint32_t)source, type, (int)session, &payload);
+	if (sent != SENT_WAIT)
+		return push_sent(L, sent);
+	keep_payload(L, 5, &payload);
+	return await_room(L, &address, 1, engine->call_timeout_ms, 0, redirect_again);
+}
+
+static int
+redirect_again(lua_State *L, int status, lua_KContext context)
+{
+	struct task *task = engine_of(L)->current;
+	int count = has_time(L, status) ? l_redirect(L) : push_sent(L, SENT_FULL);
+	(void)context;
+	task->give_up_ms = 0;
+	return count;
 }
 
 static int
@@ -186,11 +270,30 @@ struct call {
 	struct api_address address;
 	int address_index;
 	int type;
-	int protocol; /* index, or RAW_ANSWER */
+	int protocol;	    /* index, or RAW_ANSWER */
+	bool has_arguments; /* they still stand behind the type; otherwise what they were packed to */
 	int64_t deadline_ms;
 	struct api_payload payload;
 	size_t base; /* of the payload in the scratch buffer */
 };
+
+/* What is left to do when a call has to be sent again, in a lua_KContext. */
+enum { AGAIN_ADDRESS = 3, AGAIN_RAW = 4, AGAIN_PACKED = 8 };
+
+static int call_again(lua_State *L, int status, lua_KContext context);
+
+static int
+await_room_for_call(lua_State *L, const struct call *call)
+{
+	lua_KContext context = call->address_index;
+	if (call->protocol == RAW_ANSWER)
+		context |= AGAIN_RAW;
+	if (!call->has_arguments)
+		context |= AGAIN_PACKED;
+	keep_payload(L, call->address_index + 2, &call->payload);
+	return await_room(L, &call->address, call->address_index, call->deadline_ms, context,
+			  call_again);
+}
 
 /* Has the callee know that the next request belongs to a trace. */
 static void
@@ -199,6 +302,18 @@ announce_trace(lua_State *L, struct engine *engine, const struct call *call, con
 	struct api_payload payload = {.data = (void *)(uintptr_t)tag, .size = strlen(tag)};
 	traces_log(engine, tag, "call", L, 1);
 	(void)send_to(engine, &call->address, 0, PTYPE_TRACE, 0, &payload);
+}
+
+static int
+raise_unsent(lua_State *L, const struct call *call, int sent)
+{
+	engine_of(L)->current->give_up_ms = 0;
+	if (sent == SENT_TOO_LARGE)
+		return luaL_error(L, "call failed: the request is too large");
+	if (sent == SENT_FULL)
+		return failure_raise_full(L, call->address_index);
+	return luaL_error(L, "call to invalid address %s",
+			  luaL_tolstring(L, call->address_index, NULL));
 }
 
 /* Sends a request and waits for its answer. */
@@ -210,20 +325,20 @@ request(lua_State *L, struct engine *engine, const struct call *call, const char
 	int32_t session = wait_new_session(engine);
 	int sent = send_to(engine, &call->address, 0, call->type, session, &call->payload);
 	engine->scratch.size = call->base;
-	if (sent == -2)
-		return luaL_error(L, "call failed: the request is too large");
+	if (sent == SENT_WAIT)
+		return await_room_for_call(L, call);
 	if (sent < 0)
-		return luaL_error(L, "call to invalid address %s",
-				  luaL_tolstring(L, call->address_index, NULL));
+		return raise_unsent(L, call, sent);
 	engine->current->address = (uint8_t)call->address_index;
 	wait_for_answer(engine, session, call->address.handle, call->deadline_ms);
 	return api_suspend(L, TASK_CALLING, call_context(call->protocol, call->address_index),
 			   call_resumed);
 }
 
-/* call(address, type, ...) with the address at index `first`. */
+/* call(address, type, ...) with the address at index `first`; is_packed: the bytes stand there
+ * instead of the arguments. */
 static int
-call_packed(lua_State *L, int first, int64_t deadline_ms)
+call_packed(lua_State *L, int first, int64_t deadline_ms, bool is_packed)
 {
 	struct engine *engine = engine_of(L);
 	struct call call = {.address = api_check_address(L, first),
@@ -232,15 +347,18 @@ call_packed(lua_State *L, int first, int64_t deadline_ms)
 			    .deadline_ms = deadline_ms,
 			    .base = engine->scratch.size};
 	call.type = engine->protocols[call.protocol].id;
+	call.has_arguments = !is_packed && engine->protocols[call.protocol].packs_lua;
 	const struct task *task = api_check_task(L);
-	call.payload = pack_arguments(L, engine, &engine->protocols[call.protocol], first + 2);
+	call.payload =
+		is_packed ? api_check_payload(L, first + 2)
+			  : pack_arguments(L, engine, &engine->protocols[call.protocol], first + 2);
 	return request(L, engine, &call, task->tag);
 }
 
 static int
 l_call(lua_State *L)
 {
-	return call_packed(L, 1, engine_of(L)->call_timeout_ms);
+	return call_packed(L, 1, engine_of(L)->call_timeout_ms, false);
 }
 
 /* A deadline in hundredths of a second, or false: none. */
@@ -259,7 +377,7 @@ check_deadline_ms(lua_State *L, int index)
 static int
 l_call_within(lua_State *L)
 {
-	return call_packed(L, 2, check_deadline_ms(L, 1));
+	return call_packed(L, 2, check_deadline_ms(L, 1), false);
 }
 
 /* call_timeout([deadline]): sets the deadline of calls that have none of their own, and returns the
@@ -306,6 +424,23 @@ static int
 l_tracecall(lua_State *L)
 {
 	return call_raw(L, 2, luaL_checkstring(L, 1));
+}
+
+/* Goes on with a call for which there was no room: call(...), call_within(deadline, ...),
+ * rawcall(...) or tracecall(tag, ...). */
+static int
+call_again(lua_State *L, int status, lua_KContext context)
+{
+	struct engine *engine = engine_of(L);
+	int first = (int)(context & AGAIN_ADDRESS);
+	if (!has_time(L, status)) {
+		engine->current->give_up_ms = 0;
+		return failure_raise_timeout(L, engine->current, first);
+	}
+	if (context & AGAIN_RAW)
+		return call_raw(L, first, first > 1 ? lua_tostring(L, 1) : NULL);
+	return call_packed(L, first, first > 1 ? check_deadline_ms(L, 1) : engine->call_timeout_ms,
+			   context & AGAIN_PACKED);
 }
 
 /* newservice(name, ...) is call(".launcher", "lua", "LAUNCH", "snlua", name, ...). */

@@ -417,6 +417,7 @@ engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L, con
 				  .coroutines = LUA_NOREF,
 				  .profiles = LUA_NOREF,
 				  .unknown_request = LUA_NOREF,
+				  .overload = LUA_NOREF,
 				  .unknown_response = LUA_NOREF};
 	const char *timeout_cs = skynet_command(ctx, "GETENV", "calltimeout");
 	if (timeout_cs)

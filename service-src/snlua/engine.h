@@ -59,6 +59,7 @@ struct task {
 	int32_t timer_session;	    /* of its sleep, or of its call's deadline; 0: none */
 	struct skynet_timer *timer; /* the same; NULL: it is in the mailbox already */
 	int64_t deadline_ms;	    /* of its call: how long it waits; 0: for ever */
+	int64_t give_up_ms;	    /* when that is over, if it began to wait before; else 0 */
 	int32_t number;		    /* that names it while it waits for a wakeup; 0: none yet */
 	uint8_t address;	    /* index of the call's address in the frame that waits */
 	char *reason;		    /* of WAKE_FAILED, malloc-ed, or NULL */
@@ -164,7 +165,8 @@ struct engine {
 	int origins;	/* reference to the table session -> where a timer was set; or LUA_NOREF */
 	int coroutines; /* reference to the table of coroutine.c; or LUA_NOREF */
 	int profiles;	/* reference to the table of profile.c; or LUA_NOREF */
-	int profile_count;   /* coroutines that are measured */
+	int profile_count; /* coroutines that are measured */
+	int overload;	   /* reference to who is told that the mailbox grows; LUA_NOREF: nobody */
 	int unknown_request; /* references to handlers; LUA_NOREF: the default */
 	int unknown_response;
 	bool is_started; /* the script has called skynet.start */

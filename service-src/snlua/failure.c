@@ -247,6 +247,17 @@ failure_raise(lua_State *L, struct task *task, int address)
 }
 
 int
+failure_raise_full(lua_State *L, int address)
+{
+	luaL_where(L, 1);
+	lua_pushliteral(L, "call failed: ");
+	push_who(L, address);
+	lua_pushliteral(L, ": its mailbox is full");
+	lua_concat(L, 4);
+	return lua_error(L);
+}
+
+int
 failure_raise_timeout(lua_State *L, const struct task *task, int address)
 {
 	char seconds[32];

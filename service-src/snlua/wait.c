@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MS_PER_CS 10
 #define LATE_MIN 64
 #define LATE_MAX 16384 /* 64 KB, and four times that in the map */
 
@@ -134,6 +135,21 @@ give_up(struct engine *engine, int32_t session)
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
+static int64_t
+now_ms(void)
+{
+	return (int64_t)skynet_now() * MS_PER_CS;
+}
+
+static int64_t
+time_left_ms(const struct task *task)
+{
+	if (task->give_up_ms == 0)
+		return task->deadline_ms;
+	int64_t left_ms = task->give_up_ms - now_ms();
+	return left_ms > 0 ? left_ms : 1;
+}
+
 void
 wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t deadline_ms)
 {
@@ -144,7 +160,26 @@ wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t
 	task->callee = callee;
 	task->deadline_ms = deadline_ms;
 	if (deadline_ms > 0)
-		start_timer(engine, deadline_ms);
+		start_timer(engine, time_left_ms(task));
+	task->give_up_ms = 0;
+}
+
+bool
+wait_for_room(struct engine *engine, uint32_t service, int64_t deadline_ms)
+{
+	struct task *task = engine->current;
+	int session;
+	do
+		session = skynet_probe(engine->ctx, service);
+	while (session >= 0 && session_map_find(&engine->waiters, session)); /* wrapped around */
+	if (session < 0)
+		return false;
+	int64_t give_up_ms = task->give_up_ms;
+	if (give_up_ms == 0 && deadline_ms > 0)
+		give_up_ms = now_ms() + deadline_ms;
+	wait_for_answer(engine, session, service, deadline_ms);
+	task->give_up_ms = give_up_ms; /* it goes on for what comes after */
+	return true;
 }
 
 void

@@ -20,6 +20,10 @@ int32_t wait_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_
 void wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t deadline_ms);
 /* A number for what a suspended task waits for. */
 int32_t wait_number(struct engine *engine, struct task *task);
+/* Notes that the current task waits until a service has handled all that waits in its mailbox now.
+ * The deadline holds for this wait, further ones of this kind, and for the answer they lead to.
+ * Returns false when there is no such service. */
+bool wait_for_room(struct engine *engine, uint32_t service, int64_t deadline_ms);
 /* Notes that the current task waits for a time. */
 void wait_for_time(struct engine *engine, int64_t delay_ms);
 

@@ -221,6 +221,16 @@ case("setenv", {
 	{ "bad argument #2.*string expected", "test_misuse" },
 	{ "bad argument #2.*string expected", "test_misuse", true },
 })
+case("mailbox", {
+	{ "bad argument #1.*table expected" },
+	{ "field 'limit' must be an integer in 0..65535", { limit = 70000 } },
+	{ "field 'limit' must be", { limit = "many" } },
+	{ "field 'warning' must be", { warning = -1 } },
+	{ "field 'policy' must be", { policy = "panic" } },
+	{ "field 'policy' must be", { policy = 1 } },
+	{ "field 'overload' must be a function, not a number", { overload = 1 } },
+})
+
 case("stat", { { "bad argument #1.*string expected" } })
 case("memlimit", { { "bad argument #1" }, { "bad argument #1.*number of bytes", 0 } })
 case("register_protocol", { { "bad argument #1.*table expected" } })

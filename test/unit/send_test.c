@@ -47,6 +47,101 @@ send_result_is_the_session_or_what_is_wrong(void **state)
 }
 
 static void
+set_limit(struct actor *actor, int limit, int policy)
+{
+	assert_int_equal(skynet_mailbox(actor->ctx, 0, limit, policy), 0);
+}
+
+static void
+a_full_mailbox_refuses_what_services_send(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	set_limit(b, 2, SKYNET_FULL_ERROR);
+	assert_int_equal(send_text(a, b->handle, 0, "1"), 0);
+	assert_int_equal(send_text(a, b->handle, 7, "2"), 7);
+	assert_int_equal(send_text(a, b->handle, 0, "3"), -3);
+	assert_int_equal(send_text(a, b->handle, 7, "3"), -3);
+	const int handed_over = PTYPE_TEXT | PTYPE_TAG_DONTCOPY;
+	assert_int_equal(skynet_send(a->ctx, 0, b->handle, handed_over, 0, skynet_malloc(9), 9),
+			 -3);
+	assert_string_equal(skynet_command(b->ctx, "STAT", "refused"), "3");
+	world_run(w);
+	expect_mail(b, PTYPE_TEXT, 0, a->handle, "1");
+	expect_mail(b, PTYPE_TEXT, 7, a->handle, "2");
+	expect_no_mail(b);
+	assert_int_equal(send_text(a, b->handle, 0, "4"), 0);
+	set_limit(b, 0, SKYNET_FULL_ERROR);
+	assert_int_equal(send_text(a, b->handle, 0, "5"), 0);
+	assert_int_equal(send_text(a, b->handle, 0, "6"), 0);
+	world_run(w);
+}
+
+static void
+answers_errors_and_the_framework_always_pass(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	set_limit(b, 1, SKYNET_FULL_ERROR);
+	assert_int_equal(send_text(a, b->handle, 0, "1"), 0);
+	const int types[] = {PTYPE_RESPONSE, PTYPE_ERROR, PTYPE_SYSTEM};
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(skynet_send(a->ctx, 0, b->handle, types[i], 5, "x", 1), 5);
+	assert_true(skynet_probe(a->ctx, b->handle) > 0);
+	assert_true(skynet_timeout(b->ctx, 0, NULL) > 0);
+	assert_string_equal(skynet_command(b->ctx, "STAT", "refused"), "0");
+	world_run(w);
+	assert_int_equal(b->mail_count, 5); /* the probe is none of its business */
+}
+
+static void
+what_may_be_dropped_is_counted(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	set_limit(b, 1, SKYNET_FULL_DROP);
+	assert_int_equal(send_text(a, b->handle, 0, "1"), 0);
+	assert_int_equal(send_text(a, b->handle, 0, "2"), 0);
+	assert_int_equal(send_text(a, b->handle, 9, "3"), -3); /* somebody waits for the answer */
+	assert_string_equal(skynet_command(b->ctx, "STAT", "refused"), "2");
+	world_run(w);
+	expect_mail(b, PTYPE_TEXT, 0, a->handle, "1");
+	expect_no_mail(b);
+}
+
+static void
+who_has_to_wait_keeps_its_message(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	set_limit(b, 1, SKYNET_FULL_BLOCK);
+	assert_int_equal(send_text(a, b->handle, 0, "1"), 0);
+	char *message = skynet_strdup("2");
+	const int handed_over = PTYPE_TEXT | PTYPE_TAG_DONTCOPY;
+	assert_int_equal(skynet_send(a->ctx, 0, b->handle, handed_over, 0, message, 1), -4);
+	int session = skynet_probe(a->ctx, b->handle);
+	world_run(w);
+	expect_mail(a, PTYPE_RESPONSE, session, b->handle, NULL);
+	assert_int_equal(skynet_send(a->ctx, 0, b->handle, handed_over, 0, message, 1), 0);
+	assert_string_equal(skynet_command(b->ctx, "STAT", "refused"), "0");
+	world_run(w);
+	assert_int_equal(b->mail_count, 2);
+}
+
+static void
+bounds_out_of_range_are_refused(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w);
+	assert_int_equal(skynet_mailbox(a->ctx, -1, 0, 0), -1);
+	assert_int_equal(skynet_mailbox(a->ctx, 0, -1, 0), -1);
+	assert_int_equal(skynet_mailbox(a->ctx, 0, 65536, 0), -1);
+	assert_int_equal(skynet_mailbox(a->ctx, 0, 1, 3), -1);
+	assert_int_equal(skynet_mailbox(a->ctx, 0, 1, -1), -1);
+	assert_int_equal(skynet_mailbox(a->ctx, 0, 65535, SKYNET_FULL_BLOCK), 0);
+}
+
+static void
 alloc_session_counts_from_one(void **state)
 {
 	struct world *w = *state;
@@ -478,6 +573,11 @@ main(void)
 		world_test(messages_of_one_sender_keep_their_order),
 		world_test(more_messages_than_one_turn_takes_all_arrive),
 		world_test(send_result_is_the_session_or_what_is_wrong),
+		world_test(a_full_mailbox_refuses_what_services_send),
+		world_test(answers_errors_and_the_framework_always_pass),
+		world_test(what_may_be_dropped_is_counted),
+		world_test(who_has_to_wait_keeps_its_message),
+		world_test(bounds_out_of_range_are_refused),
 		world_test(alloc_session_counts_from_one),
 		world_test(any_source_may_be_given),
 		world_test(a_copy_has_a_nul_behind_it),

@@ -337,7 +337,7 @@ a_mailbox_that_grows_is_logged_each_time_it_doubles(void **state)
 	world_run(w);
 	world_expect_log(w, "%08x error: May overload, message queue length = 5000\n", a->handle);
 	/* More than a second since then. */
-	a->ctx->overload_ticks -= (uint64_t)(3e9 / sk_clock_ns_per_tick);
+	a->ctx->overload.told_ticks -= (uint64_t)(3e9 / sk_clock_ns_per_tick);
 	flood(a, 1);
 	world_run(w);
 	flood(a, 1025);
