@@ -477,6 +477,7 @@ sk_config_describe(FILE *out)
 		[KEY_BOOLEAN] = "boolean",
 		[KEY_ADDRESS] = "host:port",
 		[KEY_MODULE_PATH] = "templates",
+		[KEY_FULL_POLICY] = "policy",
 	};
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		const struct known_key *key = &known_keys[i];

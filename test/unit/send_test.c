@@ -129,6 +129,21 @@ who_has_to_wait_keeps_its_message(void **state)
 }
 
 static void
+services_begin_with_the_bounds_of_the_node(void **state)
+{
+	const char *settings[] = {"mailboxlimit", "2", "mailboxpolicy", "drop", NULL};
+	struct world *w = world_new(settings);
+	struct actor *a = world_add(w), *b = world_add(w);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(send_text(a, b->handle, 0, "x"), 0);
+	world_run(w);
+	assert_int_equal(b->mail_count, 2);
+	void *own = w;
+	assert_int_equal(world_teardown(&own), 0);
+	(void)state;
+}
+
+static void
 bounds_out_of_range_are_refused(void **state)
 {
 	struct world *w = *state;
@@ -577,6 +592,7 @@ main(void)
 		world_test(answers_errors_and_the_framework_always_pass),
 		world_test(what_may_be_dropped_is_counted),
 		world_test(who_has_to_wait_keeps_its_message),
+		cmocka_unit_test(services_begin_with_the_bounds_of_the_node),
 		world_test(bounds_out_of_range_are_refused),
 		world_test(alloc_session_counts_from_one),
 		world_test(any_source_may_be_given),
