@@ -76,6 +76,14 @@ def lua_ring(b):
 
 
 @benchmark
+def lua_pack(b):
+    b.compare_rates("round trips/s", {"thread": 1}, {
+        "ours": b.run_node(thread=1, start="bench_pack", bench_seconds=b.setup.seconds),
+        "limit": b.run_program("limit_lua", "build", b.setup.seconds),
+    }, {"ours": (">=", 0.86e6)})
+
+
+@benchmark
 def launch(b):
     services = b.setup.sized(2000, 50)
     b.compare_rates("services/s", {"thread": THREADS, "services": services}, {

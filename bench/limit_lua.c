@@ -6,6 +6,7 @@
  * ring    a thousand states; each handles the token by sending it to the next
  * timer   one state; N coroutines are made, kept, then resumed one by one
  * launch  N states with the standard libraries are made and kept
+ * build   one state; makes a small object with two tables in it, again and again
  *
  * A message is an envelope and a payload, each a block of its own. A handler runs in a Lua thread
  * that is used again as it is. Each mode prints one line, RESULT key=value... */
@@ -295,11 +296,40 @@ bench_launch(int n)
 	free(states);
 }
 
+#define BUILD_ROUNDS 10000
+
+static void
+bench_build(void)
+{
+	static const char code[] =
+		"local rounds = ...\n"
+		"local kept\n"
+		"for i = 1, rounds do\n"
+		"	kept = { id = i, name = 'some player', hp = 0.75, alive = true,\n"
+		"		pos = { x = 1.5, y = 2.5 }, items = { 1, 2, 3, 4, 5, 6, 7, 8 } }\n"
+		"end\n"
+		"return kept\n";
+	lua_State *L = luaL_newstate();
+	if (L == NULL || luaL_loadstring(L, code) != LUA_OK)
+		abort();
+	uint64_t count = 0, begin = now_ns();
+	while (now_ns() - begin < length_ns) {
+		lua_pushvalue(L, 1);
+		lua_pushinteger(L, BUILD_ROUNDS);
+		if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+			fail(L, "build");
+		count += BUILD_ROUNDS;
+	}
+	printf("RESULT per_s=%.0f\n", (double)count * 1e9 / (double)(now_ns() - begin));
+	lua_close(L);
+}
+
 int
 main(int argc, char **argv)
 {
 	if (argc != 3) {
-		fprintf(stderr, "usage: limit_lua call|send|ring SECONDS | timer|launch COUNT\n");
+		fprintf(stderr,
+			"usage: limit_lua call|send|ring|build SECONDS | timer|launch COUNT\n");
 		return 2;
 	}
 	const char *mode = argv[1];
@@ -311,12 +341,15 @@ main(int argc, char **argv)
 		bench_send();
 	} else if (strcmp(mode, "ring") == 0) {
 		bench_ring();
+	} else if (strcmp(mode, "build") == 0) {
+		bench_build();
 	} else if (strcmp(mode, "timer") == 0) {
 		bench_timer((int)number);
 	} else if (strcmp(mode, "launch") == 0) {
 		bench_launch((int)number);
 	} else {
-		fprintf(stderr, "limit_lua: no mode '%s': call, send, ring, timer or launch\n",
+		fprintf(stderr,
+			"limit_lua: no mode '%s': call, send, ring, build, timer or launch\n",
 			mode);
 		return 2;
 	}

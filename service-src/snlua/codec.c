@@ -33,6 +33,8 @@ enum number_detail {
 #define ARRAY_DETAIL_MAX 31 /* this detail: the size follows as a number */
 #define DEPTH_MAX 32
 #define BUFFER_FIRST_BYTES 256
+/* So many values of a table are looked at before it is made. */
+#define LOOK_AHEAD_VALUES 64
 
 /* --- packing ------------------------------------------------------------------------------- */
 
@@ -46,10 +48,10 @@ grow(struct codec_buffer *buffer, size_t size)
 	buffer->capacity = capacity;
 }
 
-static char *
+static inline char *
 reserve(struct codec_buffer *buffer, size_t size)
 {
-	if (buffer->capacity - buffer->size < size)
+	if (__builtin_expect(buffer->capacity - buffer->size < size, 0))
 		grow(buffer, size);
 	char *place = buffer->data + buffer->size;
 	buffer->size += size;
@@ -109,13 +111,12 @@ put_string(lua_State *L, struct codec_buffer *buffer, int index)
 
 static void pack_value(lua_State *L, struct codec_buffer *buffer, int index, int depth);
 
-/* Packs the pair on top of the stack and pops its value. */
+/* Packs the pair on top of the stack, its key at index `key`, and pops its value. */
 static void
-pack_pair(lua_State *L, struct codec_buffer *buffer, int depth)
+pack_pair(lua_State *L, struct codec_buffer *buffer, int key, int depth)
 {
-	int top = lua_gettop(L);
-	pack_value(L, buffer, top - 1, depth);
-	pack_value(L, buffer, top, depth);
+	pack_value(L, buffer, key, depth);
+	pack_value(L, buffer, key + 1, depth);
 	lua_pop(L, 1);
 }
 
@@ -143,7 +144,7 @@ pack_by_metamethod(lua_State *L, struct codec_buffer *buffer, int index, int dep
 		call(L, buffer, 2, 2);
 		if (lua_isnil(L, -2))
 			break;
-		pack_pair(L, buffer, depth);
+		pack_pair(L, buffer, next + 3, depth);
 		lua_replace(L, next + 2); /* the key is the next control */
 	}
 	lua_settop(L, next - 1);
@@ -162,12 +163,64 @@ put_array_size(struct codec_buffer *buffer, size_t size)
 }
 
 static bool
+is_integer_key(lua_State *L, int index, lua_Integer key)
+{
+	return lua_isinteger(L, index) && lua_tointeger(L, index) == key;
+}
+
+static bool
 is_array_key(lua_State *L, int index, size_t array_size)
 {
 	if (!lua_isinteger(L, index))
 		return false;
 	lua_Integer key = lua_tointeger(L, index);
 	return key >= 1 && (lua_Unsigned)key <= array_size;
+}
+
+/* For a table whose array lies in part among its pairs: from element i on one by one, then all
+ * pairs that are no element. The key that lua_next has left off at is on top, and popped. */
+static void
+pack_scattered(lua_State *L, struct codec_buffer *buffer, int index, size_t i, size_t array_size,
+	       int depth)
+{
+	int key = lua_gettop(L);
+	lua_pop(L, 1);
+	for (; i <= array_size; i++) {
+		lua_rawgeti(L, index, (lua_Integer)i);
+		pack_value(L, buffer, key, depth);
+		lua_pop(L, 1);
+	}
+	lua_pushnil(L);
+	while (lua_next(L, index)) {
+		if (is_array_key(L, key, array_size))
+			lua_pop(L, 1);
+		else
+			pack_pair(L, buffer, key, depth);
+	}
+}
+
+/* lua_next goes through most arrays in order, before all else: then one pass does. */
+static void
+pack_pairs(lua_State *L, struct codec_buffer *buffer, int index, size_t array_size, int depth)
+{
+	int key = lua_gettop(L) + 1;
+	lua_pushnil(L);
+	for (size_t i = 1; i <= array_size; i++) {
+		if (!lua_next(L, index)) {
+			lua_pushnil(L); /* elements that are nil, at the end */
+			pack_scattered(L, buffer, index, i, array_size, depth);
+			return;
+		}
+		if (!is_integer_key(L, key, (lua_Integer)i)) {
+			lua_pop(L, 1);
+			pack_scattered(L, buffer, index, i, array_size, depth);
+			return;
+		}
+		pack_value(L, buffer, key + 1, depth);
+		lua_pop(L, 1);
+	}
+	while (lua_next(L, index))
+		pack_pair(L, buffer, key, depth);
 }
 
 static void
@@ -182,18 +235,7 @@ pack_table(lua_State *L, struct codec_buffer *buffer, int index, int depth)
 	}
 	size_t array_size = lua_rawlen(L, index);
 	put_array_size(buffer, array_size);
-	for (size_t i = 1; i <= array_size; i++) {
-		lua_rawgeti(L, index, (lua_Integer)i);
-		pack_value(L, buffer, lua_gettop(L), depth);
-		lua_pop(L, 1);
-	}
-	lua_pushnil(L);
-	while (lua_next(L, index)) {
-		if (is_array_key(L, -2, array_size))
-			lua_pop(L, 1);
-		else
-			pack_pair(L, buffer, depth);
-	}
+	pack_pairs(L, buffer, index, array_size, depth);
 	put_tagged(buffer, KIND_NIL, 0, NULL, 0);
 }
 
@@ -349,6 +391,79 @@ take_array_size(struct reader *reader, unsigned detail)
 	return (size_t)size;
 }
 
+/* How many bytes follow the tag of a value, but for what stands in a table. More than there are when
+ * the value is broken: whoever unpacks it will tell. */
+static size_t
+bytes_behind(const unsigned char *tag, const unsigned char *end)
+{
+	static const unsigned char number_bytes[32] = {
+		[NUMBER_BYTE] = 1, [NUMBER_WORD] = 2, [NUMBER_DWORD] = 4,
+		[NUMBER_QWORD] = 8, [NUMBER_REAL] = 8,
+	};
+	unsigned detail = *tag >> 3;
+	uint32_t length = 0;
+	switch (*tag & 7) {
+	case KIND_NUMBER:
+		return number_bytes[detail];
+	case KIND_POINTER:
+		return sizeof(void *);
+	case KIND_SHORT_STRING:
+		return detail;
+	case KIND_LONG_STRING:
+		if (detail > sizeof length || (size_t)(end - tag) <= detail)
+			return SIZE_MAX;
+		memcpy(&length, tag + 1, detail);
+		return detail + (size_t)length;
+	default:
+		return 0;
+	}
+}
+
+/* About how many pairs the table has whose array, of so many elements, comes next: so its hash part
+ * is made in one piece. Looks ahead a bounded way, so that tables in tables cost no more than their
+ * bytes; what is nested counts as well as it is met. Little-endian, as the format. */
+static int
+guess_pairs(const struct reader *reader, size_t array_size)
+{
+	const unsigned char *at = reader->next;
+	size_t values = 0;
+	int open = 1;
+	for (int steps = 0; open > 0 && at < reader->end && steps < LOOK_AHEAD_VALUES; steps++) {
+		bool is_table = (*at & 7) == KIND_TABLE;
+		size_t behind = bytes_behind(at, reader->end);
+		if (open == 1 && *at != KIND_NIL)
+			values++;
+		if (is_table)
+			open++;
+		else if (*at == KIND_NIL)
+			open--;
+		if (behind >= (size_t)(reader->end - at))
+			break;
+		at += 1 + behind;
+	}
+	return values > array_size ? (int)((values - array_size) / 2) : 0;
+}
+
+/* Sets the pairs of the table on top of the stack, up to the nil that ends them. */
+static void
+unpack_pairs(struct reader *reader, int depth)
+{
+	lua_State *L = reader->L;
+	for (;;) {
+		unsigned tag = *take(reader, 1, __LINE__);
+		if (tag == KIND_NIL)
+			return;
+		reader->next--;
+		unpack_value(reader, depth);
+		/* NaN cannot be a key. */
+		if (tag == (KIND_NUMBER | NUMBER_REAL << 3) &&
+		    lua_tonumber(L, -1) != lua_tonumber(L, -1))
+			fail(reader, __LINE__);
+		unpack_value(reader, depth);
+		lua_rawset(L, -3);
+	}
+}
+
 static void
 unpack_table(struct reader *reader, unsigned detail, int depth)
 {
@@ -357,23 +472,14 @@ unpack_table(struct reader *reader, unsigned detail, int depth)
 	if (depth > DEPTH_MAX)
 		fail(reader, __LINE__);
 	luaL_checkstack(L, LUA_MINSTACK, "to unpack a table");
-	lua_createtable(L, (int)array_size, 0);
+	lua_createtable(L, (int)array_size, guess_pairs(reader, array_size));
 	reader->owed += array_size;
 	for (size_t i = 1; i <= array_size; i++) {
 		reader->owed--;
 		unpack_value(reader, depth);
 		lua_rawseti(L, -2, (lua_Integer)i);
 	}
-	for (;;) {
-		unpack_value(reader, depth);
-		if (lua_isnil(L, -1))
-			break;
-		if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))
-			fail(reader, __LINE__); /* NaN cannot be a key */
-		unpack_value(reader, depth);
-		lua_rawset(L, -3);
-	}
-	lua_pop(L, 1);
+	unpack_pairs(reader, depth);
 }
 
 static void
