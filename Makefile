@@ -22,8 +22,9 @@ JEMALLOC ?= jemalloc
 # make test: which files (parts of their names; none: all), and how many at a time.
 TESTS ?=
 TEST_JOBS ?= 2
-# make fuzz: how long each target runs.
+# make fuzz: how long each target runs; KEEP=1 keeps what it has found in test/fuzz/NAME.corpus.
 SECONDS ?= 10
+KEEP ?=
 # make run: what to run. make bench: which (none: all); QUICK=1 one short pass, PEERS=1 with Erlang.
 CONFIG ?= examples/config.lua
 BENCH ?=
@@ -109,8 +110,13 @@ bench: all
 
 fuzzers := $(patsubst test/fuzz/%.c,build/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 fuzz: $(fuzzers)
-	@for fuzzer in $(notdir $(fuzzers)); do \
-		(cd build/fuzz && ./$$fuzzer -max_total_time=$(SECONDS)) || exit 1; done
+	@for name in $(patsubst %_fuzz,%,$(notdir $(fuzzers))); do \
+		test/fuzz/corpus expand $$name build/fuzz/$$name && \
+		(cd build/fuzz && ./$${name}_fuzz -max_total_time=$(SECONDS) $$name && \
+		rm -rf $$name.least && mkdir $$name.least && \
+		./$${name}_fuzz -merge=1 $$name.least $$name 2> $$name.log) && \
+		$(if $(filter-out 0,$(KEEP)),test/fuzz/corpus gather $$name build/fuzz/$$name.least &&) \
+		true || exit 1; done
 
 model: $(models)
 	@for log in $(models); do echo "$$log: holds"; done

@@ -391,13 +391,13 @@ take_array_size(struct reader *reader, unsigned detail)
 	return (size_t)size;
 }
 
-/* How many bytes follow the tag of a value, but for what stands in a table. More than there are when
- * the value is broken: whoever unpacks it will tell. */
+/* How many bytes follow the tag of a value, but for what stands in a table. More than there are
+ * when the value is broken: whoever unpacks it will tell. */
 static size_t
 bytes_behind(const unsigned char *tag, const unsigned char *end)
 {
 	static const unsigned char number_bytes[32] = {
-		[NUMBER_BYTE] = 1, [NUMBER_WORD] = 2, [NUMBER_DWORD] = 4,
+		[NUMBER_BYTE] = 1,  [NUMBER_WORD] = 2, [NUMBER_DWORD] = 4,
 		[NUMBER_QWORD] = 8, [NUMBER_REAL] = 8,
 	};
 	unsigned detail = *tag >> 3;

@@ -1,17 +1,14 @@
 /* frame_fuzz.c: a libFuzzer target for the framing. The first byte of the input chooses the
  * header's length and the size of the chunks; the rest is the stream. What comes out in chunks must
- * be what comes out in one piece, and no read may leave the chunk (build it with the address
- * sanitizer):
- *
- *      clang -g -O1 -fsanitize=fuzzer,address,undefined -Iskynet-src \
- *              test/fuzz/frame_fuzz.c -o build/frame_fuzz && build/frame_fuzz -max_total_time=60
- */
+ * be what comes out in one piece, and no read may leave the chunk, which the address sanitizer
+ * tells. `make fuzz` builds and runs it. */
 #include "../../service-src/gate/frame.c"
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#ifndef HAS_CORE /* as a unit test has */
 /* The framing needs these three of the core. */
 void *
 skynet_realloc(void *ptr, size_t size)
@@ -30,6 +27,7 @@ skynet_free(void *ptr)
 {
 	free(ptr);
 }
+#endif
 
 /* A number that differs when frames or their bytes do. */
 static uint64_t
