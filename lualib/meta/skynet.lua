@@ -8,6 +8,9 @@
 -- once. "Raises" leaves out wrong arguments, which always raise, at the caller's level.
 -- luacheck: ignore 212
 
+--- A timer that comes again.
+---@class skynet.interval
+
 ---@class skynet
 ---@field PTYPE_TEXT integer 0
 ---@field PTYPE_RESPONSE integer 1: answers, and timers
@@ -269,14 +272,45 @@ function skynet.fork(f, ...) end
 --- Runs f in a new task after a time.
 ---@param delay integer cs; 0 or less: behind the messages that are in the mailbox now
 ---@param f fun() may wait
----@return integer timer a number
+---@return integer timer for cancel
 function skynet.timeout(delay, f) end
+
+--- timeout with milliseconds.
+---@param delay integer ms
+---@param f fun() may wait
+---@return integer timer
+function skynet.timeout_ms(delay, f) end
+
+--- Runs f again and again. The times are multiples of the period after this call: they do not
+--- drift, however late one comes. While f still runs, or when the service is busy, times are left
+--- out.
+---@param period integer cs
+---@param f fun(missed: integer) may wait; missed: how many times were left out since the last one
+---@return skynet.interval timer
+function skynet.interval(period, f) end
+
+--- interval with milliseconds.
+---@param period integer ms
+---@param f fun(missed: integer)
+---@return skynet.interval timer
+function skynet.interval_ms(period, f) end
+
+--- Stops a timer. What it was to run does not run any more; a run that has begun goes on.
+---@param timer integer|skynet.interval what timeout or interval has returned
+---@return boolean was_set false: it has fired, or was cancelled
+function skynet.cancel(timer) end
 
 --- Suspends the task for a time. Waits.
 ---@param delay integer cs; 0 or less: until the messages in the mailbox are handled
 ---@param token? any what wakeup calls the task; by default its coroutine
 ---@return "BREAK"? woken "BREAK" when wakeup came first
 function skynet.sleep(delay, token) end
+
+--- sleep with milliseconds. Waits.
+---@param delay integer ms
+---@param token? any
+---@return "BREAK"? woken
+function skynet.sleep_ms(delay, token) end
 
 --- sleep(0): lets the messages in the mailbox pass. Waits.
 ---@return "BREAK"? woken
@@ -291,6 +325,24 @@ function skynet.wait(token) end
 ---@param token any
 ---@return true? woken nil: no task waits under it
 function skynet.wakeup(token) end
+
+--- What is suspended in this service. The result depends on x:
+--- nil: how many tasks and timers; a table: it gets a traceback of each; a session: its traceback,
+--- or "No session"; a coroutine: its session; "init": the traceback of the start function until
+--- that has returned.
+---@param x? table|integer|thread|"init"
+---@return integer|string|nil
+function skynet.task(x) end
+
+--- The places where tasks of this service are suspended.
+---@return table<string, string> places "COUNT\tsessions:[1,2,...]\n" -> traceback
+function skynet.uniqtask() end
+
+--- Ends a suspended task: its variables are closed, its request fails, the answer it waits for will
+--- be dropped. Or cancels a timer.
+---@param thread thread|string|integer a task's coroutine, a Lua pattern for its name, or a timer
+---@return thread|integer|nil killed nil: there was none
+function skynet.killthread(thread) end
 
 -- Traces ---------------------------------------------------------------------------------------
 
@@ -417,7 +469,7 @@ function skynet.hpc() end
 ---@return integer seconds UTC
 function skynet.starttime() end
 
---- The wall clock: starttime() + now() / 100.
+--- The wall clock. It follows the clock of the system: when that is set, it jumps.
 ---@return number seconds UTC
 function skynet.time() end
 
@@ -508,6 +560,13 @@ function skynet.forward_type(map, f) end
 ---@param filter fun(type: integer, message: lightuserdata, size: integer, ...: integer): ...
 ---@param f fun() may wait
 function skynet.filter(filter, f) end
+
+--- The protocols by name and by number: views, in which `dispatch` and `trace` can be set.
+---@type table<string|integer, skynet.protocol>
+skynet._proto = {}
+
+--- `require "skynet.codecache"`.
+skynet.cache = require("skynet.codecache")
 
 --- Lua's own pcall, for old code.
 skynet.pcall = pcall

@@ -26,13 +26,21 @@ static const luaL_Reg *const c_functions[] = {
 };
 
 static const struct lua_function lua_functions[] = {
+	{"_proto", "skynet.protocols"},
+	{"cache", "skynet.cache"},
+	{"cancel", "skynet.timer"},
 	{"filter", "skynet.message_filter"},
 	{"forward_type", "skynet.message_filter"},
 	{"info_func", "skynet.debug"},
+	{"interval", "skynet.timer"},
+	{"interval_ms", "skynet.timer"},
+	{"killthread", "skynet.task"},
 	{"link", "skynet.link"},
 	{"monitor", "skynet.unique_service"},
 	{"queryservice", "skynet.unique_service"},
 	{"request", "skynet.select"},
+	{"task", "skynet.task"},
+	{"uniqtask", "skynet.task"},
 	{"uniqueservice", "skynet.unique_service"},
 	{NULL, NULL},
 };

@@ -153,7 +153,8 @@ respond_error(lua_State *L, struct engine *engine, struct response *response)
 	return 1;
 }
 
-/* The closure: r(true, ...), r(false[, text[, source]]), r("TEST"). Upvalues: response, pack function. */
+/* The closure: r(true, ...), r(false[, text[, source]]), r("TEST"). Upvalues: response, pack
+ * function. */
 static int
 respond(lua_State *L)
 {

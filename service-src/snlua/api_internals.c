@@ -1,6 +1,6 @@
 /* api_internals.c: the module "skynet.internals": what Lua libraries of the framework need and
- * programs do not: the tasks and timers of the service, one by one, and the parts of the engine that
- * have a library of their own. */
+ * programs do not: the tasks and timers of the service, one by one, and the parts of the engine
+ * that have a library of their own. */
 #include "api.h"
 
 #include "closing.h"
@@ -123,6 +123,16 @@ l_kill_task(lua_State *L)
 	return 1;
 }
 
+/* cancel(timer) -> whether it was set */
+static int
+l_cancel(lua_State *L)
+{
+	lua_Integer number = luaL_checkinteger(L, 1);
+	bool is_number = number > 0 && number <= INT32_MAX;
+	lua_pushboolean(L, is_number && timer_cancel(L, engine_of(L), (int32_t)number));
+	return 1;
+}
+
 /* protocol(name or id) -> its name, id, pack, unpack, dispatch, trace */
 static int
 l_protocol(lua_State *L)
@@ -161,11 +171,17 @@ int
 api_open_internals(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{"tasks", l_tasks},	    {"timers", l_timers},
-		{"count", l_count},	    {"starting", l_starting},
-		{"innermost", l_innermost}, {"kill", l_kill_task},
-		{"protocol", l_protocol},   {"coroutine", l_coroutine},
-		{"profile", l_profile},	    {NULL, NULL},
+		{"cancel", l_cancel},
+		{"tasks", l_tasks},
+		{"timers", l_timers},
+		{"count", l_count},
+		{"starting", l_starting},
+		{"innermost", l_innermost},
+		{"kill", l_kill_task},
+		{"protocol", l_protocol},
+		{"coroutine", l_coroutine},
+		{"profile", l_profile},
+		{NULL, NULL},
 	};
 	luaL_newlib(L, functions);
 	return 1;

@@ -180,7 +180,8 @@ l_starttime(lua_State *L)
 static int
 l_time(lua_State *L)
 {
-	lua_pushnumber(L, (lua_Number)start_time(L) + (lua_Number)skynet_now() / CS_PER_SECOND);
+	const char *time_cs = skynet_command(context_of(L), "TIME", NULL);
+	lua_pushnumber(L, (lua_Number)strtoll(time_cs, NULL, 10) / CS_PER_SECOND);
 	return 1;
 }
 

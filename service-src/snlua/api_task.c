@@ -9,6 +9,8 @@
 #include "wait.h"
 
 #define MS_PER_CS 10
+/* Far beyond what anybody waits for, and far from an overflow. */
+#define DELAY_MAX_MS (INT64_C(1) << 53)
 
 /* The registry's list of functions that skynet.init was given; its address is the key. */
 static char inits_key;
@@ -133,15 +135,34 @@ check_delay_ms(lua_State *L, int index)
 	return delay_cs > 0 ? delay_cs * MS_PER_CS : 0;
 }
 
+/* The same for an argument in milliseconds. */
+static int64_t
+check_ms(lua_State *L, int index)
+{
+	lua_Integer delay_ms = luaL_checkinteger(L, index);
+	luaL_argcheck(L, delay_ms <= DELAY_MAX_MS, index, "at most 2^53 milliseconds");
+	return delay_ms > 0 ? delay_ms : 0;
+}
+
+static int
+run_after(lua_State *L, int64_t delay_ms)
+{
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	lua_pushinteger(L, timer_start(L, engine_of(L), delay_ms));
+	return 1;
+}
+
 static int
 l_timeout(lua_State *L)
 {
-	struct engine *engine = engine_of(L);
-	int64_t delay_ms = check_delay_ms(L, 1);
-	luaL_checktype(L, 2, LUA_TFUNCTION);
-	lua_settop(L, 2);
-	lua_pushinteger(L, timer_start(L, engine, delay_ms));
-	return 1;
+	return run_after(L, check_delay_ms(L, 1));
+}
+
+static int
+l_timeout_ms(lua_State *L)
+{
+	return run_after(L, check_ms(L, 1));
 }
 
 /* --- waiting ------------------------------------------------------------------------------- */
@@ -212,6 +233,15 @@ static int
 l_sleep(lua_State *L)
 {
 	int64_t delay_ms = check_delay_ms(L, 1);
+	lua_settop(L, 2);
+	lua_remove(L, 1);
+	return sleep_for(L, delay_ms);
+}
+
+static int
+l_sleep_ms(lua_State *L)
+{
+	int64_t delay_ms = check_ms(L, 1);
 	lua_settop(L, 2);
 	lua_remove(L, 1);
 	return sleep_for(L, delay_ms);
@@ -289,7 +319,8 @@ l_exit(lua_State *L)
 const luaL_Reg api_task_functions[] = {
 	{"init", l_init},	{"init_service", l_init_service},
 	{"start", l_start},	{"fork", l_fork},
-	{"timeout", l_timeout}, {"sleep", l_sleep},
+	{"timeout", l_timeout}, {"timeout_ms", l_timeout_ms},
+	{"sleep", l_sleep},	{"sleep_ms", l_sleep_ms},
 	{"yield", l_yield},	{"wait", l_wait},
 	{"wakeup", l_wakeup},	{"exit", l_exit},
 	{NULL, NULL},

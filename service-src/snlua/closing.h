@@ -13,8 +13,8 @@ void closing_exit(struct engine *engine);
 /* The same for a service that ends already: answers all that is open with errors, closes all tasks
  * but the current one. */
 void closing_close_tasks(struct engine *engine);
-/* Ends one task that does not run: its request fails, its variables are closed. When it was the start
- * function, the service ends. */
+/* Ends one task that does not run: its request fails, its variables are closed. When it was the
+ * start function, the service ends. */
 void closing_kill_task(struct engine *engine, struct task *task);
 /* Closes the coroutines of a task that is in no list any more: runs its to-be-closed variables. Its
  * error, if any, is on top of its stack. */

@@ -7,7 +7,8 @@
  * N2  When the leaf waits, each `resume` up to the task suspends its caller, and notes its record
  *     in task->nested, the innermost first. When the wait is over the task is resumed, and each of
  *     them resumes its coroutine again, from the outermost in.
- * N3  Whoever has run a coroutine waits for an interrupt that is at work on it, before the collector
+ * N3  Whoever has run a coroutine waits for an interrupt that is at work on it, before the
+ * collector
  *     can get hold of it; see engine_interrupt.
  */
 #include "coroutine.h"

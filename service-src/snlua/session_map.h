@@ -17,8 +17,8 @@ struct skynet_timer;
 enum waiter_kind {
 	WAITER_TASK,  /* resumes a task */
 	WAITER_TIMER, /* runs the function of a timer */
-	WAITER_FIRED, /* nothing: a timer that was in the mailbox when its end did not matter any more */
-	WAITER_LATE, /* nothing: the answer to a call that has ended without it */
+	WAITER_FIRED, /* nothing: a timer that had fired when it was cancelled */
+	WAITER_LATE,  /* nothing: the answer to a call that has ended without it */
 };
 
 struct waiter {

@@ -10,8 +10,8 @@
 
 #include "engine.h"
 
-/* Has the function on top of the stack, which is popped, run after delay_ms. Returns its number. May
- * raise, and has not started it then. */
+/* Has the function on top of the stack, which is popped, run after delay_ms. Returns its number.
+ * May raise, and has not started it then. */
 int32_t timer_start(lua_State *L, struct engine *engine, int64_t delay_ms);
 /* Returns false when there is no such timer, or it has fired. */
 bool timer_cancel(lua_State *L, struct engine *engine, int32_t number);

@@ -8,6 +8,7 @@
 #include "wait.h"
 
 #include "coroutine.h"
+#include "failure.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -295,14 +296,20 @@ fail_task(struct engine *engine, struct task *task, char *text)
 	engine_ready(engine, task, WAKE_FAILED);
 }
 
+/* What those are told who are treated as dead, and live. */
+#define TERM_TEXT "it treats the requester as dead (skynet.term)"
+
 void
 wait_source_died(struct engine *engine, uint32_t source, const void *text, size_t size,
 		 bool is_silent)
 {
 	struct waiter waiter;
 	for (struct task *task = engine->all; task; task = task->all_next) {
-		if (task->has_request && task->source == source)
+		if (task->has_request && task->source == source) {
+			if (!is_silent && task->request != 0)
+				(void)failure_answer(engine, source, task->request, TERM_TEXT);
 			task->request = 0;
+		}
 		if (task->state != TASK_CALLING || task->callee != source)
 			continue;
 		int32_t session = task->session;
@@ -319,6 +326,8 @@ wait_source_died(struct engine *engine, uint32_t source, const void *text, size_
 			response->link = NULL;
 			free(response->tag);
 			response->tag = NULL;
+			if (!is_silent)
+				(void)failure_answer(engine, source, response->session, TERM_TEXT);
 		}
 		response = next;
 	}

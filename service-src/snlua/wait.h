@@ -38,8 +38,8 @@ void wait_abandon(struct engine *engine, struct task *task);
 /* Wakes a sleeping or waiting task. */
 void wait_wake(struct engine *engine, struct task *task);
 
-/* Source is dead: calls to it fail, requests from it want no answer. is_silent: it cannot answer any
- * more. text: borrowed, may be NULL. */
+/* Source is dead: calls to it fail, requests from it want no answer. is_silent: it cannot answer
+ * any more. text: borrowed, may be NULL. */
 void wait_source_died(struct engine *engine, uint32_t source, const void *text, size_t size,
 		      bool is_silent);
 /* The calls that were made with this name fail. */

@@ -149,7 +149,8 @@ def a_service_with_a_mistake_is_named_with_its_line():
         with tree.node() as node:
             node.wait_log(r"lua loader error : can't load the Lua service 'broken'")
             node.wait_log(rf"{tree.folder}/broken\.lua:2: .*near 'and'")
-            node.wait_log(r"newservice: false .*call failed: broken \(:\w+\): can't load the Lua service 'broken'")
+            reason = r"call failed: broken \(:\w+\): can't load the Lua service 'broken'"
+            node.wait_log(rf"newservice: false .*{reason}")
 
 
 @case

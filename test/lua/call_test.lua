@@ -301,7 +301,7 @@ end)
 case("a_forgotten_answer_is_logged_and_fails_the_call", function()
 	local mark = log.mark()
 	check.raises(
-		"call failed: script .*: the handler at .*call_test%.lua:%d+ has ended without an answer$",
+		"script .*: the handler at .*call_test%.lua:%d+ has ended without an answer$",
 		ask,
 		"forget"
 	)

@@ -8,6 +8,8 @@ local MODULES <const> = {
 	skynet = "lualib/meta/skynet.lua",
 	["skynet.codecache"] = "lualib/meta/skynet/codecache.lua",
 	["skynet.core"] = "lualib/meta/skynet/core.lua",
+	["skynet.coroutine"] = "lualib/meta/skynet/coroutine.lua",
+	["skynet.profile"] = "lualib/meta/skynet/profile.lua",
 	["skynet.socketdriver"] = "lualib/meta/skynet/socketdriver.lua",
 }
 

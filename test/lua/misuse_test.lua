@@ -174,6 +174,42 @@ case("timeout", {
 	{ "bad argument #2.*function expected", 1 },
 	{ "bad argument #2.*function expected", 1, "text" },
 })
+case("timeout_ms", {
+	{ "bad argument #1.*number expected", nil, print, n = 3 },
+	{ "bad argument #1.*integer", 1.5, print },
+	{ "bad argument #1.*2%^53", 1 << 54, print },
+	{ "bad argument #2.*function expected", 1 },
+})
+case("sleep_ms", {
+	{ "bad argument #1.*number expected" },
+	{ "bad argument #1.*integer", 1.5 },
+	{ "bad argument #1.*2%^53", math.maxinteger },
+})
+for _, name in ipairs({ "interval", "interval_ms" }) do
+	case(name, {
+		{ "bad argument #1.*integer expected, got nil", nil, print, n = 3 },
+		{ "bad argument #1.*integer expected, got float", 1.5, print },
+		{ "bad argument #1.*at least 1", 0, print },
+		{ "bad argument #1.*at least 1", -1, print },
+		{ "bad argument #1.*at least 1", math.maxinteger, print },
+		{ "bad argument #2.*function expected, got nil", 1, nil, n = 3 },
+	})
+end
+case("cancel", {
+	{ "bad argument #1.*timeout or interval.*got nil" },
+	{ "bad argument #1.*timeout or interval.*got table", {} },
+	{ "bad argument #1.*timeout or interval.*got number", 1.5 },
+})
+case("task", {
+	{ "bad argument #1 to 'task'.*got boolean", true },
+	{ "bad argument #1 to 'task'.*got string", "start" },
+	{ "bad argument #1 to 'task'.*got number", 1.5 },
+})
+case("killthread", {
+	{ "bad argument #1 to 'killthread'.*got nil" },
+	{ "bad argument #1 to 'killthread'.*got table", {} },
+})
+case("info_func", { { "bad argument #1.*function expected, got nil" } })
 case("sleep", {
 	{ "bad argument #1.*number expected" },
 	{ "bad argument #1.*number expected", {} },
@@ -324,7 +360,7 @@ case("info_func", {
 plain("every_public_function_is_tested_here", function()
 	-- Those that take no arguments, take any, or end something.
 	local others = [[context endless error exit genid hpc ignoreret mqlen now pcall self
-		starttime time tracetag wait yield]]
+		starttime time tracetag uniqtask wait yield]]
 	for name, value in pairs(skynet) do
 		if type(value) == "function" and not others:find("%f[%w]" .. name .. "%f[%W]") then
 			local is_tested = false
