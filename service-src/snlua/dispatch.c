@@ -204,7 +204,11 @@ handle_response(struct engine *engine)
 	}
 	switch ((enum waiter_kind)waiter.kind) {
 	case WAITER_TASK:
-		engine_run(engine, wait_end(engine, &waiter), 0);
+		if (waiter.session == waiter.task->session)
+			wait_answered(engine, waiter.task);
+		else
+			wait_timed_out(engine, waiter.task);
+		engine_run(engine, waiter.task, 0);
 		break;
 	case WAITER_TIMER:
 		timer_fire(engine, waiter.session);

@@ -171,11 +171,17 @@ pool_task(struct engine *engine, struct task *task)
 		engine_free_task(engine, task);
 		return;
 	}
-	lua_State *co = task->co;
-	int anchor = task->anchor;
-	free(task->reason);
-	free(task->tag);
-	*task = (struct task){.co = co, .anchor = anchor, .next = engine->pool};
+	if (task->reason || task->tag) {
+		free(task->reason);
+		free(task->tag);
+		task->reason = task->tag = NULL;
+	}
+	/* One by one, because most are 0 already: it waits for nothing any more. */
+	task->wake = WAKE_NONE;
+	task->request = 0;
+	task->number = 0;
+	task->has_request = task->is_start = task->is_untraced = false;
+	task->next = engine->pool;
 	engine->pool = task;
 	engine->pool_size++;
 }
@@ -251,9 +257,9 @@ engine_tell_launcher(lua_State *L, int first)
 static void
 check_answered(struct engine *engine, struct task *task)
 {
-	lua_Debug where = {.short_src = "?"};
 	if (!task->has_request || task->request == 0)
 		return;
+	lua_Debug where = {.short_src = "?"};
 	lua_State *L = engine->L;
 	lua_rawgeti(L, LUA_REGISTRYINDEX, engine->protocols[task->protocol].dispatch);
 	if (lua_isfunction(L, -1))
@@ -321,6 +327,15 @@ engine_enter(struct engine *engine, lua_State *co)
 	return outer;
 }
 
+/* An interrupt that came too late does not hit what this coroutine does next. */
+static void
+drop_interrupt(struct engine *engine, lua_State *co)
+{
+	atomic_store_explicit(&engine->was_interrupted, false, memory_order_relaxed);
+	if (lua_gethook(co) == raise_interrupt)
+		lua_sethook(co, NULL, 0, 0);
+}
+
 /* Resumes the task until it waits, ends, or fails. Returns what lua_resume does. */
 static int
 resume_task(struct engine *engine, struct task *task, int argument_count, int *result_count)
@@ -334,8 +349,9 @@ resume_task(struct engine *engine, struct task *task, int argument_count, int *r
 	lua_State *outer = engine_enter(engine, task->co);
 	int status = lua_resume(task->co, engine->resumer, argument_count, result_count);
 	atomic_store_explicit(&engine->running, outer, memory_order_release);
-	if (lua_gethook(task->co) == raise_interrupt) /* it came too late */
-		lua_sethook(task->co, NULL, 0, 0);
+	/* Relaxed: what it missed now it finds the next time. */
+	if (atomic_load_explicit(&engine->was_interrupted, memory_order_relaxed))
+		drop_interrupt(engine, task->co);
 	if (engine->profiles != LUA_NOREF)
 		profile_end(engine, task->co, status != LUA_YIELD);
 	engine->leaf = NULL;
@@ -475,5 +491,6 @@ engine_interrupt(struct engine *engine)
 	lua_State *co = atomic_load_explicit(&engine->running, memory_order_acquire);
 	if (co)
 		lua_sethook(co, raise_interrupt, LUA_MASKCOUNT, 1);
+	atomic_store_explicit(&engine->was_interrupted, true, memory_order_relaxed);
 	atomic_store_explicit(&engine->is_interrupting, 0, memory_order_release);
 }

@@ -54,15 +54,9 @@ struct task {
 	struct task **all_link;
 	enum task_state state;
 	enum task_wake wake;
-	int32_t session;	    /* of its call, while it waits for the answer; 0: none */
-	uint32_t callee;	    /* of a call by number */
-	int32_t timer_session;	    /* of its sleep, or of its call's deadline; 0: none */
-	struct skynet_timer *timer; /* the same; NULL: it is in the mailbox already */
-	int64_t deadline_ms;	    /* of its call: how long it waits; 0: for ever */
-	int64_t give_up_ms;	    /* when that is over, if it began to wait before; else 0 */
-	int32_t number;		    /* that names it while it waits for a wakeup; 0: none yet */
-	uint8_t address;	    /* index of the call's address in the frame that waits */
-	char *reason;		    /* of WAKE_FAILED, malloc-ed, or NULL */
+	int32_t session;       /* of its call, while it waits for the answer; 0: none */
+	uint32_t callee;       /* of a call by number */
+	int32_t timer_session; /* of its sleep, or of its call's deadline; 0: none */
 	/* The request it answers. */
 	uint32_t source;
 	int32_t request;  /* its session; 0: none, no answer wanted, or given already */
@@ -71,7 +65,14 @@ struct task {
 	bool is_untraced; /* its protocol is never traced */
 	uint8_t protocol; /* index of the request's protocol, for the log */
 	int anchor;	  /* reference that keeps co alive */
-	char *tag;	  /* of the trace it belongs to, malloc-ed; NULL: none */
+	int32_t number;	  /* that names it while it waits for a wakeup; 0: none yet */
+	uint8_t address;  /* index of the call's address in the frame that waits */
+	/* What follows most tasks never need. */
+	struct skynet_timer *timer; /* of timer_session; NULL: it is in the mailbox already */
+	int64_t deadline_ms;	    /* of its call: how long it waits; 0: for ever */
+	int64_t give_up_ms;	    /* when that is over, if it began to wait before; else 0 */
+	char *reason;		    /* of WAKE_FAILED, malloc-ed, or NULL */
+	char *tag;		    /* of the trace it belongs to, malloc-ed; NULL: none */
 	/* The coroutines inside of it that wait with it, the innermost first (coroutine.c). */
 	struct nested *nested;
 };
@@ -130,50 +131,51 @@ struct response {
 struct engine {
 	struct skynet_context *ctx;
 	lua_State *L;
-	char *name; /* of the service, malloc-ed */
 	struct task *current;
 	/* The coroutine that may wait now: the current task's own, or one that skynet.coroutine has
 	 * resumed in it; NULL: the task runs one that may not. */
 	lua_State *leaf;
 	lua_State *resumer; /* who resumes tasks: the main state, or whoever dispatches a message */
-	struct task *pool;
+	/* Read by engine_interrupt on other threads. */
+	_Atomic(lua_State *) running;
+	_Atomic int is_interrupting;
+	_Atomic bool was_interrupted; /* a hook may be left in what ran then */
+	bool is_started;	      /* the script has called skynet.start */
+	bool is_exiting;
 	int pool_size;
+	struct task *pool;
 	struct task *all;
 	struct task_list woken;
 	struct task_list failed;
 	struct task_list forked;
 	struct session_map waiters;
-	struct protocol *protocols;
-	int protocol_count;
-	uint8_t index_of[256]; /* type id -> 1 + index in protocols; 0: unknown */
 	struct envelope message;
 	struct codec_buffer scratch;
+	struct protocol *protocols;
+	int protocol_count;
+	int profiles;		  /* reference to the table of profile.c; or LUA_NOREF */
+	struct trace_mark *marks; /* traces.c: tags of requests that are to come */
 	struct response *responses;
-	/* Of waiters and timers; wait.c, timer.c. */
 	int64_t call_timeout_ms; /* a call's deadline unless it has its own; 0: none */
-	int32_t *late;		 /* sessions of calls that have ended without their answer */
+	int anchors;		 /* reference to the table of coroutines */
+	int tokens;		 /* reference to the table token -> task */
+	uint8_t index_of[256];	 /* type id -> 1 + index in protocols; 0: unknown */
+	/* What follows is seldom needed. */
+	char *name;    /* of the service, malloc-ed */
+	int32_t *late; /* wait.c: sessions of calls that have ended without their answer */
 	uint32_t late_count;
 	uint32_t late_capacity;
-	uint64_t late_answers;	  /* answers to such calls so far */
-	uint32_t timer_count;	  /* timers with a function */
-	uint32_t timer_peak;	  /* how many there were since their table was made */
-	struct trace_mark *marks; /* traces.c: tags of requests that are to come */
-	uint32_t trace_count;	  /* traces begun here so far */
-	int anchors;		  /* reference to the table of coroutines */
-	int tokens;		  /* reference to the table token -> task */
-	int timers;	/* reference to the table session -> function; LUA_NOREF: not made yet */
-	int origins;	/* reference to the table session -> where a timer was set; or LUA_NOREF */
-	int coroutines; /* reference to the table of coroutine.c; or LUA_NOREF */
-	int profiles;	/* reference to the table of profile.c; or LUA_NOREF */
+	uint64_t late_answers; /* answers to such calls so far */
+	uint32_t timer_count;  /* timers with a function */
+	uint32_t timer_peak;   /* how many there were since their table was made */
+	uint32_t trace_count;  /* traces begun here so far */
+	int timers;	       /* reference to the table session -> function; LUA_NOREF: not made */
+	int origins;	   /* reference to the table session -> where a timer was set; or NOREF */
+	int coroutines;	   /* reference to the table of coroutine.c; or LUA_NOREF */
 	int profile_count; /* coroutines that are measured */
 	int overload;	   /* reference to who is told that the mailbox grows; LUA_NOREF: nobody */
 	int unknown_request; /* references to handlers; LUA_NOREF: the default */
 	int unknown_response;
-	bool is_started; /* the script has called skynet.start */
-	bool is_exiting;
-	/* Read by engine_interrupt on other threads. */
-	_Atomic(lua_State *) running;
-	_Atomic int is_interrupting;
 };
 
 /* parameter: borrowed; its first word is the service's name. */

@@ -50,9 +50,8 @@ wait_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_timer **
 	return session;
 }
 
-/* The current task waits for a timer, too. */
-static void
-start_timer(struct engine *engine, int64_t delay_ms)
+void
+wait_for_time(struct engine *engine, int64_t delay_ms)
 {
 	struct task *task = engine->current;
 	task->timer_session = wait_start_timer(engine, delay_ms, &task->timer);
@@ -61,9 +60,8 @@ start_timer(struct engine *engine, int64_t delay_ms)
 		(struct waiter){.session = task->timer_session, .kind = WAITER_TASK, .task = task});
 }
 
-/* The task's timer does not matter any more. */
-static void
-stop_timer(struct engine *engine, struct task *task)
+void
+wait_stop_timer(struct engine *engine, struct task *task)
 {
 	struct waiter waiter;
 	if (task->timer_session == 0)
@@ -152,16 +150,9 @@ time_left_ms(const struct task *task)
 }
 
 void
-wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t deadline_ms)
+wait_for_deadline(struct engine *engine, struct task *task)
 {
-	struct task *task = engine->current;
-	session_map_add(&engine->waiters,
-			(struct waiter){.session = session, .kind = WAITER_TASK, .task = task});
-	task->session = session;
-	task->callee = callee;
-	task->deadline_ms = deadline_ms;
-	if (deadline_ms > 0)
-		start_timer(engine, time_left_ms(task));
+	wait_for_time(engine, time_left_ms(task));
 	task->give_up_ms = 0;
 }
 
@@ -184,30 +175,16 @@ wait_for_room(struct engine *engine, uint32_t service, int64_t deadline_ms)
 }
 
 void
-wait_for_time(struct engine *engine, int64_t delay_ms)
+wait_timed_out(struct engine *engine, struct task *task)
 {
-	start_timer(engine, delay_ms);
-}
-
-struct task *
-wait_end(struct engine *engine, const struct waiter *waiter)
-{
-	struct task *task = waiter->task;
-	if (waiter->session != task->timer_session) {
-		task->session = 0;
-		stop_timer(engine, task);
-		task->wake = WAKE_ANSWER;
-		return task;
-	}
 	task->timer = NULL;
 	task->timer_session = 0;
 	task->wake = WAKE_TIMER;
-	if (task->session != 0) { /* the deadline of a call */
-		give_up(engine, task->session);
-		task->session = 0;
-		task->wake = WAKE_TIMEOUT;
-	}
-	return task;
+	if (task->session == 0)
+		return;
+	give_up(engine, task->session); /* it was the deadline of a call */
+	task->session = 0;
+	task->wake = WAKE_TIMEOUT;
 }
 
 static char *
@@ -237,7 +214,7 @@ wait_fail(struct engine *engine, int32_t session, const void *text, size_t size)
 		return NULL; /* of a timer */
 	(void)session_map_remove(&engine->waiters, session, &waiter);
 	waiter.task->session = 0;
-	stop_timer(engine, waiter.task);
+	wait_stop_timer(engine, waiter.task);
 	waiter.task->wake = WAKE_FAILED;
 	waiter.task->reason = copy_text(text, size);
 	return waiter.task;
@@ -246,7 +223,7 @@ wait_fail(struct engine *engine, int32_t session, const void *text, size_t size)
 void
 wait_abandon(struct engine *engine, struct task *task)
 {
-	stop_timer(engine, task);
+	wait_stop_timer(engine, task);
 	if (task->session != 0)
 		give_up(engine, task->session);
 	task->session = 0;
@@ -271,7 +248,7 @@ is_called_by(const struct task *task, const char *name)
 void
 wait_wake(struct engine *engine, struct task *task)
 {
-	stop_timer(engine, task);
+	wait_stop_timer(engine, task);
 	engine_ready(engine, task, WAKE_TOKEN);
 }
 

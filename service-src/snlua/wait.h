@@ -16,20 +16,45 @@ int32_t wait_new_session(struct engine *engine);
 /* As skynet_timeout, with such a session. */
 int32_t wait_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_timer **timer);
 
+/* Notes that the current task waits for a time. */
+void wait_for_time(struct engine *engine, int64_t delay_ms);
+/* Starts the timer of the task's deadline. */
+void wait_for_deadline(struct engine *engine, struct task *task);
+/* A timer that the task waits for does not matter any more. */
+void wait_stop_timer(struct engine *engine, struct task *task);
+
 /* Notes that the current task waits for the answer to its request. deadline_ms: 0: none. */
-void wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t deadline_ms);
+static inline void
+wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t deadline_ms)
+{
+	struct task *task = engine->current;
+	session_map_add(&engine->waiters,
+			(struct waiter){.session = session, .kind = WAITER_TASK, .task = task});
+	task->session = session;
+	task->callee = callee;
+	task->deadline_ms = deadline_ms;
+	if (deadline_ms > 0)
+		wait_for_deadline(engine, task);
+}
+
+/* The answer to the task's call is the message in hand. */
+static inline void
+wait_answered(struct engine *engine, struct task *task)
+{
+	task->session = 0;
+	task->wake = WAKE_ANSWER;
+	if (task->timer_session != 0)
+		wait_stop_timer(engine, task);
+}
+/* The time of the task's timer has come. */
+void wait_timed_out(struct engine *engine, struct task *task);
+
 /* A number for what a suspended task waits for. */
 int32_t wait_number(struct engine *engine, struct task *task);
 /* Notes that the current task waits until a service has handled all that waits in its mailbox now.
  * The deadline holds for this wait, further ones of this kind, and for the answer they lead to.
  * Returns false when there is no such service. */
 bool wait_for_room(struct engine *engine, uint32_t service, int64_t deadline_ms);
-/* Notes that the current task waits for a time. */
-void wait_for_time(struct engine *engine, int64_t delay_ms);
-
-/* The message in hand ends the wait of the waiter's task: returns it, with the reason noted; the
- * waiter is out of the map already. */
-struct task *wait_end(struct engine *engine, const struct waiter *waiter);
 /* The call with this session has failed: returns its task, or NULL when no call waits for it. text:
  * borrowed, may be NULL. */
 struct task *wait_fail(struct engine *engine, int32_t session, const void *text, size_t size);
