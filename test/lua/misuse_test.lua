@@ -209,7 +209,6 @@ case("killthread", {
 	{ "bad argument #1 to 'killthread'.*got nil" },
 	{ "bad argument #1 to 'killthread'.*got table", {} },
 })
-case("info_func", { { "bad argument #1.*function expected, got nil" } })
 case("sleep", {
 	{ "bad argument #1.*number expected" },
 	{ "bad argument #1.*number expected", {} },
