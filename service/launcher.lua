@@ -53,14 +53,13 @@ function command.LAUNCHOK(source)
 	end
 end
 
-function command.ERROR(source, reason)
+--- text: names the service, as all errors do.
+function command.ERROR(source, text)
 	local answer = forget_start(source)
-	local description = descriptions[source]
 	descriptions[source] = nil
 	if answer then
 		-- The error is the new service's: who asked wants to know about that one.
-		local text = "%s (%s): its start has failed, the log tells why"
-		answer(false, reason or text:format(description, skynet.address(source)), source)
+		answer(false, text, source)
 	end
 end
 
@@ -165,7 +164,8 @@ skynet.dispatch("lua", function(session, source, name, ...)
 	end
 end)
 
--- A C service that was launched through LAUNCH reports with a text message: empty, or "ERROR".
+-- A C service that was launched through LAUNCH reports with a text message: empty, or "ERROR", perhaps
+-- with a reason behind a blank.
 skynet.register_protocol({
 	name = "text",
 	id = skynet.PTYPE_TEXT,
@@ -174,7 +174,9 @@ skynet.register_protocol({
 		if text == "" or text == nil then
 			command.LAUNCHOK(source)
 		else
-			command.ERROR(source)
+			local reason = text:match("^ERROR (.+)") or "its start has failed, the log tells why"
+			local who = ("%s (%s)"):format(descriptions[source], skynet.address(source))
+			command.ERROR(source, who .. ": " .. reason)
 		end
 	end,
 })

@@ -120,7 +120,8 @@ function skynet.dispatch_message(type, message, size, session, source) end
 ---@return fun() unlink f is not called any more
 function skynet.link(address, f) end
 
---- Limits the memory of this service's VM. For the main chunk, once. Beyond it Lua raises "not
+--- Limits the memory of this service's VM, from the end of the main chunk on. For the main chunk,
+--- once. Beyond it Lua raises "not
 --- enough memory".
 ---@param bytes integer
 function skynet.memlimit(bytes) end

@@ -53,10 +53,11 @@ end
 
 function commands.STAT()
 	skynet.retpack({
-		task = skynet.task and skynet.task() or 0,
+		task = skynet.task(),
 		mqlen = skynet.mqlen(),
 		cpu = skynet.stat("cpu"),
 		message = skynet.stat("message"),
+		late = skynet.stat("late"),
 	})
 end
 

@@ -64,7 +64,6 @@ l_init_service(lua_State *L)
 static int
 begin_start(lua_State *L)
 {
-	engine_of(L)->current->is_start = true;
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	return run_start(L, LUA_OK, 0);
@@ -101,7 +100,13 @@ l_start(lua_State *L)
 	engine->is_started = true;
 	lua_settop(L, 1);
 	lua_pushcclosure(L, begin_start, 1);
-	(void)timer_start(L, engine, 0);
+	/* Made now: once the script has ended it must not fail for want of memory. */
+	struct task *task = engine_new_task(engine);
+	if (!task)
+		return luaL_error(L, "not enough memory");
+	lua_xmove(L, task->co, 1);
+	task->is_start = true;
+	wait_to_begin(engine, task);
 	return 0;
 }
 

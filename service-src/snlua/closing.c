@@ -58,7 +58,7 @@ void
 closing_kill_task(struct engine *engine, struct task *task)
 {
 	if (task->state == TASK_SLEEPING || task->state == TASK_WAITING)
-		engine_run_protected(engine, forget_token, task);
+		(void)engine_run_protected(engine, forget_token, task);
 	wait_abandon(engine, task);
 	engine_forget_task(engine, task);
 	failure_answer_task(engine, task, "the task that handled it was killed");
@@ -69,7 +69,8 @@ closing_kill_task(struct engine *engine, struct task *task)
 	if (!is_start || engine->is_exiting)
 		return;
 	skynet_error(engine->ctx, "init service failed: its task was killed");
-	engine_run_protected(engine, report_failed_start, NULL);
+	if (!engine_run_protected(engine, report_failed_start, NULL))
+		failure_report_start_plainly(engine->ctx);
 	closing_exit(engine);
 }
 

@@ -227,18 +227,19 @@ engine_forget_task(struct engine *engine, struct task *task)
 
 /* --- running ------------------------------------------------------------------------------- */
 
-void
+bool
 engine_run_protected(struct engine *engine, lua_CFunction body, void *argument)
 {
 	lua_State *L = engine->L;
 	lua_pushcfunction(L, body);
 	lua_pushlightuserdata(L, argument);
 	if (lua_pcall(L, 1, 0, 0) == LUA_OK)
-		return;
+		return true;
 	skynet_error(engine->ctx, "lua memory error : [%x to :%x : %d msgsz = %d]",
 		     engine->message.source, skynet_current_handle(), (int)engine->message.session,
 		     (int)engine->message.size);
 	lua_pop(L, 1);
+	return false;
 }
 
 void

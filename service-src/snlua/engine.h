@@ -215,8 +215,9 @@ void engine_forget_ready(struct engine *engine);
 /* Takes one task out of whichever list of ready tasks it is in. */
 void engine_forget_task(struct engine *engine, struct task *task);
 /* Runs body(L) on the main state with argument as light userdata. Outside a task nothing may raise
- * (E3), so what body raises, out of memory as a rule, is swallowed, after a line that says so. */
-void engine_run_protected(struct engine *engine, lua_CFunction body, void *argument);
+ * (E3), so what body raises, out of memory as a rule, is swallowed, after a line that says so: then
+ * this returns false. */
+bool engine_run_protected(struct engine *engine, lua_CFunction body, void *argument);
 
 /* Sends the values from stack index first to the top to the launcher, as one message, and pops
  * them. May raise. */

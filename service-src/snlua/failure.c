@@ -196,9 +196,17 @@ report(lua_State *L)
 }
 
 void
+failure_report_start_plainly(struct skynet_context *ctx)
+{
+	static char text[] = "ERROR not enough memory to start";
+	(void)skynet_sendname(ctx, 0, ".launcher", PTYPE_TEXT, 0, text, strlen(text));
+}
+
+void
 failure_report(struct engine *engine, struct task *task)
 {
-	engine_run_protected(engine, report, task);
+	if (!engine_run_protected(engine, report, task) && task->is_start)
+		failure_report_start_plainly(engine->ctx);
 	/* Unless the report could. */
 	failure_answer_task(engine, task, "not enough memory to tell the error");
 }

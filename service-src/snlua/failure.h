@@ -27,6 +27,10 @@ void failure_tell_death(struct engine *engine, uint32_t callee);
  * the log, and the launcher when it was the start function. */
 void failure_report(struct engine *engine, struct task *task);
 
+/* Tells the launcher that the start of the service has failed, when there is no memory to tell why:
+ * what a C service reports. */
+void failure_report_start_plainly(struct skynet_context *ctx);
+
 /* Raises what a call raises that got no answer: "call failed: " and the task's reason. address: the
  * index of the call's address. */
 int failure_raise(lua_State *L, struct task *task, int address);

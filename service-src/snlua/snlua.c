@@ -10,6 +10,7 @@
 #include "code_search.h"
 #include "coroutine.h"
 #include "engine.h"
+#include "failure.h"
 #include "require.h"
 #include "skynet.h"
 
@@ -32,6 +33,7 @@ struct snlua {
 	size_t memory_warning_bytes;
 	size_t memory_limit_bytes; /* 0: none */
 	size_t watermark_bytes;	   /* the lower of the two */
+	bool has_begun;		   /* the main chunk has ended, the limit counts */
 };
 
 /* The module's functions; the framework finds them by name. */
@@ -47,7 +49,7 @@ set_watermark(struct snlua *service)
 {
 	size_t limit_bytes = service->memory_limit_bytes;
 	service->watermark_bytes = service->memory_warning_bytes;
-	if (limit_bytes != 0 && limit_bytes < service->watermark_bytes)
+	if (service->has_begun && limit_bytes != 0 && limit_bytes < service->watermark_bytes)
 		service->watermark_bytes = limit_bytes;
 }
 
@@ -55,7 +57,8 @@ set_watermark(struct snlua *service)
 static bool
 may_grow(struct snlua *service, size_t bytes)
 {
-	if (service->memory_limit_bytes != 0 && bytes > service->memory_limit_bytes)
+	if (service->has_begun && service->memory_limit_bytes != 0 &&
+	    bytes > service->memory_limit_bytes)
 		return false;
 	if (bytes > service->memory_warning_bytes) {
 		skynet_error(service->ctx, "Memory warning %.2f M", (double)bytes / MIB);
@@ -80,18 +83,18 @@ allocate(void *ud, void *block, size_t old_size, size_t new_size)
 	return result;
 }
 
-/* skynet.memlimit(bytes): for the main chunk, once. */
+/* skynet.memlimit(bytes): for the main chunk, once. It counts from the end of the main chunk on. */
 static int
 l_memlimit(lua_State *L)
 {
 	struct snlua *service = (struct snlua *)engine_of(L); /* the engine is its first member */
 	lua_Integer bytes = luaL_checkinteger(L, 1);
 	luaL_argcheck(L, bytes > 0, 1, "a number of bytes expected");
+	if (service->has_begun)
+		return luaL_error(L, "the memory limit can be set in the main chunk only");
 	if (service->memory_limit_bytes != 0)
 		return luaL_error(L, "the memory limit is set already");
 	service->memory_limit_bytes = (size_t)bytes;
-	set_watermark(service);
-	skynet_error(service->ctx, "Set memory limit to %.2f M", (double)bytes / MIB);
 	return 0;
 }
 
@@ -99,6 +102,17 @@ const luaL_Reg api_memory_functions[] = {
 	{"memlimit", l_memlimit},
 	{NULL, NULL},
 };
+
+/* The main chunk has ended. */
+static void
+begin_limit(struct snlua *service)
+{
+	service->has_begun = true;
+	set_watermark(service);
+	if (service->memory_limit_bytes != 0)
+		skynet_error(service->ctx, "Set memory limit to %.2f M",
+			     (double)service->memory_limit_bytes / MIB);
+}
 
 /* --- the start of a service ------------------------------------------------------------------ */
 
@@ -166,14 +180,6 @@ report_error(lua_State *L)
 	return 0;
 }
 
-/* The same for when there is no memory for that: what a C service reports. */
-static void
-report_plainly(struct snlua *service)
-{
-	static char text[] = "ERROR";
-	(void)skynet_sendname(service->ctx, 0, ".launcher", PTYPE_TEXT, 0, text, strlen(text));
-}
-
 /* The script has raised: the service cannot live. The error is on top. */
 static void
 give_up(struct snlua *service)
@@ -187,7 +193,7 @@ give_up(struct snlua *service)
 	lua_pushcfunction(L, report_error);
 	lua_insert(L, -2);
 	if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-		report_plainly(service);
+		failure_report_start_plainly(service->ctx);
 	(void)skynet_command(service->ctx, "EXIT", "its start has failed");
 }
 
@@ -202,8 +208,8 @@ launch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t sou
 	service->L = lua_newstate(allocate, service);
 	if (!service->L) {
 		skynet_error(ctx, "lua loader error : not enough memory for a Lua VM");
-		report_plainly(service);
-		(void)skynet_command(ctx, "EXIT", NULL);
+		failure_report_start_plainly(ctx);
+		(void)skynet_command(ctx, "EXIT", "its start has failed");
 		return SKYNET_DONE;
 	}
 	lua_State *L = service->L;
@@ -219,6 +225,7 @@ launch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t sou
 	if (status != LUA_OK)
 		give_up(service);
 	lua_gc(L, LUA_GCRESTART);
+	begin_limit(service);
 	return SKYNET_DONE;
 }
 

@@ -93,7 +93,7 @@ take_function(lua_State *L, struct engine *engine, int32_t number)
 	if (engine->timer_peak < PEAK_MIN || engine->timer_count > engine->timer_peak / 8)
 		return;
 	engine->timer_peak = engine->timer_count;
-	engine_run_protected(engine, shrink, NULL); /* F2 */
+	(void)engine_run_protected(engine, shrink, NULL); /* F2 */
 }
 
 bool

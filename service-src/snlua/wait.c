@@ -50,14 +50,26 @@ wait_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_timer **
 	return session;
 }
 
-void
-wait_for_time(struct engine *engine, int64_t delay_ms)
+static void
+start_timer(struct engine *engine, struct task *task, int64_t delay_ms)
 {
-	struct task *task = engine->current;
 	task->timer_session = wait_start_timer(engine, delay_ms, &task->timer);
 	session_map_add(
 		&engine->waiters,
 		(struct waiter){.session = task->timer_session, .kind = WAITER_TASK, .task = task});
+}
+
+void
+wait_for_time(struct engine *engine, int64_t delay_ms)
+{
+	start_timer(engine, engine->current, delay_ms);
+}
+
+void
+wait_to_begin(struct engine *engine, struct task *task)
+{
+	start_timer(engine, task, 0);
+	task->state = TASK_SLEEPING;
 }
 
 void

@@ -16,6 +16,8 @@ int32_t wait_new_session(struct engine *engine);
 /* As skynet_timeout, with such a session. */
 int32_t wait_start_timer(struct engine *engine, int64_t delay_ms, struct skynet_timer **timer);
 
+/* Has a new task run behind the messages that are in the mailbox now. */
+void wait_to_begin(struct engine *engine, struct task *task);
 /* Notes that the current task waits for a time. */
 void wait_for_time(struct engine *engine, int64_t delay_ms);
 /* Starts the timer of the task's deadline. */

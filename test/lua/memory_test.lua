@@ -97,17 +97,40 @@ case("forks_fail_cleanly_without_memory", function()
 	skynet.kill(service)
 end)
 
-case("a_limit_too_small_for_the_script_fails_newservice", function()
-	local mark = log.mark()
-	check.raises("call failed", child.start, function()
-		skynet.memlimit(1)
-		local text = "x"
-		for _ = 1, 20 do
-			text = text .. text
-		end
-		skynet.start(print)
+case("a_limit_too_small_for_the_start_fails_newservice", function()
+	-- From one that leaves nothing to one that almost suffices.
+	for _, limit in ipairs({ 1, 20000, 30000, 100000, 1000000 }) do
+		local mark = log.mark()
+		check.raises("call failed: .*script", child.start, function(bytes)
+			skynet.memlimit(math.tointeger(tonumber(bytes)))
+			skynet.start(function()
+				local text = "x"
+				for _ = 1, 20 do
+					text = text .. text
+				end
+			end)
+		end, limit)
+		log.wait(mark, "memory")
+	end
+end)
+
+case("a_limit_counts_from_the_end_of_the_main_chunk_on", function()
+	local service = child.start(function()
+		local early = pcall(skynet.memlimit, 1024 * 1024)
+		local size = #("x"):rep(4 * 1024 * 1024)
+		collectgarbage()
+		skynet.start(function()
+			local late, reason = pcall(skynet.memlimit, 1 << 30)
+			skynet.dispatch("lua", function(_, _, bytes)
+				skynet.retpack(early, size, late, reason, #("x"):rep(bytes))
+			end)
+		end)
 	end)
-	log.wait(mark, "lua loader error : .*not enough memory")
+	local early, size, late, reason = skynet.call(service, "lua", 1000)
+	check.equal({ early, size, late }, { true, 4 * 1024 * 1024, false })
+	check.matches(reason, "in the main chunk only")
+	check.raises("not enough memory", skynet.call, service, "lua", 1024 * 1024)
+	skynet.kill(service)
 end)
 
 case("wrong_limits_are_refused", function()
