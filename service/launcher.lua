@@ -164,8 +164,8 @@ skynet.dispatch("lua", function(session, source, name, ...)
 	end
 end)
 
--- A C service that was launched through LAUNCH reports with a text message: empty, or "ERROR", perhaps
--- with a reason behind a blank.
+-- A C service that was launched through LAUNCH reports with a text message: empty, or "ERROR",
+-- perhaps with a reason behind a blank.
 skynet.register_protocol({
 	name = "text",
 	id = skynet.PTYPE_TEXT,
@@ -174,7 +174,8 @@ skynet.register_protocol({
 		if text == "" or text == nil then
 			command.LAUNCHOK(source)
 		else
-			local reason = text:match("^ERROR (.+)") or "its start has failed, the log tells why"
+			local reason = text:match("^ERROR (.+)")
+				or "its start has failed, the log tells why"
 			local who = ("%s (%s)"):format(descriptions[source], skynet.address(source))
 			command.ERROR(source, who .. ": " .. reason)
 		end

@@ -128,15 +128,15 @@ remember(lua_State *L, const char *path, const struct stat *file)
 }
 
 int
-code_cache_load(lua_State *L, const char *path)
+code_cache_load(lua_State *L, const char *path, enum code_cache_mode mode)
 {
 	struct stat file;
-	if (stat(path, &file) != 0)
+	if (mode == CODE_CACHE_OFF || stat(path, &file) != 0)
 		return luaL_loadfilex(L, path, NULL); /* it says what is wrong */
 	struct entry *entry = find(path, &file);
 	if (!entry) {
 		int status = luaL_loadfilex(L, path, NULL);
-		if (status == LUA_OK)
+		if (status == LUA_OK && mode == CODE_CACHE_ON)
 			remember(L, path, &file);
 		return status;
 	}

@@ -10,9 +10,16 @@
 
 #include <lua.h>
 
+/* How a service uses the cache. */
+enum code_cache_mode {
+	CODE_CACHE_ON,	  /* takes from it, and adds what it has compiled */
+	CODE_CACHE_EXIST, /* only takes */
+	CODE_CACHE_OFF,	  /* neither */
+};
+
 /* As luaL_loadfilex in mode "bt": pushes the chunk, or an error text; returns LUA_OK or an
  * error. */
-int code_cache_load(lua_State *L, const char *path);
+int code_cache_load(lua_State *L, const char *path, enum code_cache_mode mode);
 
 /* Forgets everything; memory is given back. */
 void code_cache_clear(void);

@@ -7,7 +7,7 @@
 #include "code_search.h"
 
 #include "api.h"
-#include "code_cache.h"
+#include "engine.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>
@@ -52,7 +52,7 @@ search(lua_State *L, const char *name, const char *templates)
 	while (push_template(L, &rest)) {
 		const char *path = luaL_gsub(L, lua_tostring(L, -1), "?", name);
 		if (stat(path, &file) == 0) {
-			int status = code_cache_load(L, path);
+			int status = code_cache_load(L, path, engine_of(L)->code_mode);
 			lua_insert(L, -3);
 			return status == LUA_OK ? FOUND : BROKEN;
 		}
@@ -110,7 +110,7 @@ l_loadfile(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
 	lua_settop(L, 3);
-	if (code_cache_load(L, path) != LUA_OK) {
+	if (code_cache_load(L, path, engine_of(L)->code_mode) != LUA_OK) {
 		lua_pushnil(L);
 		lua_insert(L, -2);
 		return 2;
@@ -131,13 +131,29 @@ l_clear(lua_State *L)
 	return 0;
 }
 
+/* mode([mode]): the present one, or sets it. */
+static int
+l_mode(lua_State *L)
+{
+	static const char *const names[] = {[CODE_CACHE_ON] = "ON",
+					    [CODE_CACHE_EXIST] = "EXIST",
+					    [CODE_CACHE_OFF] = "OFF",
+					    [CODE_CACHE_OFF + 1] = NULL};
+	struct engine *engine = engine_of(L);
+	if (lua_isnoneornil(L, 1)) {
+		lua_pushstring(L, names[engine->code_mode]);
+		return 1;
+	}
+	engine->code_mode = (enum code_cache_mode)luaL_checkoption(L, 1, NULL, names);
+	return 0;
+}
+
 static int
 open_code_cache(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{"clear", l_clear},
-		{"loadfile", l_loadfile},
-		{"search", l_search},
+		{"clear", l_clear}, {"loadfile", l_loadfile},
+		{"mode", l_mode},   {"search", l_search},
 		{NULL, NULL},
 	};
 	luaL_newlib(L, functions);

@@ -15,6 +15,7 @@
 #ifndef SNLUA_ENGINE_H
 #define SNLUA_ENGINE_H
 
+#include "code_cache.h"
 #include "codec.h"
 #include "session_map.h"
 #include "skynet.h"
@@ -174,6 +175,7 @@ struct engine {
 	int coroutines;	   /* reference to the table of coroutine.c; or LUA_NOREF */
 	int profile_count; /* coroutines that are measured */
 	int overload;	   /* reference to who is told that the mailbox grows; LUA_NOREF: nobody */
+	enum code_cache_mode code_mode;
 	int unknown_request; /* references to handlers; LUA_NOREF: the default */
 	int unknown_response;
 };

@@ -151,7 +151,7 @@ run_loader(lua_State *L)
 	coroutine_prepare(L);
 	require_open(L);
 	lua_pushcfunction(L, add_traceback);
-	if (code_cache_load(L, loader ? loader : "./lualib/loader.lua") != LUA_OK)
+	if (code_cache_load(L, loader ? loader : "./lualib/loader.lua", CODE_CACHE_ON) != LUA_OK)
 		return luaL_error(L, "can't load the loader (config key lualoader): %s",
 				  lua_tostring(L, -1));
 	lua_pushstring(L, parameter);

@@ -154,4 +154,38 @@ case("modules_of_the_library_come_once", function()
 	check.equal(skynet.pcall, pcall)
 end)
 
+-- A file that was changed behind the back of the cache: the same size, time and inode.
+case("the_mode_says_whether_the_cache_is_used", function()
+	local function with_mode(mode, path)
+		check.equal(cache.mode(mode), nil)
+		check.equal(cache.mode(), mode)
+		local result = loadfile(path)()
+		cache.mode("ON")
+		return result
+	end
+	with_file(function(path, write)
+		local function overwrite(text)
+			local file = assert(io.open(path, "r+"))
+			file:write(text)
+			file:close()
+			assert(os.execute("touch -d @1000000000 '" .. path .. "'"))
+		end
+		check.equal(cache.mode(), "ON")
+		write("return 1")
+		overwrite("return 1")
+		check.equal(with_mode("EXIST", path), 1) -- does not remember it
+		overwrite("return 2")
+		check.equal(with_mode("OFF", path), 2) -- nor does this
+		overwrite("return 3")
+		check.equal(with_mode("ON", path), 3)
+		overwrite("return 4")
+		check.equal(with_mode("ON", path), 3)
+		check.equal(with_mode("EXIST", path), 3)
+		check.equal(with_mode("OFF", path), 4)
+		check.equal(with_mode("ON", path), 3)
+	end)
+	check.raises("bad argument #1.*invalid option 'on'", cache.mode, "on")
+	check.equal(cache.mode(), "ON")
+end)
+
 return cases

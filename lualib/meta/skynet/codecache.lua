@@ -9,6 +9,12 @@ local codecache = {}
 --- without this.
 function codecache.clear() end
 
+--- How this service uses the cache: "ON": it takes from it and adds to it; "EXIST": it only takes;
+--- "OFF": neither.
+---@param mode? "ON"|"EXIST"|"OFF" nil: only asks
+---@return "ON"|"EXIST"|"OFF"|nil mode the present one, when it was only asked for
+function codecache.mode(mode) end
+
 --- Lua's loadfile, from the cache: the global function of that name is this one.
 codecache.loadfile = loadfile
 
