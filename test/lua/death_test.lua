@@ -471,6 +471,41 @@ case("timers_of_a_service_that_ends_are_forgotten", function()
 	check.equal(log.lines(mark, "Unknown"), {})
 end)
 
+-- Their timers fire while they die: each belongs to the service until its instance is released.
+case("services_may_die_while_their_timers_fire", function()
+	local function busy()
+		local function sleeper(i)
+			while true do
+				skynet.sleep_ms(i % 3, i)
+			end
+		end
+		skynet.start(function()
+			for i = 1, 20 do
+				skynet.timeout_ms(i % 7, function() end)
+				skynet.fork(sleeper, i)
+			end
+			skynet.interval_ms(1, function()
+				for i = 1, 20 do
+					skynet.wakeup(i)
+					skynet.cancel(skynet.timeout_ms(i % 3, print))
+				end
+			end)
+		end)
+	end
+	local services = {}
+	for i = 1, 60 do
+		services[i] = child.start(busy)
+		if i > 3 then
+			skynet.kill(services[i - 3])
+		end
+		skynet.sleep_ms(i % 3)
+	end
+	for i = 58, 60 do
+		skynet.kill(services[i])
+	end
+	check.raises("call to invalid address", skynet.call, services[60], "lua")
+end)
+
 case("messages_of_a_dying_service_still_arrive", function()
 	local answers = {}
 	skynet.dispatch("lua", function(_, _, ...)

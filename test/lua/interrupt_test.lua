@@ -162,6 +162,59 @@ case("signals_in_the_middle_of_work_fail_at_most_what_runs", function()
 	skynet.kill(service)
 end)
 
+case("signals_reach_coroutines_in_tasks_and_harm_nothing_else", function()
+	local service = child.start(function()
+		local waiting = require("skynet.coroutine")
+		local function count(n)
+			local sum = 0
+			for i = 1, n do
+				sum = sum + i
+			end
+			return sum
+		end
+		skynet.start(function()
+			skynet.dispatch("lua", function(_, _, n)
+				local sum = 0
+				for part in
+					coroutine.wrap(function()
+						for _ = 1, 10 do
+							coroutine.yield(count(n))
+						end
+					end)
+				do
+					sum = sum + part
+				end
+				waiting.wrap(function()
+					waiting.wrap(skynet.yield)()
+					sum = sum + count(n)
+				end)()
+				skynet.retpack(sum)
+			end)
+		end)
+	end)
+	local done, token = 0, {}
+	for _ = 1, 300 do
+		skynet.fork(function()
+			local ok, text = pcall(skynet.call, service, "lua", 1000)
+			if ok then
+				check.equal(text, 11 * 500500)
+			else
+				check.matches(text, "call failed: .*signal 0")
+			end
+			done = done + 1
+			skynet.wakeup(token)
+		end)
+	end
+	for _ = 1, 100 do
+		run("SIGNAL", skynet.address(service))
+	end
+	while done < 300 do
+		skynet.wait(token)
+	end
+	check.equal(skynet.call(service, "lua", 10), 11 * 55)
+	skynet.kill(service)
+end)
+
 case("signal_1_tells_the_memory", function()
 	local service = child.start(spinner)
 	local mark = log.mark()
