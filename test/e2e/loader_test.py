@@ -154,6 +154,23 @@ def a_service_with_a_mistake_is_named_with_its_line():
 
 
 @case
+def calls_have_the_deadline_of_the_config():
+    call = 'pcall(skynet.call, address, "lua", "anything")'
+    with Tree(
+        main=service(f"""
+            local address = skynet.newservice "silent"
+            skynet.error("default", skynet.call_timeout(), {call})
+            skynet.call_timeout(2)
+            skynet.error("own", skynet.call_timeout(), {call})
+        """),
+        silent=service('skynet.dispatch("lua", skynet.wait)'),
+    ) as tree:
+        with tree.node(calltimeout=5) as node:
+            node.wait_log(r"default 5 false call failed: snlua silent .*: no answer within 0\.05 s$")
+            node.wait_log(r"own 2 false call failed: snlua silent .*: no answer within 0\.02 s$")
+
+
+@case
 def a_start_service_that_fails_ends_the_node_with_its_reason():
     with Tree(main=service('error("not today")')) as tree:
         with tree.node() as node:
