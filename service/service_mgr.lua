@@ -11,6 +11,9 @@
 local skynet = require("skynet")
 require("skynet.manager")
 
+--- How long to wait for the traceback of a service that is being started.
+local TRACEBACK_LIMIT_CS <const> = 100
+
 ---@class unique_service
 ---@field address integer? it runs
 ---@field reason string? its start has failed
@@ -93,9 +96,27 @@ end
 command.GLAUNCH = on_all_nodes(command.LAUNCH)
 command.GQUERY = on_all_nodes(command.QUERY)
 
---- What is known about a service that is not there yet, a line each.
+--- Where the start function of a service waits that is being launched now: its address, and a
+--- traceback if it answers.
+local function describe_start(task)
+	local address = skynet.call(".launcher", "lua", "QUERY", skynet.task(task))
+	if not address then
+		return nil
+	end
+	local lines = { "Init as " .. skynet.address(address) }
+	local question = skynet.request({ address, "debug", "TASK", "init" })
+	for _, reply in question:select(TRACEBACK_LIMIT_CS) do
+		table.insert(lines, reply and reply[1])
+	end
+	return table.concat(lines, "\n")
+end
+
+--- What is known about a service that is not there yet.
 local function describe_wait(service)
 	local lines = {}
+	if service.task then
+		table.insert(lines, describe_start(service.task))
+	end
 	if service.starter then
 		table.insert(lines, "Launching from " .. skynet.address(service.starter))
 	end
@@ -106,16 +127,23 @@ local function describe_wait(service)
 	return table.concat(lines, "\n")
 end
 
+local function describe(service)
+	if not (service.address or service.reason) then
+		local text = describe_wait(service)
+		if not (service.address or service.reason) then
+			return text
+		end -- meanwhile its start has ended
+	end
+	return service.address and skynet.address(service.address) or "Error: " .. service.reason
+end
+
 function command.LIST()
-	local list = {}
-	for name, service in pairs(services) do
-		if service.address then
-			list[name] = skynet.address(service.address)
-		elseif service.reason then
-			list[name] = "Error: " .. service.reason
-		else
-			list[name] = describe_wait(service)
-		end
+	local names, list = {}, {}
+	for name in pairs(services) do
+		table.insert(names, name)
+	end
+	for _, name in ipairs(names) do -- this waits, and others may come meanwhile
+		list[name] = describe(services[name])
 	end
 	skynet.retpack(list)
 end

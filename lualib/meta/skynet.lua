@@ -100,19 +100,6 @@ function skynet.uniqueservice(name, ...) end
 ---@return integer address
 function skynet.queryservice(name, ...) end
 
---- What skynet.start has run: the init functions, then f; for wrappers that take messages in their
---- own way. The task it is called in is the one that starts the service. Waits.
----@param f fun() may wait
-function skynet.init_service(f) end
-
---- Handles a message as usual, for the function that was given to the callback of "skynet.core".
----@param type integer
----@param message? skynet.bytes borrowed
----@param size? integer
----@param session? integer by default 0
----@param source? integer
-function skynet.dispatch_message(type, message, size, session, source) end
-
 --- Calls f once, when another service ends, in a task of its own; at once if there is no such
 --- service. The reason is a text for humans.
 ---@param address integer
@@ -381,7 +368,7 @@ function skynet.term(address) end
 
 --- Handles a message as if it had just come, then all tasks that are ready. For wrappers.
 ---@param type integer the number of a protocol
----@param message? lightuserdata borrowed
+---@param message? skynet.bytes borrowed
 ---@param size? integer
 ---@param session integer
 ---@param source integer
@@ -504,7 +491,7 @@ function skynet.mqlen() end
 ---@return boolean
 function skynet.endless() end
 
---- Sets what answers the question INFO of the debug console.
+--- Sets what tells about this service: the answer to the debug command INFO.
 ---@param f fun(...): ... gets the words of the question; may wait
 function skynet.info_func(f) end
 

@@ -87,7 +87,7 @@ function commands.INFO(...)
 	if info then
 		skynet.retpack(info(...))
 	else
-		skynet.retpack(nil)
+		skynet.retpack()
 	end
 end
 

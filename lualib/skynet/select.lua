@@ -51,9 +51,6 @@ end
 
 local function take_answer(self, request, ok, ...)
 	self.tasks[coroutine.running()] = nil
-	if self.state == "closed" then
-		return
-	end
 	local result
 	if ok then
 		result = { request = request, answer = table.pack(...) }
@@ -138,9 +135,7 @@ function set_methods:close()
 	self.state = "closed"
 	for task in pairs(self.tasks) do
 		self.tasks[task] = nil
-		if skynet.killthread then
-			skynet.killthread(task)
-		end
+		skynet.killthread(task)
 	end
 end
 

@@ -17,6 +17,12 @@ local function idle()
 		counter.value = counter.value + n
 		return counter.value
 	end
+	function command.hold()
+		skynet.wait()
+	end
+	function command.pass(address)
+		return skynet.call(address, "lua", "hold")
+	end
 	local function count_call()
 		counter.value = counter.value + 1000
 	end
@@ -71,7 +77,7 @@ case("INFO_asks_the_function_of_the_service", function()
 	check.equal(table.pack(ask(service, "INFO", 1, "b")), { "info", 1, "b", n = 3 })
 	skynet.kill(service)
 	local silent = child.start(idle)
-	check.equal(table.pack(ask(silent, "INFO")), { n = 1 })
+	check.equal(table.pack(ask(silent, "INFO")), { n = 0 })
 	skynet.kill(silent)
 end)
 
@@ -92,6 +98,80 @@ case("EXIT_ends_the_service", function()
 	local other = child.start(idle)
 	skynet.send(other, "debug", "EXIT")
 	check.raises("call", ask, other, "LINK")
+end)
+
+case("TASK_and_UNIQTASK_show_where_tasks_wait", function()
+	local service = child.start(idle)
+	check.equal(ask(service, "TASK"), {})
+	check.equal(ask(service, "STAT").task, 0)
+	for _ = 1, 2 do
+		skynet.fork(pcall, skynet.call, service, "lua", "hold")
+	end
+	skynet.yield()
+	check.equal(ask(service, "STAT").task, 2)
+	local count, session, place = 0, nil, nil
+	for key, traceback in pairs(ask(service, "TASK")) do
+		count = count + 1
+		session, place = key:match("^thread: 0x%x+ session: (%d+)$"), traceback
+		check.matches(traceback, "in function 'skynet[.%a]*.wait'\n")
+		check.matches(traceback, "\n\t%S*debug_test.lua:%d+: in ")
+	end
+	check.equal(count, 2)
+	check.equal(ask(service, "TASK", tonumber(session)), place)
+	check.equal(ask(service, "TASK", 0), "No session")
+	local key, traceback = next(ask(service, "UNIQTASK"))
+	check.matches(key, "^2\tsessions:%[%d+,%d+%]\n$")
+	check.equal(traceback, place)
+	skynet.kill(service)
+end)
+
+case("KILLTASK_ends_a_task", function()
+	local service = child.start(idle)
+	local reason
+	skynet.fork(function()
+		reason = select(2, pcall(skynet.call, service, "lua", "hold"))
+		skynet.wakeup("ended")
+	end)
+	skynet.yield()
+	local name = next(ask(service, "TASK")):match("0x%x+")
+	check.equal(ask(service, "KILLTASK", "no such task"), "Not found")
+	check.equal(table.pack(ask(service, "KILLTASK", name)), { n = 0 })
+	if not reason then
+		skynet.wait("ended")
+	end
+	check.matches(reason, "call failed")
+	check.equal(ask(service, "STAT").task, 0)
+	skynet.kill(service)
+end)
+
+case("TERM_and_TRACELOG_reach_the_engine", function()
+	local service, other = child.start(idle), child.start(idle)
+	local reason
+	skynet.fork(function()
+		reason = select(2, pcall(skynet.call, service, "lua", "pass", other))
+		skynet.wakeup("ended")
+	end)
+	skynet.yield()
+	while ask(service, "STAT").task == 0 do
+		skynet.sleep(0)
+	end
+	check.equal(select("#", ask(service, "TERM", other)), 0)
+	if not reason then
+		skynet.wait("ended")
+	end
+	check.matches(reason, "declared dead by skynet.term")
+	local mark = log.mark()
+	check.equal(select("#", ask(service, "TRACELOG", true)), 0)
+	log.wait(mark, "Turn trace log true for lua")
+	skynet.call(service, "lua", "add", 1)
+	log.wait(mark, "<TRACE :%x+%-%d+> %d+ request")
+	ask(service, "TRACELOG", "lua", false)
+	log.wait(mark, "Turn trace log false for lua")
+	skynet.send(service, "debug", "TRACELOG", "lua")
+	log.wait(mark, "Turn trace log nil for lua")
+	check.raises("call failed", ask, service, "TRACELOG", "no such type", true)
+	skynet.kill(service)
+	skynet.kill(other)
 end)
 
 case("LINK_fails_when_the_service_ends_and_never_before", function()
