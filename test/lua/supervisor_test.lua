@@ -494,6 +494,24 @@ case("a_start_may_be_limited_and_made_by_a_function", function()
 	end
 end)
 
+case("services_in_c_are_children_like_others", function()
+	local function launch()
+		return skynet.launch("logger")
+	end
+	local group = supervisor.start({
+		children = { { name = "log", start = launch, register = ".sv_log" } },
+		on_death = function(name)
+			note("death of", name)
+		end,
+	})
+	local former = group:address("log")
+	check.ok(kill_and_wait(group, "log") ~= former, "another one")
+	check.equal(take_events(1), { "death of log" })
+	check.equal(skynet.localname(".sv_log"), group:address("log"))
+	group:stop()
+	check.equal(skynet.localname(".sv_log"), nil)
+end)
+
 case("children_can_be_removed", function()
 	local group = start_group({}, specification("a"), specification("b"))
 	local a = group:address("a")
