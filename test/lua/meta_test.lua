@@ -9,6 +9,7 @@ local MODULES <const> = {
 	["skynet.codecache"] = "lualib/meta/skynet/codecache.lua",
 	["skynet.core"] = "lualib/meta/skynet/core.lua",
 	["skynet.coroutine"] = "lualib/meta/skynet/coroutine.lua",
+	["skynet.memory"] = "lualib/meta/skynet/memory.lua",
 	["skynet.profile"] = "lualib/meta/skynet/profile.lua",
 	["skynet.socketdriver"] = "lualib/meta/skynet/socketdriver.lua",
 }

@@ -1,0 +1,38 @@
+---@meta skynet.memory
+-- Declarations of `require "skynet.memory"`: what the allocator tells. All but `current` raise in a
+-- build without jemalloc.
+-- luacheck: ignore 212
+
+---@class skynet.memory
+local memory = {}
+
+--- What this service is charged for, its VM included.
+---@return integer bytes
+function memory.current() end
+
+--- Sums over the whole process: "stats.allocated", "stats.resident", "stats.retained",
+--- "stats.mapped", "stats.active".
+---@return table<string, integer> bytes
+function memory.jestat() end
+
+--- One value of jemalloc's, by the name that its manual has for it. Raises for a name it does not
+--- know.
+---@param name string
+---@return integer|boolean
+function memory.mallctl(name) end
+
+--- Writes jemalloc's report to stderr.
+---@param options? string letters that leave parts out, as malloc_stats_print takes them
+function memory.dumpinfo(options) end
+
+--- Writes a profile of the heap into a file that jemalloc names. Raises unless it was started with
+--- profiling (MALLOC_CONF=prof:true).
+function memory.dumpheap() end
+
+--- Tells, or sets, whether the heap is being profiled. Setting raises unless it was started with
+--- profiling.
+---@param flag? boolean
+---@return boolean
+function memory.profactive(flag) end
+
+return memory
