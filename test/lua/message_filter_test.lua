@@ -210,4 +210,33 @@ case("core_has_functions_closer_to_the_core", function()
 	skynet.kill(target)
 end)
 
+case("core_links_by_sessions", function()
+	local core = require("skynet.core")
+	local service = child.start(echo)
+	skynet.name(".linked_by_core", service)
+	local session = core.link(".linked_by_core")
+	local other = core.link(service)
+	local reasons, done = {}, {}
+	for i, awaited in ipairs({ session, other }) do
+		skynet.fork(function()
+			reasons[i] = core.await_end(awaited)
+			skynet.wakeup(done)
+		end)
+	end
+	skynet.yield()
+	check.misuse("waits for this session already", core.await_end, session)
+	core.unlink(service, other)
+	skynet.kill(service)
+	while not (reasons[1] and reasons[2]) do
+		skynet.wait(done)
+	end
+	check.matches(reasons[1], "it was killed by")
+	check.equal(reasons[2], "it was unlinked")
+	check.equal(core.link(service), nil)
+	check.equal(core.link(".linked_by_core"), nil)
+	check.misuse("not a session", core.await_end, 0)
+	check.misuse("not a session", core.unlink, service, -1)
+	check.misuse("dest address type", core.link, {})
+end)
+
 return cases
