@@ -93,6 +93,28 @@ command_name(struct skynet_context *ctx, const char *parm)
 }
 
 static const char *
+command_globalname(struct skynet_context *ctx, const char *parm)
+{
+	struct sk_core *core = ctx->core;
+	size_t length = parm ? strcspn(parm, " ") : 0;
+	if (length == 0 || parm[length] == '\0' || parm[length + 1] != ':')
+		return NULL;
+	uint32_t handle = (uint32_t)strtoul(parm + length + 2, NULL, 16);
+	if (handle == 0 || core->registry.node_bits != 0 || parm[0] == '.' || parm[0] == ':')
+		return NULL;
+	char *name = skynet_strdup(parm);
+	name[length] = '\0';
+	const char *stored = sk_names_add(&core->global_names, name, handle);
+	/* Dead meanwhile: its names are forgotten already, so this one has to go too. */
+	if (stored && !sk_registry_find(&core->registry, handle)) {
+		sk_names_remove(&core->global_names, handle);
+		stored = NULL;
+	}
+	free(name);
+	return stored;
+}
+
+static const char *
 command_exit(struct skynet_context *ctx, const char *parm)
 {
 	skynet_error(ctx, "KILL self");
@@ -295,16 +317,27 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"TIMEOUT", command_timeout}, {"REG", command_reg},
-	{"QUERY", command_query},     {"NAME", command_name},
-	{"EXIT", command_exit},	      {"KILL", command_kill},
-	{"LAUNCH", command_launch},   {"GETENV", command_getenv},
-	{"SETENV", command_setenv},   {"STARTTIME", command_starttime},
-	{"NOW", command_now},	      {"ABORT", command_abort},
-	{"MONITOR", command_monitor}, {"STAT", command_stat},
-	{"LOGON", command_logon},     {"LOGOFF", command_logoff},
-	{"SIGNAL", command_signal},   {"DESCRIBE", command_describe},
-	{"REASON", command_reason},   {"TIME", command_time},
+	{"TIMEOUT", command_timeout},
+	{"REG", command_reg},
+	{"QUERY", command_query},
+	{"NAME", command_name},
+	{"GLOBALNAME", command_globalname},
+	{"EXIT", command_exit},
+	{"KILL", command_kill},
+	{"LAUNCH", command_launch},
+	{"GETENV", command_getenv},
+	{"SETENV", command_setenv},
+	{"STARTTIME", command_starttime},
+	{"NOW", command_now},
+	{"ABORT", command_abort},
+	{"MONITOR", command_monitor},
+	{"STAT", command_stat},
+	{"LOGON", command_logon},
+	{"LOGOFF", command_logoff},
+	{"SIGNAL", command_signal},
+	{"DESCRIBE", command_describe},
+	{"REASON", command_reason},
+	{"TIME", command_time},
 };
 
 const char *

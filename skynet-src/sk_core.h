@@ -55,6 +55,7 @@ struct sk_core {
 	struct sk_quiesce quiesce;
 	struct sk_registry registry;
 	struct sk_names names;
+	struct sk_names global_names; /* of a node without a network (harbor 0) */
 	struct sk_scheduler scheduler;
 	/* Atomic. */
 	_Atomic uint32_t monitor; /* the exit monitor's handle, or 0 */

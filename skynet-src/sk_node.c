@@ -103,6 +103,9 @@ init_parts(struct sk_node *node, char *error, size_t error_size)
 	if (sk_names_init(&core->names, &core->quiesce) != SK_OK)
 		goto failed;
 	node->has_names = true;
+	if (sk_names_init(&core->global_names, &core->quiesce) != SK_OK)
+		goto failed;
+	node->has_global_names = true;
 	if (sk_scheduler_init(&core->scheduler, workers, &core->quiesce, &hooks) != SK_OK)
 		goto failed;
 	node->has_scheduler = true;
@@ -212,6 +215,8 @@ sk_node_free(struct sk_node *node)
 	sk_watchdog_free(node->watchdog);
 	if (node->has_scheduler)
 		sk_scheduler_fini(&core->scheduler);
+	if (node->has_global_names)
+		sk_names_fini(&core->global_names);
 	if (node->has_names)
 		sk_names_fini(&core->names);
 	if (node->has_registry)

@@ -23,6 +23,7 @@ struct sk_node {
 	bool has_quiesce;
 	bool has_registry;
 	bool has_names;
+	bool has_global_names;
 	bool has_scheduler;
 	/* Under end_lock. */
 	pthread_mutex_t end_lock;

@@ -327,6 +327,7 @@ sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
 	if (!service)
 		return SK_ENOENT; /* V2 */
 	sk_names_remove(&core->names, handle);
+	sk_names_remove(&core->global_names, handle);
 	uint32_t monitor = atomic_load(&core->monitor);
 	if (monitor != 0 && !atomic_load(&core->is_aborting))
 		post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
@@ -627,6 +628,6 @@ sk_service_resolve(struct sk_core *core, const char *address)
 	case '.':
 		return sk_names_find(&core->names, address + 1, strlen(address + 1));
 	default:
-		return 0;
+		return sk_names_find(&core->global_names, address, strlen(address));
 	}
 }

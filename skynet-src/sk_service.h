@@ -113,8 +113,8 @@ void sk_service_discard(struct sk_core *core, struct sk_message *message);
 /* A session this service has not in use: 1 to 2^31-1, then again from 1.  [turn] */
 int32_t sk_service_new_session(struct skynet_context *service);
 
-/* Resolves an address in text form: ":hex" (existence not checked) or ".name". Returns 0 if
- * unknown. [any, online] */
+/* Resolves an address in text form: ":hex" (existence not checked), ".name" or a global name.
+ * Returns 0 if unknown. [any, online] */
 uint32_t sk_service_resolve(struct sk_core *core, const char *address);
 
 /* Whether handle belongs to another node. [any] */

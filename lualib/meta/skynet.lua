@@ -514,7 +514,8 @@ function skynet.kill(address) end
 ---@param status? integer what the process ends with; by default 0
 function skynet.abort(status) end
 
---- Gives this service a local name. A taken name stays with its owner.
+--- Gives this service a local name, or a global one, which has no dot. A taken name stays with its
+--- owner. Global names have 15 characters at most; they raise where there is a network of nodes.
 --- From `require "skynet.manager"`.
 ---@param name string ".name"
 function skynet.register(name) end

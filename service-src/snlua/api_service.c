@@ -11,6 +11,7 @@
 
 #define NS_PER_SECOND 1000000000
 #define CS_PER_SECOND 100
+#define GLOBAL_NAME_CHARACTERS 15
 
 static struct skynet_context *
 context_of(lua_State *L)
@@ -64,18 +65,41 @@ l_harbor(lua_State *L)
 	return 2;
 }
 
-/* Local names are set in C; a taken one is silently left to its owner, as users know it. */
+/* Raises for what the network of nodes would not take for a name. */
+static void
+check_global_name(lua_State *L, const char *name)
+{
+	size_t length = strlen(name);
+	const char *harbor = skynet_command(context_of(L), "GETENV", "harbor");
+	if (harbor && strcmp(harbor, "0") != 0)
+		luaL_error(L,
+			   "can't register '%s': global names need the network of nodes, which is "
+			   "not there yet; a local name begins with a dot",
+			   name);
+	if (length == 0 || length > GLOBAL_NAME_CHARACTERS || name[0] == ':' || strchr(name, ' '))
+		luaL_error(L,
+			   "can't register '%s': a global name has 1 to %d characters, no blank "
+			   "and no ':' in front",
+			   name, GLOBAL_NAME_CHARACTERS);
+	if (lua_stringtonumber(L, name))
+		luaL_error(L, "can't register '%s': a number is an address, not a name", name);
+}
+
+/* A taken name is left to its owner, as users know it. */
 static int
 set_name(lua_State *L, const char *name, uint32_t handle)
 {
-	if (name[0] != '.')
-		return luaL_error(L,
-				  "can't register '%s': this node has no network of global names; "
-				  "a local name begins with a dot",
-				  name);
 	char address[16];
 	(void)snprintf(address, sizeof address, ":%x", handle);
-	(void)skynet_command(context_of(L), "NAME", lua_pushfstring(L, "%s %s", name, address));
+	const char *parameter = lua_pushfstring(L, "%s %s", name, address);
+	if (name[0] == '.') {
+		(void)skynet_command(context_of(L), "NAME", parameter);
+		return 0;
+	}
+	check_global_name(L, name);
+	if (!skynet_command(context_of(L), "GLOBALNAME", parameter))
+		skynet_error(context_of(L),
+			     "error: the global name %s is taken, or the service is gone", name);
 	return 0;
 }
 

@@ -67,11 +67,13 @@ def one_of_a_kind_on_all_nodes_needs_the_network_of_nodes():
     body = """
         skynet.error(pcall(skynet.uniqueservice, true, "simpledb"))
         skynet.error(pcall(skynet.queryservice, true, "simpledb"))
+        skynet.error(pcall(skynet.register, "GLOBAL"))
         skynet.error("on this node", pcall(skynet.uniqueservice, "simpledb"))
     """
     with Scripts(main=MAIN.replace("BODY", body)) as scripts, scripts.node(harbor=1) as node:
         for _ in range(2):
             node.wait_log(r"\] false a service that .*network of nodes, which is not there yet")
+        node.wait_log(r"\] false can't register 'GLOBAL': .*network of nodes")
         node.wait_log(r"\] on this node true \d+")
 
 

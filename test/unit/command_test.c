@@ -88,6 +88,30 @@ name_registers_for_another_handle(void **state)
 	world_expect_log(w, "00000001 error: Can't set global name EVE in C\n");
 }
 
+static void
+globalname_names_services_of_a_node_without_a_network(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	assert_string_equal(run(a, "GLOBALNAME", "BOB :2"), "BOB");
+	assert_null(run(b, "GLOBALNAME", "BOB :1")); /* taken */
+	assert_int_equal(skynet_sendname(a->ctx, 0, "BOB", PTYPE_TEXT, 7, NULL, 0), 7);
+	world_run(w);
+	expect_mail(b, PTYPE_TEXT, 7, a->handle, NULL);
+	assert_int_equal(skynet_queryname(a->ctx, ".BOB"), 0);
+	assert_null(run(a, "GLOBALNAME", "EVE :99")); /* nobody */
+	assert_null(run(a, "GLOBALNAME", "EVE"));
+	assert_null(run(a, "GLOBALNAME", "EVE 1"));
+	assert_null(run(a, "GLOBALNAME", ".eve :1"));
+	assert_null(run(a, "GLOBALNAME", ":1 :1"));
+	assert_null(run(a, "GLOBALNAME", NULL));
+	world_forget_log(w);
+	(void)command_to(a, "KILL", b->handle, "");
+	assert_int_equal(skynet_sendname(a->ctx, 0, "BOB", PTYPE_TEXT, 7, NULL, 0), -1);
+	assert_int_equal(skynet_sendname(a->ctx, 0, "EVE", PTYPE_TEXT, 7, NULL, 0), -1);
+	world_forget_log(w);
+}
+
 /* --- beginning and end --------------------------------------------------------------------- */
 
 static void
@@ -434,6 +458,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		world_test(an_unknown_command_has_no_result),
+		world_test(globalname_names_services_of_a_node_without_a_network),
 		world_test(reg_tells_the_own_address_or_takes_a_name),
 		world_test(a_name_ends_with_its_service),
 		world_test(query_knows_local_names_only),
