@@ -11,6 +11,10 @@ local function start_framework()
 		error("can't launch the service 'launcher' (config key luaservice)", 0)
 	end
 	skynet.name(".launcher", launcher)
+	if tonumber(skynet.getenv("harbor")) == 0 then -- this node is a whole network
+		skynet.setenv("standalone", "true")
+		skynet.name("DATACENTER", skynet.newservice("datacenterd"))
+	end
 	skynet.newservice("service_mgr")
 end
 

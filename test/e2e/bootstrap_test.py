@@ -40,20 +40,21 @@ MAIN = """
 @case
 def the_services_of_a_node_start_in_their_order():
     with Scripts(main=MAIN.replace("BODY", "")) as scripts, scripts.node(harbor=0) as node:
-        node.wait_log(r"\[:00000005\] names 3 4")
+        node.wait_log(r"\[:00000006\] names 3 5")
         order = re.findall(r"\[:(\w+)\] LAUNCH snlua (\w+)", node.text())
         assert order == [
             ("00000002", "bootstrap"),
             ("00000003", "launcher"),
-            ("00000004", "service_mgr"),
-            ("00000005", "main"),
+            ("00000004", "datacenterd"),
+            ("00000005", "service_mgr"),
+            ("00000006", "main"),
         ], order
         node.wait_log(r"\[:00000002\] KILL self")
 
 
 @case
 def a_node_without_a_service_that_all_need_does_not_start():
-    for name in ("launcher", "service_mgr"):
+    for name in ("launcher", "datacenterd", "service_mgr"):
         broken = {name: 'error("broken on purpose")', "main": MAIN.replace("BODY", "")}
         with Scripts(**broken) as scripts, scripts.node() as node:
             node.expect_status(1)
