@@ -1,10 +1,10 @@
-/* sk_bound.h: how much mail may wait for a service, when its length is told, and what senders get when
- * it is full.
+/* sk_bound.h: how much mail may wait for a service, when its length is told, and what senders get
+ * when it is full.
  *
- * Model      Bounded is what services send each other; answers, errors and system messages, and what
- *            the framework sends (timers, sockets), always pass, so that whoever waits for them does
- *            not wait for ever. A sender looks before it pushes: senders that look at the same
- *            moment may exceed the limit by one message each.
+ * Model      Bounded is what services send each other; answers, errors and system messages, and
+ *            what the framework sends (timers, sockets), always pass, so that whoever waits for
+ *            them does not wait for ever. A sender looks before it pushes: senders that look at the
+ *            same moment may exceed the limit by one message each.
  *            The length is told at a first mark, and then each time it has doubled.
  * Threads    marked at each part.
  */

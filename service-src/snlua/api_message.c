@@ -20,7 +20,7 @@
 enum { SENT_TOO_LARGE = -2, SENT_FULL = -3, SENT_WAIT = -4 };
 
 /* Packs the values from first to the top. The built-in format stays in the scratch buffer, from
- * `base` on; the caller cuts it back once the bytes were sent. Others leave their bytes at first. */
+ * `base` on; the caller cuts it back once the bytes were sent. Others leave theirs at first. */
 static struct api_payload
 pack_arguments(lua_State *L, struct engine *engine, const struct protocol *protocol, int first)
 {
@@ -271,7 +271,7 @@ struct call {
 	int address_index;
 	int type;
 	int protocol;	    /* index, or RAW_ANSWER */
-	bool has_arguments; /* they still stand behind the type; otherwise what they were packed to */
+	bool has_arguments; /* behind the type; otherwise what they were packed to */
 	int64_t deadline_ms;
 	struct api_payload payload;
 	size_t base; /* of the payload in the scratch buffer */

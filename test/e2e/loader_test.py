@@ -166,8 +166,9 @@ def calls_have_the_deadline_of_the_config():
         silent=service('skynet.dispatch("lua", skynet.wait)'),
     ) as tree:
         with tree.node(calltimeout=5) as node:
-            node.wait_log(r"default 5 false call failed: snlua silent .*: no answer within 0\.05 s$")
-            node.wait_log(r"own 2 false call failed: snlua silent .*: no answer within 0\.02 s$")
+            text = r"false call failed: snlua silent .*: no answer within"
+            node.wait_log(rf"default 5 {text} 0\.05 s$")
+            node.wait_log(rf"own 2 {text} 0\.02 s$")
 
 
 @case

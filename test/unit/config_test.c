@@ -473,7 +473,8 @@ test_types_of_known_keys(void **state)
 	expect("master = '10.0.0.1:2013'", "master", "10.0.0.1:2013");
 	expect("standalone = '0.0.0.0:2013'", "standalone", "0.0.0.0:2013");
 	expect("address = '[::1]:65535'", "address", "[::1]:65535");
-	expect_error("mailboxpolicy = 'panic'", "key 'mailboxpolicy': 'panic' is no policy; set it to");
+	expect_error("mailboxpolicy = 'panic'",
+		     "key 'mailboxpolicy': 'panic' is no policy; set it to");
 	expect_error("master = 'host'", "key 'master': 'host' is no address");
 	expect_error("master = 'host:'", "is no address");
 	expect_error("master = ':2013'", "is no address");
