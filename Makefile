@@ -19,9 +19,11 @@ PREFIX ?= /usr/local
 # The pkg-config packages of Lua 5.4 and of the allocator; JEMALLOC= builds without jemalloc.
 LUA ?= $(shell 3rd/deps --lua)
 JEMALLOC ?= jemalloc
-# make test: which files (parts of their names; none: all), and how many at a time.
+# make test: which files (parts of their names; none: all), how many at a time, and with how many
+# seeds each Lua test.
 TESTS ?=
 TEST_JOBS ?= 2
+SEEDS ?= 1
 # make fuzz: how long each target runs; KEEP=1 keeps what it has found in test/fuzz/NAME.corpus.
 SECONDS ?= 10
 KEEP ?=
@@ -103,7 +105,7 @@ run: all
 		--set 'lua_cpath=$(B)/luaclib/?.so')
 
 test: all $(test_services) $(unit_tests)
-	SKYNET_BUILD=$(B) SKYNET_SAN=$(SAN) test/run -j $(TEST_JOBS) $(TESTS)
+	SKYNET_BUILD=$(B) SKYNET_SAN=$(SAN) test/run -j $(TEST_JOBS) --seeds $(SEEDS) $(TESTS)
 
 bench: all
 	SKYNET_BUILD=$(B) QUICK=$(QUICK) PEERS=$(PEERS) bench/run $(BENCH)
@@ -124,7 +126,7 @@ model: $(models)
 install: all
 	install -d $(addprefix '$(DESTDIR)$(PREFIX)'/,bin include share/skynet lib/skynet)
 	install -m 755 $(B)/skynet '$(DESTDIR)$(PREFIX)/bin'
-	install -m 644 skynet-src/skynet.h skynet-src/skynet_socket.h '$(DESTDIR)$(PREFIX)/include'
+	install -m 644 skynet-src/skynet.h skynet-src/skynet_socket.h skynet-src/skynet_simulation.h '$(DESTDIR)$(PREFIX)/include'
 	cp -R $(B)/cservice $(B)/luaclib lualib service '$(DESTDIR)$(PREFIX)/lib/skynet'
 	cp -R examples '$(DESTDIR)$(PREFIX)/share/skynet'
 

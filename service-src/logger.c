@@ -22,6 +22,7 @@
 
 /* How long a place that failed is left alone, in 1/100 s. */
 #define RETRY_CS 100
+#define NS_PER_CS 10000000
 /* "dd/mm/yy HH:MM:SS" and a NUL. */
 #define STAMP_BYTES 18
 
@@ -74,16 +75,16 @@ logger_release(struct logger *logger)
 static void
 print_stamp(struct logger *logger, FILE *file)
 {
-	struct timespec now;
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
-	if (now.tv_sec != logger->stamp_second) {
+	uint64_t now_cs = skynet_wall_ns() / NS_PER_CS;
+	time_t second = (time_t)(now_cs / 100);
+	if (second != logger->stamp_second) {
 		struct tm local;
-		if (localtime_r(&now.tv_sec, &local) == NULL)
+		if (localtime_r(&second, &local) == NULL)
 			memset(&local, 0, sizeof(local)); /* a year beyond what an int holds */
 		(void)strftime(logger->stamp, sizeof(logger->stamp), "%d/%m/%y %H:%M:%S", &local);
-		logger->stamp_second = now.tv_sec;
+		logger->stamp_second = second;
 	}
-	(void)fprintf(file, "%s.%02d ", logger->stamp, (int)(now.tv_nsec / 10000000));
+	(void)fprintf(file, "%s.%02d ", logger->stamp, (int)(now_cs % 100));
 }
 
 /* The place failed, errno says why: stderr from now on (I2). */

@@ -14,6 +14,7 @@
 #include "skynet.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -99,6 +100,11 @@ static const struct known_key known_keys[] = {
 	 .effect = "module of the log service"},
 	{.name = "logpath", .type = KEY_TEXT, .effect = "folder of message recordings"},
 	{.name = "daemon", .type = KEY_TEXT, .effect = "pid file; runs in the background"},
+	{.name = "simulate",
+	 .type = KEY_INTEGER,
+	 .min = 0,
+	 .max = (long)(SK_SEED_MAX < LONG_MAX ? SK_SEED_MAX : LONG_MAX),
+	 .effect = "seed: the node runs in virtual time, in an order that the seed decides"},
 	{.name = "profile",
 	 .type = KEY_BOOLEAN,
 	 .fallback = "true",

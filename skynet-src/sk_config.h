@@ -9,7 +9,11 @@
 #include "sk_env.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+
+/* The largest seed: the integers that a number of a config has exactly. */
+#define SK_SEED_MAX (UINT64_C(1) << 53)
 
 /* One "key=value" from the command line; wins over the file. */
 struct sk_config_override {

@@ -9,15 +9,38 @@
 _Thread_local struct sk_core *sk_this_core;
 
 uint64_t
+sk_core_now_ns(const struct sk_core *core)
+{
+	if (SK_UNLIKELY(core->simulation) && sk_this_worker)
+		sk_virtual_clock_count(core->scheduler.hooks.clock);
+	return sk_scheduler_now_ns(&core->scheduler);
+}
+
+uint64_t
 sk_core_now_cs(const struct sk_core *core)
 {
-	return core->start_wall_cs + (sk_clock_ns() - core->start_ns) / SK_NS_PER_CS;
+	return core->start_wall_cs + (sk_core_now_ns(core) - core->start_ns) / SK_NS_PER_CS;
 }
 
 uint64_t
 skynet_now(void)
 {
 	return sk_this_core ? sk_core_now_cs(sk_this_core) : 0;
+}
+
+uint64_t
+skynet_wall_ns(void)
+{
+	const struct sk_core *core = sk_this_core;
+	if (SK_LIKELY(!core || !core->simulation))
+		return sk_clock_wall_ns();
+	return core->start_wall_s * SK_NS_PER_SECOND + sk_core_now_ns(core) - core->start_ns;
+}
+
+uint64_t
+skynet_hpc(void)
+{
+	return sk_this_core ? sk_core_now_ns(sk_this_core) : sk_clock_ns();
 }
 
 void

@@ -24,6 +24,8 @@
 #include <stdint.h>
 
 struct skynet_socket_message;
+struct sk_faults;
+struct sk_simulation;
 struct sk_sockets;
 
 /* What the socket layer does for the service layer; see sk_socket.h. */
@@ -51,6 +53,8 @@ struct sk_core {
 	uint32_t mailbox_warning;
 	uint32_t mailbox_limit;
 	int mailbox_policy;
+	struct sk_simulation *simulation; /* NULL, both: the node is not simulated */
+	struct sk_faults *faults;
 	/* Each with rules of its own. */
 	struct sk_quiesce quiesce;
 	struct sk_registry registry;
@@ -58,12 +62,13 @@ struct sk_core {
 	struct sk_names global_names; /* of a node without a network (harbor 0) */
 	struct sk_scheduler scheduler;
 	/* Atomic. */
-	_Atomic uint32_t monitor; /* the exit monitor's handle, or 0 */
-	_Atomic uint32_t logger;  /* the log service's handle, or 0 */
-	_Atomic int32_t living;	  /* services not yet released */
-	_Atomic bool has_booted;  /* from now on a node with nothing but its log service ends */
-	_Atomic int exit_status;  /* what the process ends with */
-	_Atomic bool is_aborting; /* no service is launched any more */
+	_Atomic uint32_t monitor;     /* the exit monitor's handle, or 0 */
+	_Atomic uint32_t logger;      /* the log service's handle, or 0 */
+	_Atomic int32_t living;	      /* services not yet released */
+	_Atomic bool has_booted;      /* from now on a node with nothing but its log service ends */
+	_Atomic int exit_status;      /* what the process ends with */
+	_Atomic bool is_aborting;     /* no service is launched any more */
+	_Atomic uint32_t alarm_owner; /* handle of who has set the simulation's alarm */
 	/* Held while a module's signal function runs, and when an instance stops being there. */
 	pthread_mutex_t signal_lock;
 	pthread_mutex_t dying_lock;
@@ -78,6 +83,8 @@ extern _Thread_local struct sk_core *sk_this_core;
 void sk_core_log(struct sk_core *core, uint32_t source, const char *format, ...) SK_PRINTF(3, 4);
 void sk_core_vlog(struct sk_core *core, uint32_t source, const char *format, va_list arguments);
 
+/* The node's monotonic clock, as a service reads it.  [any] */
+uint64_t sk_core_now_ns(const struct sk_core *core);
 /* The node's clock in hundredths of a second, see skynet_now.  [any] */
 uint64_t sk_core_now_cs(const struct sk_core *core);
 

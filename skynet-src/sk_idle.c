@@ -222,7 +222,7 @@ static void
 expire_timers(struct sk_scheduler *s)
 {
 	uint64_t due_ms = sk_timer_next_due_ms(s->timer);
-	uint64_t now_ms = due_ms == UINT64_MAX ? 0 : sk_clock_ms();
+	uint64_t now_ms = due_ms == UINT64_MAX ? 0 : sk_scheduler_now_ns(s) / SK_NS_PER_MS;
 	if (due_ms > now_ms)
 		return;
 	struct sk_timer_entry *due = sk_timer_expire(s->timer, now_ms);
@@ -298,6 +298,31 @@ sleep_as_poller(struct sk_worker *worker)
 	handle_events(s, events, count);
 	expire_timers(s);
 	atomic_store(&s->poller_taken, false);
+}
+
+bool
+sk_idle_listen(struct sk_worker *worker, int timeout_ms)
+{
+	struct sk_scheduler *s = worker->scheduler;
+	struct sk_poller_event events[POLL_EVENTS_MAX];
+	int count = 0;
+	bool is_news = true;
+	if (!take_poller_role(s))
+		return true;
+	atomic_store(&s->poller_until_ms, 0); /* a new timer wakes nobody */
+	atomic_store(&s->poller_state, SK_POLLER_WAITS + worker->index);
+	sleep_begins(s);
+	if (!has_work(s, worker) && !atomic_load(&s->stopping) && /* S1 */
+	    sk_quiesce_offline_try(s->quiesce, worker->quiesce_slot)) {
+		count = sk_poller_wait(&s->poller, events, POLL_EVENTS_MAX, timeout_ms, &is_news);
+		sk_quiesce_online(s->quiesce, worker->quiesce_slot);
+	}
+	if (end_poller_sleep(worker))
+		atomic_fetch_sub(&s->searching, 1); /* it looks everywhere in any case */
+	handle_events(s, events, count);
+	atomic_store(&s->poller_taken, false);
+	s->hooks.awake(s->hooks.owner);
+	return count > 0 || is_news;
 }
 
 void

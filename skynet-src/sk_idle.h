@@ -12,6 +12,9 @@
 
 /* Sleeps until there may be work; the worker is counted as searching then.  [worker] */
 void sk_idle_sleep(struct sk_worker *worker);
+/* Sleeps at most so long (negative: for ever), whatever timers say, for a simulated worker. Returns
+ * whether something has come from outside, or may have.  [worker] */
+bool sk_idle_listen(struct sk_worker *worker, int timeout_ms);
 /* Wakes all sleepers, for a stop.  [any] */
 void sk_idle_wake_all(struct sk_scheduler *s);
 

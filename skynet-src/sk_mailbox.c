@@ -114,6 +114,14 @@ sk_mailbox_pop(struct sk_mailbox *box)
 	return message;
 }
 
+struct sk_message *
+sk_mailbox_peek(struct sk_mailbox *box)
+{
+	if (!box->taken && !take_all(box))
+		return NULL;
+	return box->taken;
+}
+
 bool
 sk_mailbox_rest(struct sk_mailbox *box)
 {

@@ -3,7 +3,7 @@
  * Model      Many producers, one consumer, no lock. One atomic word is both the stack of new mail
  *            and the state of the service; the consumer takes the whole stack at once and turns it
  *            round. sk_mailbox.c has the states, the invariants and why no wake-up can be lost.
- * Threads    push and length: [any]. pop and rest: only the holder, see I2 there.
+ * Threads    push and length: [any]. pop, peek and rest: only the holder, see I2 there.
  * Memory     push takes the message; pop gives it to the caller.
  * Use        producer: if (sk_mailbox_push(box, message)) make_ready(box);
  *            consumer: while ((message = sk_mailbox_pop(box))) handle(message);
@@ -39,6 +39,9 @@ SK_MUST_CHECK bool sk_mailbox_push(struct sk_mailbox *box, struct sk_message *me
 
 /* Takes the oldest message, or returns NULL when there is none. */
 struct sk_message *sk_mailbox_pop(struct sk_mailbox *box);
+
+/* Returns the oldest message, which stays in the mailbox, or NULL. */
+struct sk_message *sk_mailbox_peek(struct sk_mailbox *box);
 
 /* Gives up the hold, if there is no mail. Returns false when there is: the caller still holds the
  * mailbox and must see to it that it is handled. */

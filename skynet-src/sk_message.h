@@ -20,6 +20,7 @@ enum sk_message_kind {
 	SK_MESSAGE_LINK,   /* its source wants to be told when the receiver ends, never delivered */
 	SK_MESSAGE_UNLINK, /* its source does not want that any more, never delivered */
 	SK_MESSAGE_NUDGE,  /* only gets a dying service its last turn */
+	SK_MESSAGE_JUDGED, /* a plain one that a fault rule has delayed or doubled: sk_faults.h */
 	SK_MESSAGE_EXIT,   /* ends the service that comes to it, with all mail before it handled */
 };
 

@@ -8,8 +8,10 @@
 #include "sk_node.h"
 
 #include "sk_clock.h"
+#include "sk_faults.h"
 #include "sk_log.h"
 #include "sk_service.h"
+#include "sk_simulation.h"
 #include "sk_socket.h"
 #include "sk_watchdog.h"
 
@@ -21,6 +23,8 @@
 
 /* For a node without config file; sk_config has the same default. */
 #define MAILBOX_WARNING 1024
+/* What a Lua service takes as: raise an error. */
+#define INTERRUPT_SIGNAL 0
 
 /* --- what the layers call back ------------------------------------------------------------- */
 
@@ -57,6 +61,8 @@ message_stuck(void *owner, uint32_t handle, uint32_t source, uint64_t number)
 		    source, handle, (int)number);
 	if (!service)
 		sk_service_interrupt_dying(core, handle);
+	if (core->simulation && service) /* nothing else happens before this message ends */
+		sk_service_signal(service, INTERRUPT_SIGNAL);
 }
 
 static void
@@ -71,11 +77,69 @@ last_service_gone(struct sk_core *core)
 
 /* --- building ------------------------------------------------------------------------------ */
 
+static bool
+has_sockets(void *owner)
+{
+	const struct sk_core *core = owner;
+	return sk_sockets_count(core->sockets) > 0;
+}
+
+/* Tells the service that has set the alarm. */
+static void
+alarm_rings(void *owner, enum sk_alarm reason)
+{
+	static const char *const texts[] = {
+		[SK_ALARM_LATE] = "late",
+		[SK_ALARM_STUCK] = "stuck",
+		[SK_ALARM_SLOW] = "slow",
+	};
+	struct sk_core *core = owner;
+	const char *text = texts[reason];
+	(void)sk_service_post(core, atomic_load(&core->alarm_owner),
+			      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_SYSTEM, 0, 0,
+					     skynet_strdup(text), strlen(text)));
+}
+
+/* Has a seed decide what the node does, if the config says so. */
+static void
+make_simulated(struct sk_core *core, struct sk_scheduler_hooks *hooks)
+{
+	if (!sk_env_get(core->env, "simulate"))
+		return;
+	const struct sk_simulation_hooks simulation_hooks = {
+		.owner = core,
+		.has_sockets = has_sockets,
+		.alarm = alarm_rings,
+	};
+	uint64_t seed = (uint64_t)sk_env_number(core->env, "simulate", 0);
+	core->simulation = skynet_malloc(sizeof *core->simulation);
+	sk_simulation_init(core->simulation, seed, &simulation_hooks);
+	core->faults = sk_faults_new(core, seed);
+	core->is_profiled = false; /* CPU time is real, and different each time */
+	hooks->clock = &core->simulation->clock;
+	hooks->run_worker = sk_simulation_run_worker;
+	if (core->simulation->has_stack)
+		hooks->thread_attributes = &core->simulation->thread_attributes;
+	hooks->turn = sk_faults_turn;
+	hooks->expired = sk_faults_expired;
+}
+
+static void
+free_simulation(struct sk_core *core)
+{
+	if (!core->simulation)
+		return;
+	sk_simulation_fini(core->simulation);
+	free(core->simulation);
+}
+
 static void
 start_clock(struct sk_core *core)
 {
-	uint64_t wall_ns = sk_clock_wall_ns();
-	core->start_ns = sk_clock_ns();
+	uint64_t wall_ns = core->simulation
+				   ? sk_simulation_start_s(core->simulation) * SK_NS_PER_SECOND
+				   : sk_clock_wall_ns();
+	core->start_ns = sk_scheduler_now_ns(&core->scheduler);
 	core->start_wall_s = wall_ns / SK_NS_PER_SECOND;
 	core->start_wall_cs = wall_ns % SK_NS_PER_SECOND / SK_NS_PER_CS;
 }
@@ -94,6 +158,9 @@ init_parts(struct sk_node *node, char *error, size_t error_size)
 	};
 	int node_id = (int)sk_env_number(core->env, "harbor", 0);
 	int workers = (int)sk_env_number(core->env, "thread", 1);
+	make_simulated(core, &hooks);
+	if (core->simulation)
+		workers = 1;
 	if (sk_quiesce_init(&core->quiesce) != SK_OK)
 		goto failed;
 	node->has_quiesce = true;
@@ -109,6 +176,11 @@ init_parts(struct sk_node *node, char *error, size_t error_size)
 	if (sk_scheduler_init(&core->scheduler, workers, &core->quiesce, &hooks) != SK_OK)
 		goto failed;
 	node->has_scheduler = true;
+	start_clock(core);
+	if (core->simulation) { /* one message a turn, however long it takes */
+		core->scheduler.turn_limit_messages = 1;
+		core->scheduler.turn_limit_ticks = INT64_MAX;
+	}
 	node->watchdog = sk_watchdog_new(&core->scheduler, message_stuck, core);
 	if (!node->watchdog)
 		goto failed;
@@ -160,7 +232,6 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 	(void)pthread_cond_init(&node->end_signal, NULL);
 	(void)pthread_mutex_init(&node->core.signal_lock, NULL);
 	(void)pthread_mutex_init(&node->core.dying_lock, NULL);
-	start_clock(&node->core);
 	if (init_parts(node, error, error_size) != SK_OK) {
 		sk_node_free(node);
 		return NULL;
@@ -213,6 +284,7 @@ sk_node_free(struct sk_node *node)
 	if (core->sockets)
 		sk_sockets_free(core->sockets);
 	sk_watchdog_free(node->watchdog);
+	sk_faults_free(core->faults);
 	if (node->has_scheduler)
 		sk_scheduler_fini(&core->scheduler);
 	if (node->has_global_names)
@@ -223,6 +295,7 @@ sk_node_free(struct sk_node *node)
 		sk_registry_fini(&core->registry);
 	if (node->has_quiesce)
 		sk_quiesce_fini(&core->quiesce);
+	free_simulation(core);
 	if (core->modules)
 		sk_modules_free(core->modules);
 	sk_env_free(core->env);

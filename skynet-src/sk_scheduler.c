@@ -32,6 +32,8 @@
 #define POLL_INTERVAL_NS 100000
 /* A turn takes no further message after this time. */
 #define TURN_LIMIT_NS 500000
+/* And none after so many. */
+#define TURN_LIMIT_MESSAGES 64
 /* R2: nobody waits behind a turn that is expected to take longer, if somebody sleeps. */
 #ifndef LONG_TURN_NS
 #define LONG_TURN_NS 100000
@@ -269,7 +271,8 @@ sk_scheduler_init(struct sk_scheduler *s, int worker_count, struct sk_quiesce *q
 	s->long_turn_ticks = (uint64_t)(LONG_TURN_NS / sk_clock_ns_per_tick);
 	s->crowd_ticks = (uint64_t)(CROWD_NS / sk_clock_ns_per_tick);
 	s->turn_limit_ticks = (uint64_t)(TURN_LIMIT_NS / sk_clock_ns_per_tick);
-	s->timer = sk_timer_new(sk_clock_ms());
+	s->turn_limit_messages = TURN_LIMIT_MESSAGES;
+	s->timer = sk_timer_new(sk_scheduler_now_ns(s) / SK_NS_PER_MS);
 	if (!s->timer)
 		return SK_ESYSTEM;
 	s->parked = calloc((size_t)worker_count, sizeof(struct sk_worker *));
@@ -312,7 +315,9 @@ sk_scheduler_start(struct sk_scheduler *s)
 {
 	for (int i = 0; i < s->worker_count; i++) {
 		struct sk_worker *worker = &s->workers[i];
-		if (pthread_create(&worker->thread, NULL, run_worker, worker) != 0)
+		if (pthread_create(&worker->thread, s->hooks.thread_attributes,
+				   s->hooks.run_worker ? s->hooks.run_worker : run_worker,
+				   worker) != 0)
 			return SK_ESYSTEM;
 		worker->has_thread = true;
 	}

@@ -28,8 +28,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many messages a turn may take; its time is bounded by the scheduler's turn_limit_ticks. */
-#define TURN_MESSAGES_MAX 64
 /* What an error message of the framework says, at most. */
 #define ERROR_TEXT_BYTES 256
 /* How a service is called in an error, at most. */
@@ -407,6 +405,7 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	case SK_MESSAGE_PLAIN:
 	case SK_MESSAGE_SOCKET:
 	case SK_MESSAGE_TIMER:
+	case SK_MESSAGE_JUDGED:
 		deliver(service, message);
 		break;
 	case SK_MESSAGE_PROBE:
@@ -432,6 +431,15 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	}
 }
 
+/* When it is, for telling of overload: in a simulated node log lines follow virtual time. */
+static uint64_t
+overload_ticks(const struct sk_core *core, const struct sk_worker *worker)
+{
+	if (SK_LIKELY(!core->simulation))
+		return worker->turn_end_ticks;
+	return (uint64_t)((double)sk_scheduler_now_ns(&core->scheduler) / sk_clock_ns_per_tick);
+}
+
 /* Tells the log, and who in the service wants to know, of a mailbox that grows. */
 static void
 check_overload(struct skynet_context *service, uint64_t now_ticks)
@@ -451,7 +459,7 @@ handle_messages(struct skynet_context *service, struct sk_worker *worker)
 {
 	uint64_t limit_ticks = worker->turn_end_ticks + worker->scheduler->turn_limit_ticks;
 	uint64_t number = atomic_load_explicit(&worker->message_number, memory_order_relaxed);
-	for (int i = 0; i < TURN_MESSAGES_MAX; i++) {
+	for (int i = worker->scheduler->turn_limit_messages; i > 0; i--) {
 		struct sk_message *message = sk_mailbox_pop(&service->mailbox);
 		if (!message)
 			return;
@@ -476,7 +484,7 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 	set_running(service);
 	atomic_store_explicit(&worker->running_handle, service->handle, memory_order_relaxed);
 	if (SK_LIKELY(!is_dying(service))) {
-		check_overload(service, worker->turn_end_ticks);
+		check_overload(service, overload_ticks(core, worker));
 		handle_messages(service, worker);
 	}
 	set_running(NULL);
@@ -491,7 +499,7 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 		worker->turn_end_ticks = sk_clock_ticks(); /* charge nobody for it */
 		return;
 	}
-	sk_overload_ends(&service->overload, sk_mailbox_length(box), worker->turn_end_ticks);
+	sk_overload_ends(&service->overload, sk_mailbox_length(box), overload_ticks(core, worker));
 	sk_scheduler_end_turn(worker, box);
 }
 

@@ -79,11 +79,11 @@ int sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason);
  * sends it signal 0, which a Lua service takes as the end of what it does.  [any, online] */
 void sk_service_interrupt_dying(struct sk_core *core, uint32_t handle);
 
-/* Sends a service a signal, if it has an instance that takes them.  [any, online] */
-void sk_service_signal(struct skynet_context *service, int number);
-
 /* Why a service ends; NULL: it lives.  [turn] */
 const char *sk_service_end_reason(const struct skynet_context *service);
+
+/* Sends a service a signal, if it has an instance that takes them.  [any, online] */
+void sk_service_signal(struct skynet_context *service, int number);
 
 /* Ends them all; what stays is the log service, which goes when the rest is gone.  [any, online] */
 void sk_service_kill_all(struct sk_core *core);

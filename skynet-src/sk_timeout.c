@@ -1,7 +1,6 @@
 /* sk_timeout.c: timers of services. A timer is the message it will become (sk_timer.h), so one
  * block serves from here to the callback.
  */
-#include "sk_clock.h"
 #include "sk_idle.h"
 #include "sk_service.h"
 
@@ -28,7 +27,8 @@ skynet_timeout(struct skynet_context *ctx, int64_t delay_ms, struct skynet_timer
 	if (timer)
 		*timer = (struct skynet_timer *)entry;
 	/* Rounded up: never early. */
-	uint64_t now_ms = (sk_clock_ns() + SK_NS_PER_MS - 1) / SK_NS_PER_MS;
+	uint64_t now_ns = sk_scheduler_now_ns(&core->scheduler);
+	uint64_t now_ms = (now_ns + SK_NS_PER_MS - 1) / SK_NS_PER_MS;
 	sk_idle_add_timer(&core->scheduler, entry, now_ms + (uint64_t)delay_ms);
 	return session;
 }

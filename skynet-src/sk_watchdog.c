@@ -112,8 +112,9 @@ look_at(struct sk_watchdog *watchdog, int index, uint64_t now_ns)
 		*sighting = (struct sighting){.message_number = number, .since_ns = now_ns};
 		return false;
 	}
-	free_next_slot(s, worker);
-	if (sk_run_queue_length(&worker->queue) > 0)
+	if (!s->hooks.clock) /* a simulated worker has nobody to give its work to */
+		free_next_slot(s, worker);
+	if (!s->hooks.clock && sk_run_queue_length(&worker->queue) > 0)
 		sk_idle_wake_one(s); /* to steal what waits there */
 	report_stuck(watchdog, worker, sighting, now_ns);
 	return true;
@@ -123,7 +124,7 @@ look_at(struct sk_watchdog *watchdog, int index, uint64_t now_ns)
 static void
 look_at_poller(struct sk_scheduler *s, int stuck_count)
 {
-	if (stuck_count == 0 || atomic_load(&s->poller_taken))
+	if (stuck_count == 0 || s->hooks.clock || atomic_load(&s->poller_taken))
 		return;
 	if (atomic_load(&s->sleeping) == 0)
 		sk_idle_poll(s);

@@ -5,12 +5,14 @@
 #define SK_WORKER_H
 
 #include "sk_base.h"
+#include "sk_clock.h"
 #include "sk_mailbox.h"
 #include "sk_poller.h"
 #include "sk_quiesce.h"
 #include "sk_run_queue.h"
 #include "sk_steer.h"
 #include "sk_timer.h"
+#include "sk_virtual_clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -66,6 +68,11 @@ struct sk_scheduler_hooks {
 	void (*expired)(void *owner, struct sk_timer_entry *list);
 	/* This worker has stopped sleeping.  [worker] */
 	void (*awake)(void *owner);
+	/* Of a simulated node (sk_simulation.h): the clock, what its only worker runs instead of
+	 * the loop of sk_scheduler.c, and how its thread is made. NULL in all others. */
+	struct sk_virtual_clock *clock;
+	void *(*run_worker)(void *worker);
+	const pthread_attr_t *thread_attributes;
 };
 
 /* What the holder of the poller role is doing. */
@@ -85,6 +92,7 @@ struct sk_scheduler {
 	struct sk_poller poller;
 	uint64_t poll_interval_ticks;
 	uint64_t turn_limit_ticks; /* how long one turn may go on taking messages */
+	int turn_limit_messages;   /* how many it may take */
 	uint64_t long_turn_ticks;  /* a turn that takes longer is long */
 	uint64_t crowd_ticks;	   /* a queue that is not empty for longer is a crowd */
 	struct sk_shared_queue shared;
@@ -105,5 +113,12 @@ struct sk_scheduler {
 
 /* The worker that runs on this thread, or NULL. */
 extern _Thread_local struct sk_worker *sk_this_worker;
+
+/* The node's clock, real or virtual, in nanoseconds.  [any] */
+static inline uint64_t
+sk_scheduler_now_ns(const struct sk_scheduler *s)
+{
+	return SK_LIKELY(!s->hooks.clock) ? sk_clock_ns() : sk_virtual_clock_ns(s->hooks.clock);
+}
 
 #endif

@@ -147,6 +147,13 @@ SKYNET_API uint32_t skynet_current_handle(void);
  * monotonic clock, so it never jumps.  [any thread of a node] */
 SKYNET_API uint64_t skynet_now(void);
 
+/* Nanoseconds since 1970, UTC, by the system's clock: jumps when somebody sets that.
+ * [any thread] */
+SKYNET_API uint64_t skynet_wall_ns(void);
+
+/* Nanoseconds of the node's monotonic clock; only differences mean something.  [any thread] */
+SKYNET_API uint64_t skynet_hpc(void);
+
 /* Writes the bytes accounted to the running service to stderr, headed by info. */
 SKYNET_API void skynet_debug_memory(const char *info);
 

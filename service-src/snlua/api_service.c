@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define NS_PER_SECOND 1000000000
 #define CS_PER_SECOND 100
 #define GLOBAL_NAME_CHARACTERS 15
 
@@ -182,9 +180,7 @@ l_now(lua_State *L)
 static int
 l_hpc(lua_State *L)
 {
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	lua_pushinteger(L, (lua_Integer)now.tv_sec * NS_PER_SECOND + now.tv_nsec);
+	lua_pushinteger(L, (lua_Integer)skynet_hpc());
 	return 1;
 }
 
