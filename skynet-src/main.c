@@ -10,6 +10,7 @@
 #include "sk_node.h"
 #include "sk_options.h"
 #include "sk_signals.h"
+#include "sk_tests.h"
 #include "sk_version.h"
 
 #include <errno.h>
@@ -137,6 +138,8 @@ act(const struct sk_options *options)
 	case SK_OPTIONS_RUN:
 	case SK_OPTIONS_CHECK:
 		return run_or_check(options);
+	case SK_OPTIONS_TEST:
+		return sk_tests_run(options);
 	case SK_OPTIONS_HELP:
 		sk_options_describe(stdout);
 		break;

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from harness import ROOT, Node, case, main
+from harness import BUILD, ROOT, SKYNET, Node, case, main, run
 
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,6 +53,41 @@ def the_snippets_run_and_log_what_the_manual_says():
     assert count >= 6, f"only {count} programs found"
 
 
+def test_runs(page):
+    """The tests of a page: (files with their texts, arguments of skynet, lines of the report)."""
+    files = {}
+    for kind, text in BLOCK.findall(page.read_text()):
+        name = FILE.match(text)
+        if kind == "lua" and name:
+            files[name.group(1)] = text
+        elif kind == "text" and text.startswith("$ skynet --test "):
+            command, *lines = text.rstrip("\n").split("\n")
+            yield dict(files), command.split()[3:], lines
+
+
+@case
+def the_tests_run_and_report_what_the_manual_says():
+    count = 0
+    for page in sorted(DOCS.glob("*.md")):
+        for files, words, lines in test_runs(page):
+            folder = Path(tempfile.mkdtemp(prefix="skynet-test-"))
+            try:
+                for name, text in files.items():
+                    (folder / f"{name}.lua").write_text(text)
+                words = [str(folder / word) if word.endswith(".lua") else word for word in words]
+                services = f"luaservice={folder}/?.lua;./service/?.lua"
+                paths = [f"cpath={BUILD}/cservice/?.so", f"lua_cpath={BUILD}/luaclib/?.so"]
+                sets = [f"--set={setting}" for setting in [services, *paths]]
+                report = run(SKYNET, "--test", *words, *sets).text().replace(f"{folder}/", "")
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            seconds = re.compile(r"\([\d.]+ s\)")
+            expected = seconds.sub("", "\n".join(lines))
+            assert seconds.sub("", report) == expected, report
+            count += 1
+    assert count >= 1
+
+
 @case
 def every_snippet_with_a_name_is_part_of_a_program():
     for page in sorted(DOCS.glob("*.md")):
@@ -61,10 +96,10 @@ def every_snippet_with_a_name_is_part_of_a_program():
             for kind, text in BLOCK.findall(page.read_text())
             if kind == "lua" and FILE.match(text)
         }
-        run = set()
-        for files, _start, _lines in programs(page):
-            run |= set(files)
-        assert named - {"config"} <= run, f"{page.name}: {named - run} is never run"
+        used = set()
+        for files, _start, _lines in [*programs(page), *test_runs(page)]:
+            used |= set(files)
+        assert named - {"config"} <= used, f"{page.name}: {named - used} is never run"
 
 
 def anchor(heading):

@@ -185,12 +185,13 @@ end)
 case("a_thousand_calls_at_a_time", function()
 	local me = coroutine.running()
 	local done = 0
+	ask("echo")
 	for i = 1, 1000 do
 		skynet.fork(function()
 			if ask("echo", i) == i then
 				done = done + 1
 			end
-			if i == 1000 then
+			if done == 1000 then
 				skynet.wakeup(me)
 			end
 		end)
@@ -293,6 +294,7 @@ end)
 
 case("an_error_in_a_send_is_only_logged", function()
 	local mark = log.mark()
+	ask("echo")
 	skynet.send(service, "lua", "fail", "nobody waits")
 	log.wait(mark, "lua call .*nobody waits")
 	check.equal(ask("echo", 1), 1)
@@ -358,6 +360,7 @@ case("a_request_to_another_node_fails_at_once", function()
 end)
 
 case("raw_calls_move_bytes_and_pointers", function()
+	ask("echo")
 	local pointer, size = skynet.rawcall(service, "lua", skynet.packstring("echo", "bytes"))
 	check.equal(type(pointer), "userdata")
 	check.equal(skynet.tostring(pointer, size), skynet.packstring("bytes"))
@@ -394,6 +397,7 @@ end)
 
 case("waiting_where_lua_cannot_wait_is_an_error_that_leaves_no_trace", function()
 	local mark = log.mark()
+	ask("echo")
 	local function in_sort(f, ...)
 		local arguments = table.pack(...)
 		table.sort({ 3, 2, 1 }, function()
@@ -420,6 +424,7 @@ case("waiting_where_lua_cannot_wait_is_an_error_that_leaves_no_trace", function(
 end)
 
 case("waiting_in_a_coroutine_of_ones_own_is_an_error", function()
+	ask("echo")
 	local function in_coroutine(f, ...)
 		return coroutine.wrap(f)(...)
 	end

@@ -1,13 +1,10 @@
--- The node that runs one file of Lua tests:
---     skynet test/lua/config.lua --set start="test_runner FILE"
+-- The settings of the nodes that run the Lua tests: SKYNET_BUILD=build/plain build/plain/skynet
+-- --test --config test/lua/config.lua FILE
 local build = "$SKYNET_BUILD"
 
-thread = 2
+thread = 2 -- of those with --real
 harbor = 0
 cpath = build .. "/cservice/?.so;" .. build .. "/test/cservice/?.so"
 lua_cpath = build .. "/luaclib/?.so"
 lua_path = "./lualib/?.lua;./lualib/?/init.lua;./test/lua/lib/?.lua"
 luaservice = "./test/lua/service/?.lua;./service/?.lua;./examples/?.lua"
-start = "test_runner"
-logservice = "snlua"
-logger = "test_log"

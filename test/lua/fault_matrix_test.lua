@@ -3,6 +3,7 @@
 local skynet = require("skynet")
 require("skynet.manager")
 local core = require("skynet.core")
+local simulation = require("skynet.simulation")
 local internals = require("skynet.internals")
 local check = require("check")
 local child = require("child")
@@ -314,6 +315,12 @@ local function check_nothing_is_left(count, fault, way)
 end
 
 local cases = {}
+
+-- Who loops for ever is interrupted by another thread, which a simulated node does not have: that
+-- row is for real/fault_matrix_test.lua.
+if simulation.seed() then
+	expected.loops_for_ever = nil
+end
 
 for fault in pairs(expected) do
 	for way in pairs(asks) do

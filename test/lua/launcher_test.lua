@@ -32,8 +32,8 @@ case("LIST_knows_what_newservice_started", function()
 		"snlua script " .. child.key(idle) .. " an argument"
 	)
 	check.equal(
-		list[skynet.address(skynet.self())]:match("^snlua test_runner"),
-		"snlua test_runner"
+		list[skynet.address(skynet.self())]:match("^snlua test_case"),
+		"snlua test_case"
 	)
 	check.equal(ask("list"), list)
 	skynet.kill(service)

@@ -11,6 +11,7 @@ local MODULES <const> = {
 	["skynet.coroutine"] = "lualib/meta/skynet/coroutine.lua",
 	["skynet.memory"] = "lualib/meta/skynet/memory.lua",
 	["skynet.profile"] = "lualib/meta/skynet/profile.lua",
+	["skynet.simulation"] = "lualib/meta/skynet/simulation.lua",
 	["skynet.socketdriver"] = "lualib/meta/skynet/socketdriver.lua",
 }
 

@@ -193,12 +193,7 @@ case("statistics_count", function()
 	skynet.dispatch("lua", function() end)
 	check.ok(skynet.mqlen() >= 1)
 	skynet.yield()
-	check.equal(math.type(skynet.stat("cpu")), "float")
-	local cpu = skynet.stat("cpu")
-	for _ = 1, 1000000 do
-	end
-	check.ok(skynet.stat("cpu") > cpu)
-	check.equal(math.type(skynet.stat("time")), "float")
+	check.equal(skynet.stat("cpu"), 0.0) -- it is not counted in virtual time
 	check.equal(skynet.endless(), false)
 	check.equal(skynet.stat("endless"), 0)
 	check.equal(skynet.stat("no such figure"), 0)

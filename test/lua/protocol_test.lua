@@ -22,6 +22,13 @@ end
 
 skynet.register_protocol(text_protocol("words", 100))
 
+--- A handler for "words" in this service.
+local function handle_words()
+	skynet.dispatch("words", function(_, _, text)
+		skynet.ret(text .. "!")
+	end)
+end
+
 case("the_type_numbers_are_known_by_name", function()
 	local expected = {
 		TEXT = 0,
@@ -139,6 +146,7 @@ case("an_unpack_function_that_fails_fails_only_the_call", function()
 			skynet.ret("never")
 		end,
 	})
+	handle_words()
 	check.raises("call failed: .*in unpack", skynet.call, skynet.self(), "unreadable")
 	check.equal(skynet.call(skynet.self(), "words", "next"), "next!")
 end)
@@ -179,6 +187,7 @@ case("a_request_without_handler_is_answered_with_an_error", function()
 		skynet.register_protocol({ name = "known", id = 100 })
 		skynet.start(function() end)
 	end)
+	skynet.register_protocol({ name = "handled", id = 106 })
 	check.raises("call failed: .*no handler", skynet.call, service, "lua", 1)
 	check.raises(
 		"call failed: .*no handler",
@@ -231,6 +240,7 @@ case("unknown_requests_can_be_handled", function()
 		end)
 	end)
 	local mark = log.mark()
+	skynet.register_protocol({ name = "handled", id = 106 })
 	skynet.send(service, "words", "first")
 	skynet.rawsend(service, "handled", "second")
 	local list, is_right = skynet.call(service, "lua")
@@ -330,6 +340,7 @@ case("a_service_may_register_all_types", function()
 	end)
 	local count, reason = skynet.call(service, "lua")
 	check.equal(count, 251) -- 255 in all, four of which every service has
+	skynet.register_protocol({ name = "number", id = 105 })
 	check.matches(reason, "255 protocols are registered already")
 	check.equal(
 		{ skynet.unpack(skynet.rawcall(service, 105, skynet.packstring("x"))) },

@@ -150,7 +150,7 @@ a_message_for_who_ended_while_it_was_delayed_is_answered(void **state)
 	add(fault);
 	send_text(town.a, town.b->handle, 9, "too late");
 	run();
-	(void)sk_service_kill(town.world->core, town.b->handle);
+	(void)sk_service_kill(town.world->core, town.b->handle, "it was killed");
 	run();
 	expect_no_mail(town.a);
 	pass_ms(10);

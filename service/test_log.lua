@@ -1,5 +1,6 @@
--- test_log: the log service of the Lua tests. Prints the lines, as the standard one does, and keeps
--- them for lib/log.lua.
+-- test_log: the log service of `skynet --test`. Prints the lines, and keeps them for those who look
+-- for them (skynet.test).
+
 local skynet = require("skynet")
 
 local lines = {}
@@ -15,19 +16,20 @@ end
 
 local command = {}
 
+--- A place: all lines that are logged from now on are behind it.
 function command.mark()
 	skynet.retpack(#lines)
 end
 
+--- Answers with the first line behind the mark with the pattern in it, and its place, as soon as it
+--- is there.
 function command.wait(mark, pattern)
 	local line, place = find(mark, pattern)
 	if line then
 		skynet.retpack(line, place)
 	else
-		table.insert(
-			waiters,
-			{ mark = mark, pattern = pattern, answer = skynet.response() }
-		)
+		local answer = skynet.response()
+		table.insert(waiters, { mark = mark, pattern = pattern, answer = answer })
 	end
 end
 
@@ -59,6 +61,7 @@ skynet.register_protocol({
 	dispatch = function(_, source, text)
 		local line = ("[:%08x] %s"):format(source, text)
 		io.stdout:write(line .. "\n") -- in one piece: others write there too
+		io.stdout:flush()
 		lines[#lines + 1] = line
 		answer_waiters()
 	end,
