@@ -240,7 +240,8 @@ if not simulation.seed() then
 	case("those_in_the_mailbox_hear_of_a_kill", function()
 		local service = child.start(victim)
 		local mark = log.mark()
-		skynet.send(service, "lua", "finish", "loop_that_catches") -- so that the mailbox fills
+		-- So that the mailbox fills.
+		skynet.send(service, "lua", "finish", "loop_that_catches")
 		log.wait(mark, "loops")
 		local calls = {}
 		for i = 1, 100 do
@@ -249,7 +250,8 @@ if not simulation.seed() then
 		skynet.yield()
 		skynet.kill(service)
 		check.raises("call to invalid address", skynet.call, service, "lua")
-		-- It never comes to an end by itself. The watchdog finds that out after some seconds.
+		-- It never comes to an end by itself. The watchdog finds that out after some
+		-- seconds.
 		for i = 1, 100 do
 			local ok, text = calls[i]()
 			check.equal(ok, false)
