@@ -90,13 +90,14 @@ local function explain(alarm, case, own)
 	return ok and where ~= "" and reason .. "\n" .. where or reason
 end
 
---- Runs a case in the service that has loaded it. Returns nil, or why it has failed.
+--- Runs a case in the service that has loaded it. Returns nil, or why it has failed, and whether
+--- somebody may still wait for something.
 local function run_case(own, case)
 	local alarm, ok, passed, reason = within(case.deadline, case.real_deadline, function()
 		return skynet.call(own, "skynet.test", "run", case.name)
 	end)
 	if alarm then
-		return explain(alarm, case, own)
+		return explain(alarm, case, own), true
 	elseif not ok then
 		return "the service of the case has ended: " .. tostring(passed)
 	elseif not passed then
@@ -104,13 +105,30 @@ local function run_case(own, case)
 	end
 end
 
+--- Says where the tasks of a service wait.
+local function report_tasks(address)
+	local _, ok, tasks = within(WHERE_CS, WHERE_CS, skynet.call, address, "debug", "TASK")
+	local texts = {}
+	for _, text in pairs(ok and tasks or {}) do
+		texts[#texts + 1] = tostring(text)
+	end
+	table.sort(texts)
+	for _, text in ipairs(texts) do
+		say("  a task of it waits: %s", text)
+	end
+end
+
 --- Says which services are there that were not before, but for the case's own.
-local function report_leftovers(before, own)
+local function report_leftovers(before, own, is_waiting)
 	local _, ok, list = within(WHERE_CS, WHERE_CS, skynet.call, ".launcher", "lua", "LIST")
 	for _, service in ipairs(simulation.services()) do
-		local address = skynet.address(service[1])
-		if not before[service[1]] and service[1] ~= own then
-			say("left over: %s %s", address, ok and list[address] or service[2])
+		local handle, module = service[1], service[2]
+		local address = skynet.address(handle)
+		if not before[handle] and handle ~= own then
+			say("left over: %s %s", address, ok and list[address] or module)
+			if is_waiting and module == "snlua" and skynet.task then
+				report_tasks(handle)
+			end
 		end
 	end
 end
@@ -143,14 +161,14 @@ local function run()
 	elseif not wanted then
 		error("the file has no such case any more", 0)
 	end
-	local failure = run_case(own, wanted)
+	local failure, is_waiting = run_case(own, wanted)
 	simulation.remove_fault(0)
 	if failure then
 		report_failure(failure)
 	else
 		say("%sok", MARK)
 	end
-	report_leftovers(before, own)
+	report_leftovers(before, own, is_waiting)
 	return not failure
 end
 

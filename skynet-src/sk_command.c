@@ -193,7 +193,7 @@ static const char *
 command_time(struct skynet_context *ctx, const char *parm)
 {
 	(void)ctx, (void)parm;
-	return result(ctx, "%" PRIu64, sk_clock_wall_ns() / SK_NS_PER_CS);
+	return result(ctx, "%" PRIu64, skynet_wall_ns() / SK_NS_PER_CS);
 }
 
 static const char *

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define NS_PER_SECOND 1000000000
 /* Stack levels that an event names. */
 #define PLACES 3
 #define PLACES_BYTES 512
@@ -41,13 +39,10 @@ add_places(char *text, size_t size, lua_State *L, int level)
 void
 traces_log(struct engine *engine, const char *tag, const char *event, lua_State *L, int level)
 {
-	struct timespec now;
 	char places[PLACES_BYTES] = "";
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	if (L)
 		add_places(places, sizeof places, L, level);
-	skynet_error(engine->ctx, "<TRACE %s> %" PRId64 " %s%s%s", tag,
-		     (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec, event,
+	skynet_error(engine->ctx, "<TRACE %s> %" PRIu64 " %s%s%s", tag, skynet_hpc(), event,
 		     places[0] ? " :" : "", places);
 }
 

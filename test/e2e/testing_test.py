@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, SANITIZERS, SKYNET, Skip, case, main, run
+from harness import BUILD, ROOT, SANITIZERS, SKYNET, Skip, case, main, run
 
 HEAD = """
 local skynet = require "skynet"
@@ -148,6 +148,28 @@ def hours_of_sleep_and_a_case_that_is_stuck_cost_no_time():
         assert "not ok late: no result within 86400 s of virtual time" in text, text
         assert "a_test.lua:6: in function" in text, "where it waits"
         assert text.endswith("\n1 passed, 2 failed"), text
+
+
+@case
+def where_other_services_wait_is_told():
+    silent = """test.case("asks", function()
+        local silent = test.service(function()
+            skynet.start(function()
+                skynet.dispatch("lua", function()
+                    skynet.wait("a token that nobody knows")
+                end)
+            end)
+        end)
+        skynet.call(silent, "lua")
+    end)"""
+    with Files(a_test=file_of(silent)) as files:
+        text = files.test("a_test.lua", status=1)
+        assert "a_test.lua:12: in function" in text, "where the case waits"
+        assert re.search(r"left over: :\w+ snlua test_service", text), text
+        if not (ROOT / "lualib/skynet/task.lua").exists():
+            return  # services do not tell of their tasks yet
+        waits = r"a task of it waits: stack traceback:[^:]*skynet\.wait'\s+\S*:8: in"
+        assert re.search(waits, text), text
 
 
 @case
