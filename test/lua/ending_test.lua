@@ -12,6 +12,10 @@ local function case(name, body)
 	cases[#cases + 1] = { name, body }
 end
 
+--- Who loops for ever is ended by another thread, which a simulated node does not have: such cases
+--- are for real/ending_test.lua.
+local real_case = simulation.seed() and function() end or case
+
 skynet.register_protocol({
 	name = "text",
 	id = skynet.PTYPE_TEXT,
@@ -209,6 +213,27 @@ case("those_in_the_mailbox_hear_of_exit", function()
 	end
 end)
 
+real_case("those_in_the_mailbox_hear_of_a_kill", function()
+	local service = child.start(victim)
+	local mark = log.mark()
+	skynet.send(service, "lua", "finish", "loop_that_catches") -- so that the mailbox fills
+	log.wait(mark, "loops")
+	local calls = {}
+	for i = 1, 100 do
+		calls[i] = begin(skynet.call, service, "lua")
+	end
+	skynet.yield()
+	skynet.kill(service)
+	check.raises("call to invalid address", skynet.call, service, "lua")
+	-- It never comes to an end by itself. The watchdog finds that out after some seconds.
+	for i = 1, 100 do
+		local ok, text = calls[i]()
+		check.equal(ok, false)
+		check.matches(text, "call failed: snlua script .- %(:%x+%): " .. ENDS.kill.queued)
+	end
+	check.equal(#log.lines(mark, "survived"), 0)
+end)
+
 for way, reason in pairs({
 	raise = "no luck\n",
 	raise_table = "table: ",
@@ -234,48 +259,19 @@ for way, reason in pairs({
 	end)
 end
 
--- Who loops for ever is ended by another thread, which a simulated node does not have: these cases
--- are for real/ending_test.lua.
-if not simulation.seed() then
-	case("those_in_the_mailbox_hear_of_a_kill", function()
+for _, way in ipairs({ "loop", "loop_in_coroutine" }) do
+	real_case("a_handler_in_an_endless_" .. way .. "_can_be_interrupted", function()
 		local service = child.start(victim)
 		local mark = log.mark()
-		-- So that the mailbox fills.
-		skynet.send(service, "lua", "finish", "loop_that_catches")
+		local finish = begin(skynet.call, service, "lua", "finish", way)
 		log.wait(mark, "loops")
-		local calls = {}
-		for i = 1, 100 do
-			calls[i] = begin(skynet.call, service, "lua")
-		end
-		skynet.yield()
+		run_command("SIGNAL", skynet.address(service))
+		local ok, text = finish()
+		check.equal(ok, false)
+		check.matches(text, "call failed: script %(:%x+%): .*ending_test%.lua:%d+: signal 0\n")
+		check.equal(skynet.call(service, "lua"), "pong")
 		skynet.kill(service)
-		check.raises("call to invalid address", skynet.call, service, "lua")
-		-- It never comes to an end by itself. The watchdog finds that out after some
-		-- seconds.
-		for i = 1, 100 do
-			local ok, text = calls[i]()
-			check.equal(ok, false)
-			local script = "call failed: snlua script .- %(:%x+%): "
-			check.matches(text, script .. ENDS.kill.queued)
-		end
-		check.equal(#log.lines(mark, "survived"), 0)
 	end)
-
-	for _, way in ipairs({ "loop", "loop_in_coroutine" }) do
-		case("a_handler_in_an_endless_" .. way .. "_can_be_interrupted", function()
-			local service = child.start(victim)
-			local mark = log.mark()
-			local finish = begin(skynet.call, service, "lua", "finish", way)
-			log.wait(mark, "loops")
-			run_command("SIGNAL", skynet.address(service))
-			local ok, text = finish()
-			check.equal(ok, false)
-			local place = "ending_test%.lua:%d+: signal 0\n"
-			check.matches(text, "call failed: script %(:%x+%): .*" .. place)
-			check.equal(skynet.call(service, "lua"), "pong")
-			skynet.kill(service)
-		end)
-	end
 end
 
 case("an_error_tells_the_whole_way", function()
