@@ -2,10 +2,8 @@
 -- test_runner. Each case gets a service of its own.
 
 local skynet = require("skynet")
+local debug_commands = require("skynet.debug")
 local test = require("skynet.test")
-
---- The message type between the runner and this service: not "lua", which belongs to the tests.
-local PTYPE_TEST <const> = 255
 
 local path <const> = skynet.getenv("test_file")
 
@@ -45,15 +43,10 @@ function command.where()
 	skynet.retpack(task and debug.traceback(task) or "")
 end
 
-skynet.register_protocol({
-	name = "skynet.test",
-	id = PTYPE_TEST,
-	pack = skynet.pack,
-	unpack = skynet.unpack,
-	dispatch = function(_, _, name, ...)
-		command[name](...)
-	end,
-})
+-- As debug commands, so that the protocols and the handlers of the service are the case's own.
+for name, f in pairs(command) do
+	debug_commands.reg_debugcmd("TEST_" .. name:upper(), f)
+end
 
 local chunk, reason = loadfile(path)
 if not chunk then

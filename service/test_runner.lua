@@ -10,7 +10,6 @@ local skynet = require("skynet")
 require("skynet.manager")
 local simulation = require("skynet.simulation")
 
-local PTYPE_TEST <const> = 255
 local MARK <const> = "\30" -- "record separator"
 local MS_PER_CS <const> = 10
 --- After its deadline a case may be asked where it is, for so long.
@@ -27,12 +26,6 @@ end
 --- What rings when the case has taken too long: the task that waits for it.
 local on_alarm
 
-skynet.register_protocol({
-	name = "skynet.test",
-	id = PTYPE_TEST,
-	pack = skynet.pack,
-	unpack = skynet.unpack,
-})
 skynet.register_protocol({
 	name = "alarm",
 	id = skynet.PTYPE_SYSTEM,
@@ -86,7 +79,7 @@ local function explain(alarm, case, own)
 		limit = math.min(case.deadline, case.real_deadline)
 	end
 	local reason = ALARMS[alarm]:format(limit / 100)
-	local _, ok, where = within(WHERE_CS, WHERE_CS, skynet.call, own, "skynet.test", "where")
+	local _, ok, where = within(WHERE_CS, WHERE_CS, skynet.call, own, "debug", "TEST_WHERE")
 	return ok and where ~= "" and reason .. "\n" .. where or reason
 end
 
@@ -94,7 +87,7 @@ end
 --- somebody may still wait for something.
 local function run_case(own, case)
 	local alarm, ok, passed, reason = within(case.deadline, case.real_deadline, function()
-		return skynet.call(own, "skynet.test", "run", case.name)
+		return skynet.call(own, "debug", "TEST_RUN", case.name)
 	end)
 	if alarm then
 		return explain(alarm, case, own), true
@@ -149,7 +142,7 @@ local function run()
 	end
 	local own = skynet.newservice("test_case")
 	local wanted
-	for _, case in ipairs(skynet.call(own, "skynet.test", "list")) do
+	for _, case in ipairs(skynet.call(own, "debug", "TEST_LIST")) do
 		if name == "" then
 			say("%scase %d %s", MARK, case.real_deadline, case.name)
 		elseif case.name == name then
