@@ -119,7 +119,7 @@ local function report_leftovers(before, own, is_waiting)
 		local address = skynet.address(handle)
 		if not before[handle] and handle ~= own then
 			say("left over: %s %s", address, ok and list[address] or module)
-			if is_waiting and module == "snlua" and skynet.task then
+			if is_waiting and module == "snlua" then
 				report_tasks(handle)
 			end
 		end

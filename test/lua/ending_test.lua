@@ -268,7 +268,8 @@ for _, way in ipairs({ "loop", "loop_in_coroutine" }) do
 		run_command("SIGNAL", skynet.address(service))
 		local ok, text = finish()
 		check.equal(ok, false)
-		check.matches(text, "call failed: script %(:%x+%): .*ending_test%.lua:%d+: signal 0\n")
+		local place = "ending_test%.lua:%d+: signal 0\n"
+		check.matches(text, "call failed: script %(:%x+%): .*" .. place)
 		check.equal(skynet.call(service, "lua"), "pong")
 		skynet.kill(service)
 	end)
