@@ -78,6 +78,14 @@ l_search(lua_State *L)
 	return 2;
 }
 
+/* The fields of `skynet` that are written in Lua are loaded when they are first touched, whatever
+ * the program has made of package.path by then. */
+static bool
+is_of_framework(const char *module)
+{
+	return strncmp(module, "skynet.", strlen("skynet.")) == 0;
+}
+
 /* The searcher of Lua files in package.searchers; it knows one module in C, too. */
 static int
 module_searcher(lua_State *L)
@@ -91,7 +99,11 @@ module_searcher(lua_State *L)
 	lua_getglobal(L, "package");
 	if (lua_getfield(L, -1, "path") != LUA_TSTRING)
 		return luaL_error(L, "'package.path' must be a string");
-	switch (search(L, name, lua_tostring(L, -1))) {
+	enum finding finding = search(L, name, lua_tostring(L, -1));
+	const char *own_path = skynet_command(engine_of(L)->ctx, "GETENV", "lua_path");
+	if (finding == MISSING && is_of_framework(module) && own_path)
+		finding = search(L, name, own_path);
+	switch (finding) {
 	case BROKEN:
 		return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", module,
 				  lua_tostring(L, -1), lua_tostring(L, -3));
