@@ -187,6 +187,7 @@ enter_token(lua_State *L, struct engine *engine)
 	lua_pushvalue(L, 1);
 	lua_pushlightuserdata(L, engine->current);
 	lua_rawset(L, 2);
+	engine->current->has_token = true;
 	lua_settop(L, 1);
 }
 
@@ -203,6 +204,7 @@ leave_token(lua_State *L, struct engine *engine)
 		lua_pushvalue(L, 1);
 		lua_pushnil(L);
 		lua_rawset(L, 2);
+		task->has_token = false;
 	}
 	lua_settop(L, 1);
 	return task;
@@ -285,7 +287,8 @@ l_wakeup(lua_State *L)
 	/* The tokens of a service that ends may belong to tasks that are closed already. */
 	if (!lua_isnil(L, 1) && !engine->is_exiting)
 		task = leave_token(L, engine);
-	if (task) {
+	/* A coroutine that its program has closed while it waited may have left its token. */
+	if (task && (task->state == TASK_SLEEPING || task->state == TASK_WAITING)) {
 		wait_wake(engine, task);
 		lua_pushboolean(L, 1);
 	} else {

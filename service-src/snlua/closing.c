@@ -16,23 +16,30 @@
 
 /* --- one task ------------------------------------------------------------------------------ */
 
-/* Called by engine_run_protected with a task: nobody waits for its token any more. */
+/* Called by engine_run_protected with a task: takes it out of the table of tokens. */
 static int
-forget_token(lua_State *L)
+forget_tokens(lua_State *L)
 {
 	const struct task *task = lua_touserdata(L, 1);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, engine_of(L)->tokens);
 	lua_pushnil(L);
 	while (lua_next(L, 2)) {
-		bool is_found = lua_touserdata(L, -1) == task;
+		if (lua_touserdata(L, -1) == task) {
+			lua_pushvalue(L, -2);
+			lua_pushnil(L);
+			lua_rawset(L, 2);
+		}
 		lua_pop(L, 1);
-		if (!is_found)
-			continue;
-		lua_pushnil(L);
-		lua_rawset(L, 2);
-		return 0;
 	}
 	return 0;
+}
+
+void
+closing_forget_tokens(struct engine *engine, struct task *task)
+{
+	if (task->has_token)
+		(void)engine_run_protected(engine, forget_tokens, task);
+	task->has_token = false;
 }
 
 void
@@ -57,8 +64,7 @@ report_failed_start(lua_State *L)
 void
 closing_kill_task(struct engine *engine, struct task *task)
 {
-	if (task->state == TASK_SLEEPING || task->state == TASK_WAITING)
-		(void)engine_run_protected(engine, forget_token, task);
+	closing_forget_tokens(engine, task);
 	wait_abandon(engine, task);
 	engine_forget_task(engine, task);
 	failure_answer_task(engine, task, "the task that handled it was killed");

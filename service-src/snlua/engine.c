@@ -282,6 +282,8 @@ end_task(struct engine *engine, struct task *task)
 	lua_settop(task->co, 0);
 	if (lua_gethook(task->co)) /* its program's own */
 		lua_sethook(task->co, NULL, 0, 0);
+	if (task->has_token) /* of a coroutine that its program has closed while it waited */
+		closing_forget_tokens(engine, task);
 	pool_task(engine, task);
 }
 
@@ -290,6 +292,7 @@ static void
 fail_task(struct engine *engine, struct task *task)
 {
 	engine_unlink_task(task); /* E5 */
+	closing_forget_tokens(engine, task);
 	if (task->tag)
 		traces_log(engine, task->tag, "error", NULL, 0);
 	if (!engine->is_exiting)

@@ -64,6 +64,7 @@ struct task {
 	bool has_request; /* it runs a request, and has neither answered nor ignored it */
 	bool is_start;	  /* it runs the start function */
 	bool is_untraced; /* its protocol is never traced */
+	bool has_token;	  /* it is in the table of tokens */
 	uint8_t protocol; /* index of the request's protocol, for the log */
 	int anchor;	  /* reference that keeps co alive */
 	int32_t number;	  /* that names it while it waits for a wakeup; 0: none yet */

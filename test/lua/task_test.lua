@@ -390,6 +390,37 @@ case("ten_thousand_tasks_at_a_time", function()
 	check.equal(count, 10000)
 end)
 
+case("a_token_of_what_the_program_closed_wakes_nobody", function()
+	local sleeper = skynet.fork(skynet.sleep_ms, 1)
+	local other = skynet.fork(skynet.sleep_ms, 1, "token")
+	skynet.yield()
+	check.equal(coroutine.close(sleeper), true)
+	check.equal(coroutine.close(other), true)
+	skynet.sleep(2) -- their timers have fired
+	check.equal(skynet.wakeup(sleeper), nil)
+	check.equal(skynet.wakeup("token"), nil)
+	check.equal(skynet.sleep(0, "token"), nil) -- it is free again
+	-- The same inside of a task that lives on.
+	local coroutines = require("skynet.coroutine")
+	local inner
+	local task = skynet.fork(function()
+		inner = coroutines.create(skynet.wait)
+		coroutines.resume(inner, "inner token")
+		skynet.call(skynet.self(), "lua")
+		skynet.wait("done")
+	end)
+	skynet.yield()
+	skynet.dispatch("lua", function()
+		check.equal(skynet.wakeup("inner token"), nil)
+		skynet.retpack()
+	end)
+	coroutine.close(inner)
+	check.equal(skynet.wakeup("inner token"), true) -- it wakes the task that waits for it
+	skynet.yield()
+	skynet.yield()
+	check.equal(skynet.killthread(task), task)
+end)
+
 case("a_task_that_the_program_closed_or_resumed_itself_harms_nobody", function()
 	local service = child.start(function()
 		skynet.start(function()
