@@ -5,6 +5,7 @@
 local skynet = require("skynet")
 
 local name <const> = ...
+require("skynet.internals").rename(name)
 
 --- Runs the function. What it gives to skynet.init and skynet.start runs behind it.
 local function run(code, ...)

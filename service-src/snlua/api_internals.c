@@ -11,6 +11,7 @@
 #include "wait.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 
 /* Pushes a task's coroutine. */
 static void
@@ -123,6 +124,17 @@ l_kill_task(lua_State *L)
 	return 1;
 }
 
+/* rename(name): what the service is called in errors. At first that is its script. */
+static int
+l_rename(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	const char *name = luaL_checkstring(L, 1);
+	free(engine->name);
+	engine->name = skynet_strdup(name);
+	return 0;
+}
+
 /* cancel(timer) -> whether it was set */
 static int
 l_cancel(lua_State *L)
@@ -171,17 +183,10 @@ int
 api_open_internals(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{"cancel", l_cancel},
-		{"tasks", l_tasks},
-		{"timers", l_timers},
-		{"count", l_count},
-		{"starting", l_starting},
-		{"innermost", l_innermost},
-		{"kill", l_kill_task},
-		{"protocol", l_protocol},
-		{"coroutine", l_coroutine},
-		{"profile", l_profile},
-		{NULL, NULL},
+		{"rename", l_rename},	    {"cancel", l_cancel},   {"tasks", l_tasks},
+		{"timers", l_timers},	    {"count", l_count},	    {"starting", l_starting},
+		{"innermost", l_innermost}, {"kill", l_kill_task},  {"protocol", l_protocol},
+		{"coroutine", l_coroutine}, {"profile", l_profile}, {NULL, NULL},
 	};
 	luaL_newlib(L, functions);
 	return 1;

@@ -66,7 +66,8 @@ end)
 
 case("a_function_that_uses_nothing_may_be_a_service", function()
 	local address = service.new("nothing", function() end)
-	check.raises("the service 'nothing' has no handler", skynet.call, address, "lua")
+	local text = check.raises("has no handler", skynet.call, address, "lua")
+	check.matches(text, "call failed: nothing %(:%x+%): the service 'nothing' has no handler")
 	service.close("nothing")
 end)
 
