@@ -2,7 +2,9 @@
 -- list of all Lua services of the node.
 --
 -- A launch waits in `starting` until the new service reports LAUNCHOK (its start function has
--- returned), ERROR (it has raised), or REMOVE (it has ended).
+-- returned), ERROR (it has raised), or REMOVE (it has ended). Should it end without a word, because
+-- the framework's command KILL was used for example, its link tells: whoever starts for longer than
+-- SWEEP_CS gets one.
 
 local skynet = require("skynet")
 require("skynet.manager")
@@ -14,13 +16,48 @@ local starting = {}
 ---@type table<integer, { source: integer, session: integer }> address -> who has launched it
 local requests = {}
 
+--- Most services have started long before.
+local SWEEP_CS <const> = 100
+
+---@type table<integer, integer|false> address -> session of the link to it; false: it has none
+local links = {}
+---@type integer? the timer of the next sweep
+local sweep_timer
+
 local command = {}
 
 local function forget_start(address)
 	local answer = starting[address]
 	starting[address] = nil
 	requests[address] = nil
+	if links[address] then
+		require("skynet.core").unlink(address, links[address])
+	end
+	links[address] = nil
 	return answer
+end
+
+--- Waits for the end of a service that still starts.
+local function await_end(address)
+	local core = require("skynet.core")
+	links[address] = core.link(address) or false
+	local reason = links[address] and core.await_end(links[address])
+	if not starting[address] then
+		return -- it has reported meanwhile
+	end
+	links[address] = false
+	local who = ("%s (%s): "):format(descriptions[address], skynet.address(address))
+	command.ERROR(address, reason or who .. "it has ended while it started")
+end
+
+local function sweep()
+	for address in pairs(starting) do
+		if links[address] == nil then
+			links[address] = false
+			skynet.fork(await_end, address)
+		end
+	end
+	sweep_timer = next(starting) and skynet.timeout(SWEEP_CS, sweep)
 end
 
 --- Launches a service and keeps the request until it is ready. Returns its address.
@@ -34,6 +71,7 @@ local function launch(module, ...)
 	descriptions[address] = description
 	starting[address] = skynet.response()
 	requests[address] = { session = session, source = source }
+	sweep_timer = sweep_timer or skynet.timeout(SWEEP_CS, sweep)
 	return address
 end
 

@@ -423,6 +423,34 @@ case("newservice_tells_which_service_and_why", function()
 	)
 end)
 
+-- The command KILL tells the launcher nothing.
+case("newservice_ends_when_the_new_service_is_killed_behind_the_launcher_s_back", function()
+	local function slow()
+		skynet.start(function()
+			skynet.error("starts slowly")
+			skynet.wait()
+		end)
+	end
+	for _, pause_cs in ipairs({ 0, 150 }) do -- before and after the launcher has a link to it
+		local mark = log.mark()
+		local finish = begin(child.start, slow)
+		local line = log.wait(mark, "starts slowly")
+		skynet.sleep(pause_cs)
+		run_command("KILL", ":" .. line:match("^%[:(%x+)%]"))
+		local ok, text = finish()
+		check.equal(ok, false)
+		check.matches(text, "call failed: snlua script .- %(:%x+%): it ")
+	end
+	-- One that takes its time and gets ready is not harmed by it.
+	local service = child.start(function()
+		skynet.start(function()
+			skynet.sleep(150)
+		end)
+	end)
+	check.equal(math.type(service), "integer")
+	skynet.kill(service)
+end)
+
 -- The reference's order: requests, tasks, response closures, those it was waiting for.
 case("exit_keeps_its_order", function()
 	local heard = {}
