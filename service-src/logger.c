@@ -166,19 +166,32 @@ reopen(struct logger *logger)
 		logger->is_lost = false;
 }
 
+/* Nobody waits for a log for ever: a request is answered, with nothing, when it was done. */
+static void
+answer(struct skynet_context *ctx, uint32_t source, int type, int session)
+{
+	char text[80];
+	bool is_known = type == PTYPE_TEXT || type == PTYPE_SYSTEM;
+	if (session == 0 || source == 0 || type == PTYPE_RESPONSE || type == PTYPE_ERROR)
+		return;
+	(void)snprintf(text, sizeof text, "logger (:%08x): it knows text and system messages only",
+		       skynet_current_handle());
+	(void)skynet_send(ctx, 0, source, is_known ? PTYPE_RESPONSE : PTYPE_ERROR, session,
+			  is_known ? NULL : text, is_known ? 0 : strlen(text));
+}
+
 static int
 callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
 	 const void *msg, size_t sz)
 {
 	struct logger *logger = ud;
-	(void)ctx;
-	(void)session;
 	if (type == PTYPE_TEXT)
 		log_line(logger, source, msg, sz);
 	else if (type == PTYPE_SYSTEM)
 		reopen(logger);
 	else if (!logger->is_lost && is_mailbox_empty(ctx))
 		(void)fflush(logger->file); /* I1: lines may have waited behind this message */
+	answer(ctx, source, type, session);
 	return SKYNET_DONE;
 }
 

@@ -366,6 +366,17 @@ sk_service_release_all(struct sk_core *core)
 
 /* --- turns --------------------------------------------------------------------------------- */
 
+/* A service without a callback handles nothing, so nobody shall wait for its answer. */
+static void
+refuse_unheard(struct skynet_context *service, const struct sk_message *message)
+{
+	if (message->source != 0 && message->session != 0 && message->type != PTYPE_RESPONSE &&
+	    message->type != PTYPE_ERROR)
+		sk_service_post_error(service->core, message->source, service->handle,
+				      message->session, "%s (:%08x): it takes no messages",
+				      service->description, service->handle);
+}
+
 static void
 deliver(struct skynet_context *service, struct sk_message *message)
 {
@@ -379,6 +390,7 @@ deliver(struct skynet_context *service, struct sk_message *message)
 	service->message_count++;
 	service->memory_bytes += weight_of(message);
 	if (SK_UNLIKELY(!service->callback)) {
+		refuse_unheard(service, message);
 		sk_service_discard(core, message);
 	} else {
 		int kept = service->callback(service, service->callback_ud, message->type,

@@ -92,7 +92,8 @@ SKYNET_API int skynet_link(struct skynet_context *ctx, uint32_t destination, int
 SKYNET_API void skynet_unlink(struct skynet_context *ctx, uint32_t destination, int session);
 
 /* Sets the function that handles this service's messages; any number of times. Without one,
- * messages are freed unread. ud: borrowed until the next skynet_callback or release. */
+ * messages are freed unread, and requests refused. ud: borrowed until the next skynet_callback or
+ * release. */
 SKYNET_API void skynet_callback(struct skynet_context *ctx, void *ud, skynet_cb cb);
 
 /* What the senders to a full mailbox get. */

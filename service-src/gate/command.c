@@ -209,14 +209,17 @@ gate_command(struct gate *gate, int session, uint32_t source, const char *text, 
 	const struct command *command = find_command(gate_next_word(&request.rest));
 	if (command == NULL || size >= sizeof(words)) {
 		skynet_error(gate->ctx, "[gate] Unknown command : %.*s", (int)length, text);
-		gate_answer(gate, source, session, PTYPE_ERROR, NULL);
+		gate_answer(gate, source, session, PTYPE_ERROR, "it does not know this command");
 		return;
 	}
 	enum outcome outcome = command->run(gate, &request);
 	if (outcome == MALFORMED)
 		skynet_error(gate->ctx, "[gate] Invalid %s command : %.*s", command->word,
 			     (int)length, text);
-	if (outcome != ANSWERED)
-		gate_answer(gate, source, session, outcome == DONE ? PTYPE_RESPONSE : PTYPE_ERROR,
-			    NULL);
+	if (outcome == DONE)
+		gate_answer(gate, source, session, PTYPE_RESPONSE, NULL);
+	else if (outcome != ANSWERED)
+		gate_answer(gate, source, session, PTYPE_ERROR,
+			    outcome == MALFORMED ? "the command has wrong arguments"
+						 : "it can't do this");
 }

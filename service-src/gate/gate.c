@@ -151,7 +151,9 @@ callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t s
 	case PTYPE_ERROR:
 		on_response(gate, session, source);
 		return SKYNET_DONE;
-	default: /* says nothing to a gate */
+	default:
+		gate_answer(gate, source, session, PTYPE_ERROR,
+			    "it knows commands in text, and frames, only");
 		return SKYNET_DONE;
 	}
 }

@@ -135,8 +135,8 @@ struct gate {
 void gate_log(struct gate *gate, const char *format, ...) SKYNET_PRINTF(2, 3);
 /* Tells the watchdog, in text. Returns false if there is one and it cannot be reached. */
 bool gate_report(struct gate *gate, const char *format, ...) SKYNET_PRINTF(2, 3);
-/* Answers a request; without session there was none. type: PTYPE_RESPONSE or PTYPE_ERROR. text:
- * borrowed, may be NULL. */
+/* Answers a request; without session there was none. type: PTYPE_RESPONSE, or PTYPE_ERROR with the
+ * reason as text. text: borrowed, may be NULL. */
 void gate_answer(struct gate *gate, uint32_t requester, int session, int type, const char *text);
 
 /* connection.c */

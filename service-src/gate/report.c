@@ -66,6 +66,12 @@ gate_answer(struct gate *gate, uint32_t requester, int session, int type, const 
 {
 	if (requester == 0 || session == 0)
 		return;
+	char error[TEXT_BYTES];
+	if (type == PTYPE_ERROR) { /* as all errors: who, and why */
+		(void)snprintf(error, sizeof error, "gate (:%08x): %s", skynet_current_handle(),
+			       text);
+		text = error;
+	}
 	/* Borrowed and copied: the cast is for the parameter that DONTCOPY shares. A requester that
 	 * is gone needs no answer. */
 	(void)skynet_send(gate->ctx, 0, requester, type, session, (char *)text,

@@ -244,6 +244,21 @@ a_block_handed_over_is_freed_on_all_paths(void **state)
 }
 
 static void
+a_service_without_a_callback_refuses_requests(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	skynet_callback(b->ctx, NULL, NULL);
+	(void)send_text(a, b->handle, 0, "no request");
+	(void)send_text(a, b->handle, 7, "a request");
+	(void)skynet_send(a->ctx, 0, b->handle, PTYPE_RESPONSE, 8, NULL, 0);
+	(void)skynet_send(a->ctx, 0, b->handle, PTYPE_ERROR, 9, NULL, 0);
+	world_run(w);
+	expect_error(a, 7, b->handle, " (:00000002): it takes no messages");
+	expect_no_mail(a);
+}
+
+static void
 answer_oneself_once(struct actor *actor, const struct mail *mail)
 {
 	if (mail->session != 1)
@@ -599,6 +614,7 @@ main(void)
 		world_test(a_copy_has_a_nul_behind_it),
 		world_test(a_block_handed_over_is_freed_on_all_paths),
 		world_test(a_send_to_oneself_waits_in_the_mailbox),
+		world_test(a_service_without_a_callback_refuses_requests),
 		world_test(the_callback_can_change_inside_a_callback),
 		world_test(a_request_to_another_node_fails_at_once),
 		world_test(an_answer_to_another_node_cannot_answer_an_own_request),
