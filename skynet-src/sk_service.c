@@ -207,10 +207,9 @@ forget_dying(struct skynet_context *service)
 {
 	struct sk_core *core = service->core;
 	(void)pthread_mutex_lock(&core->dying_lock);
-	struct skynet_context **link = &core->dying;
-	while (*link != service)
-		link = &(*link)->next_dying;
-	*link = service->next_dying;
+	*service->dying_link = service->next_dying;
+	if (service->next_dying)
+		service->next_dying->dying_link = service->dying_link;
 	(void)pthread_mutex_unlock(&core->dying_lock);
 }
 
@@ -312,6 +311,9 @@ take_life(struct sk_core *core, uint32_t handle, const char *reason)
 	if (service) {
 		service->end_reason = skynet_strdup(reason);
 		service->next_dying = core->dying;
+		service->dying_link = &core->dying;
+		if (core->dying)
+			core->dying->dying_link = &service->next_dying;
 		core->dying = service;
 	}
 	(void)pthread_mutex_unlock(&core->dying_lock);

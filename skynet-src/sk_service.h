@@ -42,6 +42,7 @@ struct skynet_context {
 	bool has_instance;
 	/* Under core->dying_lock. */
 	struct skynet_context *next_dying;
+	struct skynet_context **dying_link; /* what points to it in the list */
 	/* Written under core->dying_lock before is_dying, constant after. */
 	char *end_reason;
 	/* Constant after launch. */
