@@ -309,9 +309,9 @@ raise_unsent(lua_State *L, const struct call *call, int sent)
 {
 	engine_of(L)->current->give_up_ms = 0;
 	if (sent == SENT_TOO_LARGE)
-		return luaL_error(L, "call failed: the request is too large");
+		return failure_raise_unsent(L, call->address_index, "the request is too large");
 	if (sent == SENT_FULL)
-		return failure_raise_full(L, call->address_index);
+		return failure_raise_unsent(L, call->address_index, "its mailbox is full");
 	return luaL_error(L, "call to invalid address %s",
 			  luaL_tolstring(L, call->address_index, NULL));
 }

@@ -255,12 +255,12 @@ failure_raise(lua_State *L, struct task *task, int address)
 }
 
 int
-failure_raise_full(lua_State *L, int address)
+failure_raise_unsent(lua_State *L, int address, const char *reason)
 {
 	luaL_where(L, 1);
 	lua_pushliteral(L, "call failed: ");
 	push_who(L, address);
-	lua_pushliteral(L, ": its mailbox is full");
+	lua_pushfstring(L, ": %s", reason);
 	lua_concat(L, 4);
 	return lua_error(L);
 }

@@ -37,8 +37,8 @@ int failure_raise(lua_State *L, struct task *task, int address);
 /* The same, for a call that has reached its deadline. */
 int failure_raise_timeout(lua_State *L, const struct task *task, int address);
 
-/* Raises what a call raises for which there was no room. */
-int failure_raise_full(lua_State *L, int address);
+/* The same, for a call whose request could not be sent. */
+int failure_raise_unsent(lua_State *L, int address, const char *reason);
 
 /* Why the service ends, or "it has ended". Valid until the next skynet_command. */
 const char *failure_end_reason(const struct engine *engine);
