@@ -1,6 +1,6 @@
 ---@meta skynet
 -- Declarations of `require "skynet"` for editors and checkers (LuaCATS). Never loaded by a node:
--- the functions are written in C, in service-src/snlua. docs/lua-services.md explains how to use
+-- the functions are written in C, in service-src/snlua. docs/lua-*.md explain how to use
 -- them.
 --
 -- Times are in hundredths of a second (cs) unless a name says otherwise. "Waits" means: the task is
