@@ -23,16 +23,19 @@ add_traceback(lua_State *L)
 	return 1;
 }
 
-/* The callback has raised; its error is on top of the stack. */
+/* The message in hand was not handled to its end. */
 static void
-report_callback_error(struct engine *engine, int type, int session, uint32_t source, size_t sz)
+report_callback_error(struct engine *engine, const char *text)
 {
+	const struct envelope *message = &engine->message;
 	skynet_error(engine->ctx, "lua call [%x to :%x : %d msgsz = %d] error : \x1b[31m%s\x1b[0m",
-		     source, skynet_current_handle(), session, (int)sz,
-		     lua_tostring(engine->L, -1));
+		     message->source, skynet_current_handle(), (int)message->session,
+		     (int)message->size, text);
 	/* If dispatch_message has answered it already, nobody waits for this any more. */
-	if (session != 0 && type != PTYPE_RESPONSE && type != PTYPE_ERROR)
-		(void)failure_answer(engine, source, session, "its callback has raised an error");
+	if (message->session != 0 && message->type != PTYPE_RESPONSE &&
+	    message->type != PTYPE_ERROR)
+		(void)failure_answer(engine, message->source, message->session,
+				     "its callback has raised an error");
 }
 
 /* Calls the function given to `callback`. */
@@ -45,8 +48,10 @@ run_callback(struct engine *engine, int type, int session, uint32_t source, cons
 	engine->message = (struct envelope){
 		.type = type, .session = session, .source = source, .data = msg, .size = sz};
 	engine->scratch.size = 0; /* whatever a failed pack left behind */
-	if (!lua_checkstack(L, 8))
+	if (!lua_checkstack(L, 8)) {
+		report_callback_error(engine, "not enough memory");
 		return;
+	}
 	lua_pushcfunction(L, add_traceback);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &callback_key);
 	lua_pushinteger(L, type);
@@ -57,7 +62,8 @@ run_callback(struct engine *engine, int type, int session, uint32_t source, cons
 	/* Release pairs with the acquire in engine_interrupt. */
 	atomic_store_explicit(&engine->running, L, memory_order_release);
 	if (lua_pcall(L, 5, 0, top + 1) != LUA_OK)
-		report_callback_error(engine, type, session, source, sz);
+		report_callback_error(engine, lua_isstring(L, -1) ? lua_tostring(L, -1)
+								  : "an error without a text");
 	atomic_store_explicit(&engine->running, NULL, memory_order_release);
 	lua_settop(L, top);
 	engine_run_ready(engine); /* what it has forked or woken */
