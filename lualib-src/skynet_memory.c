@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,6 +150,69 @@ l_current(lua_State *L)
 	return 1;
 }
 
+/* Calls each with the address and the bytes of every service. */
+static void
+for_each_service(lua_State *L, void (*each)(lua_State *L, uint32_t handle, int64_t bytes))
+{
+	struct skynet_context *ctx = lua_touserdata(L, lua_upvalueindex(1));
+	char address[16] = "";
+	const char *next;
+	while ((next = skynet_command(ctx, "NEXT", address))) {
+		(void)snprintf(address, sizeof address, "%s", next);
+		const char *bytes = skynet_command(ctx, "MEMORY", address);
+		if (bytes) /* it may have ended meanwhile */
+			each(L, (uint32_t)strtoul(address + 1, NULL, 16), strtoll(bytes, NULL, 10));
+	}
+}
+
+static void
+add_to_table(lua_State *L, uint32_t handle, int64_t bytes)
+{
+	lua_pushinteger(L, bytes);
+	lua_rawseti(L, -2, handle);
+}
+
+/* info() -> what each service is charged for: {[handle] = bytes} */
+static int
+l_info(lua_State *L)
+{
+	lua_newtable(L);
+	for_each_service(L, add_to_table);
+	return 1;
+}
+
+static void
+add_to_number(lua_State *L, uint32_t handle, int64_t bytes)
+{
+	(void)handle;
+	lua_pushinteger(L, lua_tointeger(L, -1) + bytes);
+	lua_replace(L, -2);
+}
+
+/* total() -> what all services are charged for */
+static int
+l_total(lua_State *L)
+{
+	lua_pushinteger(L, 0);
+	for_each_service(L, add_to_number);
+	return 1;
+}
+
+static void
+log_line(lua_State *L, uint32_t handle, int64_t bytes)
+{
+	struct skynet_context *ctx = lua_touserdata(L, lua_upvalueindex(1));
+	skynet_error(ctx, ":%08x -> %lld bytes", handle, (long long)bytes);
+}
+
+/* dump(): logs a line for each service */
+static int
+l_dump(lua_State *L)
+{
+	for_each_service(L, log_line);
+	return 0;
+}
+
 int
 luaopen_skynet_memory(lua_State *L)
 {
@@ -159,6 +223,9 @@ luaopen_skynet_memory(lua_State *L)
 		{"dumpheap", l_dumpheap},
 		{"profactive", l_profactive},
 		{"current", l_current},
+		{"info", l_info},
+		{"total", l_total},
+		{"dump", l_dump},
 		{NULL, NULL},
 	};
 	luaL_newlibtable(L, functions);

@@ -182,6 +182,23 @@ command_describe(struct skynet_context *ctx, const char *parm)
 	return service ? service->description : NULL;
 }
 
+/* The service after the one that parm names, in the order of handles; the first, without. */
+static const char *
+command_next(struct skynet_context *ctx, const char *parm)
+{
+	uint32_t after = parm && parm[0] != '\0' ? to_handle(ctx, parm) : 0;
+	uint32_t handle = sk_registry_next(&ctx->core->registry, after);
+	return handle ? result(ctx, ":%x", handle) : NULL;
+}
+
+static const char *
+command_memory(struct skynet_context *ctx, const char *parm)
+{
+	struct skynet_context *service =
+		sk_registry_find(&ctx->core->registry, to_handle(ctx, parm));
+	return service ? result(ctx, "%" PRId64, sk_service_memory(service)) : NULL;
+}
+
 static const char *
 command_reason(struct skynet_context *ctx, const char *parm)
 {
@@ -266,7 +283,7 @@ command_stat(struct skynet_context *ctx, const char *parm)
 		return result(ctx, "%" PRIu64,
 			      atomic_load_explicit(&ctx->bound.refused, memory_order_relaxed));
 	if (strcmp(parm, "memory") == 0)
-		return result(ctx, "%" PRId64, ctx->memory_bytes);
+		return result(ctx, "%" PRId64, sk_service_memory(ctx));
 	return "";
 }
 
@@ -336,6 +353,8 @@ static const struct command commands[] = {
 	{"LOGOFF", command_logoff},
 	{"SIGNAL", command_signal},
 	{"DESCRIBE", command_describe},
+	{"NEXT", command_next},
+	{"MEMORY", command_memory},
 	{"REASON", command_reason},
 	{"TIME", command_time},
 };
@@ -355,5 +374,5 @@ skynet_debug_memory(const char *info)
 	const struct skynet_context *service = sk_this_service;
 	if (service)
 		(void)fprintf(stderr, "[:%08x] %s %p\n", service->handle, info,
-			      (void *)(uintptr_t)service->memory_bytes);
+			      (void *)(uintptr_t)sk_service_memory(service));
 }

@@ -103,6 +103,22 @@ skynet_lalloc(void *ptr, size_t osize, size_t nsize)
 
 #if defined(SK_HAS_JEMALLOC)
 
+/* Read by jemalloc when the process starts. What was freed goes back to the system after a second
+ * without use, not after ten: with an arena for each thread, what one thread frees does not help
+ * another that allocates, and memory would double. */
+__attribute__((visibility("default"))) const char *malloc_conf =
+	"dirty_decay_ms:1000,muzzy_decay_ms:0";
+
+#define TEXT_OF(number) TEXT(number)
+#define TEXT(number) #number
+
+void
+sk_memory_trim(void)
+{
+	/* Fails only for an arena that does not exist. */
+	(void)mallctl("arena." TEXT_OF(MALLCTL_ARENAS_ALL) ".purge", NULL, NULL, NULL, 0);
+}
+
 /* jemalloc counts what each thread allocated and freed anyway, and lends the two counters. */
 static _Thread_local const uint64_t *allocated_bytes;
 static _Thread_local const uint64_t *freed_bytes;
@@ -127,6 +143,11 @@ sk_memory_thread_bytes(void)
 }
 
 #else
+
+void
+sk_memory_trim(void)
+{
+}
 
 int64_t
 sk_memory_thread_bytes(void)

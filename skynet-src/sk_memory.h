@@ -9,6 +9,7 @@
 #ifndef SK_MEMORY_H
 #define SK_MEMORY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The handle of the service that this thread works for now, or 0: whom allocations are charged to.
@@ -18,5 +19,28 @@ extern _Thread_local uint32_t sk_memory_owner;
 /* Bytes that this thread has allocated less those it has freed, ever. Only differences mean
  * something. Always 0 where the allocator does not count. */
 int64_t sk_memory_thread_bytes(void);
+
+/* Gives memory that nobody uses back to the system. For a node that has nothing to do: it takes
+ * milliseconds. Does nothing where the allocator has no such thing. */
+void sk_memory_trim(void);
+
+/* How many bytes the allocator counts for a block of so many: what is charged for a message must be
+ * what its receiver frees, or the accounts of both drift. jemalloc's size classes: multiples of 16
+ * up to 128, then four to each power of two. 0 where the allocator does not count. */
+static inline int64_t
+sk_memory_block_bytes(size_t size)
+{
+#if defined(SK_HAS_JEMALLOC)
+	size_t step = 16;
+	if (size <= 8)
+		return 8;
+	if (size > 128)
+		step = (size_t)1 << (61 - __builtin_clzl(size - 1));
+	return (int64_t)((size + step - 1) & ~(step - 1));
+#else
+	(void)size;
+	return 0;
+#endif
+}
 
 #endif

@@ -86,7 +86,7 @@ skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 		return refuse_full(receiver, type, session, msg);
 	struct sk_message *message = sk_message_new(SK_MESSAGE_PLAIN, type, source, session,
 						    payload_of(type, msg, sz), sz);
-	ctx->memory_bytes -= (int64_t)(sizeof *message + sz);
+	sk_service_charge(ctx, -sk_service_weight(message->data, sz));
 	if (sk_mailbox_push(&receiver->mailbox, message))
 		sk_scheduler_ready(&core->scheduler, &receiver->mailbox);
 	return session;

@@ -67,14 +67,15 @@ sk_service_discard(struct sk_core *core, struct sk_message *message)
 static int64_t
 weight_of(const struct sk_message *message)
 {
-	size_t bytes = sizeof *message + message->size;
 	if (message->kind == SK_MESSAGE_TIMER)
 		return 0;
+	int64_t bytes = sk_service_weight(message->data, message->size);
 	if (message->kind == SK_MESSAGE_SOCKET) {
 		const struct skynet_socket_message *payload = message->data;
-		bytes += payload->buffer && payload->ud > 0 ? (size_t)payload->ud : 0;
+		if (payload->buffer && payload->ud > 0)
+			bytes += sk_memory_block_bytes((size_t)payload->ud);
 	}
-	return (int64_t)bytes;
+	return bytes;
 }
 
 static void
@@ -93,7 +94,7 @@ sk_service_post(struct sk_core *core, uint32_t handle, struct sk_message *messag
 		return SK_ENOENT;
 	}
 	if (sk_this_service)
-		sk_this_service->memory_bytes -= weight_of(message);
+		sk_service_charge(sk_this_service, -weight_of(message));
 	push(service, message);
 	return SK_OK;
 }
@@ -323,9 +324,13 @@ take_life(struct sk_core *core, uint32_t handle, const char *reason)
 int
 sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
 {
+	int64_t bytes = sk_memory_thread_bytes();
 	struct skynet_context *service = take_life(core, handle, reason);
 	if (!service)
 		return SK_ENOENT; /* V2 */
+	struct sk_message *nudge = sk_message_new(SK_MESSAGE_NUDGE, 0, 0, 0, NULL, 0);
+	if (sk_this_service) /* what is allocated here goes with the service that ends */
+		sk_service_charge(sk_this_service, bytes - sk_memory_thread_bytes());
 	sk_names_remove(&core->names, handle);
 	sk_names_remove(&core->global_names, handle);
 	uint32_t monitor = atomic_load(&core->monitor);
@@ -333,7 +338,7 @@ sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
 		post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
 	/* Release pairs with the acquire in is_dying. */
 	atomic_store_explicit(&service->is_dying, true, memory_order_release);
-	push(service, sk_message_new(SK_MESSAGE_NUDGE, 0, 0, 0, NULL, 0)); /* V3 */
+	push(service, nudge); /* V3 */
 	return SK_OK;
 }
 
@@ -390,7 +395,7 @@ deliver(struct skynet_context *service, struct sk_message *message)
 	if (SK_UNLIKELY(record))
 		sk_record_message(record, core, message);
 	service->message_count++;
-	service->memory_bytes += weight_of(message);
+	sk_service_charge(service, weight_of(message));
 	if (SK_UNLIKELY(!service->callback)) {
 		refuse_unheard(service, message);
 		sk_service_discard(core, message);
@@ -502,7 +507,7 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 		handle_messages(service, worker);
 	}
 	set_running(NULL);
-	service->memory_bytes += sk_memory_thread_bytes() - bytes;
+	sk_service_charge(service, sk_memory_thread_bytes() - bytes);
 	bool is_last = SK_UNLIKELY(is_dying(service));
 	if (is_last)
 		last_turn(service);
@@ -557,6 +562,15 @@ init_instance(struct skynet_context *service, const char *parm)
 	return service->module->init(service->instance, service, parm) == 0;
 }
 
+/* What the launcher has allocated for the service is the service's. */
+static void
+take_charge(struct skynet_context *service, struct skynet_context *launcher, int64_t bytes)
+{
+	sk_service_charge(service, bytes);
+	if (launcher)
+		sk_service_charge(launcher, -bytes);
+}
+
 /* Gives birth to a registered service: charges it for what its init allocates, logs, lets it
  * run. */
 static bool
@@ -571,10 +585,7 @@ bear(struct skynet_context *service, const char *name, const char *parm)
 	bool lives = !atomic_load(&core->is_aborting) && init_instance(service, parm) &&
 		     !is_dying(service);
 	set_running(launcher);
-	bytes = sk_memory_thread_bytes() - bytes;
-	service->memory_bytes += bytes;
-	if (launcher)
-		launcher->memory_bytes -= bytes;
+	take_charge(service, launcher, sk_memory_thread_bytes() - bytes);
 	if (!lives) {
 		sk_core_log(core, service->handle, "error: launch %s FAILED", name);
 		return false;
@@ -596,7 +607,9 @@ sk_service_launch(struct sk_core *core, const char *name, const char *parm)
 		sk_core_log(core, caller, "error: %s", error);
 		return 0;
 	}
+	int64_t bytes = sk_memory_thread_bytes();
 	struct skynet_context *service = new_service(core, module, name, parm);
+	bytes = sk_memory_thread_bytes() - bytes;
 	atomic_fetch_add(&core->living, 1);
 	if (sk_registry_add(&core->registry, service, &service->handle) != SK_OK) {
 		sk_core_log(core, caller, "error: launch %s FAILED: all 2^24-1 handles are in use",
@@ -607,6 +620,7 @@ sk_service_launch(struct sk_core *core, const char *name, const char *parm)
 		return 0;
 	}
 	uint32_t handle = service->handle;
+	take_charge(service, sk_this_service, bytes);
 	if (!bear(service, name, parm)) {
 		/* V2: or somebody else did, just now */
 		(void)sk_service_kill(core, handle, "it could not be launched and has ended");

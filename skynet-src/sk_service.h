@@ -18,6 +18,7 @@
 #include "sk_core.h"
 #include "sk_links.h"
 #include "sk_mailbox.h"
+#include "sk_memory.h"
 #include "sk_module.h"
 #include "sk_quiesce.h"
 #include "sk_scheduler.h"
@@ -55,8 +56,10 @@ struct skynet_context {
 	skynet_cb callback;
 	void *callback_ud;
 	uint64_t message_count;
-	uint64_t cpu_ticks;   /* of finished messages */
-	int64_t memory_bytes; /* net bytes allocated in finished turns */
+	uint64_t cpu_ticks; /* of finished messages */
+	/* Net bytes allocated in finished turns. Written by the owner, read by anybody: relaxed, it
+	 * is a figure for humans. */
+	_Atomic int64_t memory_bytes;
 	struct sk_overload overload;
 	char *description;     /* "MODULE PARM", shortened; constant */
 	char result[40];       /* of the last skynet_command */
@@ -110,6 +113,33 @@ void sk_service_expired(void *core, struct sk_timer_entry *list);
 
 /* Frees an envelope and its payload.  [any] */
 void sk_service_discard(struct sk_core *core, struct sk_message *message);
+
+/* Charges bytes to a service, or credits them to it.  [turn] of that service, or its launch */
+static inline void
+sk_service_charge(struct skynet_context *service, int64_t bytes)
+{
+	/* Not an atomic addition: there is one writer. */
+	atomic_store_explicit(&service->memory_bytes,
+			      atomic_load_explicit(&service->memory_bytes, memory_order_relaxed) +
+				      bytes,
+			      memory_order_relaxed);
+}
+
+/* What an envelope and its payload are charged for. A payload is a block for so many bytes and a
+ * NUL, as skynet_send makes them. */
+static inline int64_t
+sk_service_weight(const void *data, size_t size)
+{
+	return sk_memory_block_bytes(sizeof(struct sk_message)) +
+	       (data ? sk_memory_block_bytes(size + 1) : 0);
+}
+
+/* What a service is charged for.  [any, online] */
+static inline int64_t
+sk_service_memory(const struct skynet_context *service)
+{
+	return atomic_load_explicit(&service->memory_bytes, memory_order_relaxed);
+}
 
 /* A session this service has not in use: 1 to 2^31-1, then again from 1.  [turn] */
 int32_t sk_service_new_session(struct skynet_context *service);

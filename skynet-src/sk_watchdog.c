@@ -9,11 +9,13 @@
 
 #include "sk_clock.h"
 #include "sk_idle.h"
+#include "sk_memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define LOOK_INTERVAL_NS 1000000
+#define TRIM_AFTER_NS SK_NS_PER_SECOND
 /* So many idle looks before it sleeps: traffic with short gaps must not wake it each time. */
 #define IDLE_LOOKS 20
 /* A message that runs so long is reported, and again each time as much has passed. */
@@ -149,12 +151,18 @@ look(struct sk_watchdog *watchdog)
 	return atomic_load(&s->sleeping) >= s->worker_count;
 }
 
+static struct timespec
+time_in(uint64_t delay_ns)
+{
+	uint64_t until_ns = sk_clock_ns() + delay_ns;
+	return (struct timespec){.tv_sec = (time_t)(until_ns / SK_NS_PER_SECOND),
+				 .tv_nsec = (long)(until_ns % SK_NS_PER_SECOND)};
+}
+
 static void
 wait_for_next_look(struct sk_watchdog *watchdog)
 {
-	uint64_t until_ns = sk_clock_ns() + LOOK_INTERVAL_NS;
-	struct timespec until = {.tv_sec = (time_t)(until_ns / SK_NS_PER_SECOND),
-				 .tv_nsec = (long)(until_ns % SK_NS_PER_SECOND)};
+	struct timespec until = time_in(LOOK_INTERVAL_NS);
 	int result = 0;
 	(void)pthread_mutex_lock(&watchdog->lock);
 	while (result != ETIMEDOUT && !atomic_load(&watchdog->scheduler->stopping))
@@ -162,14 +170,29 @@ wait_for_next_look(struct sk_watchdog *watchdog)
 	(void)pthread_mutex_unlock(&watchdog->lock);
 }
 
+/* Whether nobody has woken it, and nobody should have (W1). The caller has the lock. */
+static bool
+may_sleep_locked(struct sk_watchdog *watchdog)
+{
+	struct sk_scheduler *s = watchdog->scheduler;
+	return atomic_load(&watchdog->is_asleep) && !atomic_load(&s->stopping) &&
+	       atomic_load(&s->sleeping) >= s->worker_count;
+}
+
+/* A node that has been idle for a while gives back the memory that it does not use: the allocator
+ * does so by itself only while somebody allocates. */
 static void
 sleep_while_idle(struct sk_watchdog *watchdog)
 {
-	struct sk_scheduler *s = watchdog->scheduler;
+	struct timespec until = time_in(TRIM_AFTER_NS);
+	int result = 0;
 	(void)pthread_mutex_lock(&watchdog->lock);
 	atomic_store(&watchdog->is_asleep, true);
-	while (atomic_load(&watchdog->is_asleep) && !atomic_load(&s->stopping) &&
-	       atomic_load(&s->sleeping) >= s->worker_count) /* W1 */
+	while (result != ETIMEDOUT && may_sleep_locked(watchdog))
+		result = pthread_cond_timedwait(&watchdog->signal, &watchdog->lock, &until);
+	if (may_sleep_locked(watchdog))
+		sk_memory_trim();
+	while (may_sleep_locked(watchdog))
 		(void)pthread_cond_wait(&watchdog->signal, &watchdog->lock);
 	atomic_store(&watchdog->is_asleep, false);
 	(void)pthread_mutex_unlock(&watchdog->lock);

@@ -34,7 +34,7 @@ local function vessel()
 		for i = 1, count do
 			results[i] = skynet.send(skynet.self(), "lua", "drop_in", i)
 		end
-		skynet.retpack(results)
+		skynet.retpack(results, skynet.stat("refused"))
 	end
 
 	function command.fill_and_call(count)
@@ -75,6 +75,17 @@ local function vessel()
 	end)
 end
 
+--- Calls a service whose mailbox may still be full.
+local function ask(service, ...)
+	local answer = table.pack(pcall(skynet.call, service, "lua", ...))
+	while not answer[1] do
+		check.matches(answer[2], "its mailbox is full$")
+		skynet.yield()
+		answer = table.pack(pcall(skynet.call, service, "lua", ...))
+	end
+	return table.unpack(answer, 2, answer.n)
+end
+
 local function numbers(n)
 	local list = {}
 	for i = 1, n do
@@ -96,17 +107,17 @@ end)
 case("a_full_mailbox_takes_no_more", function()
 	local service = child.start(vessel)
 	skynet.call(service, "lua", "set", { limit = 5 })
-	local results = skynet.call(service, "lua", "fill", 8)
+	local results, refused = skynet.call(service, "lua", "fill", 8)
 	check.equal(results, { 0, 0, 0, 0, 0, false, false, false })
-	check.equal(skynet.call(service, "lua", "count"), 5)
-	check.equal(skynet.call(service, "lua", "refused"), 3)
+	check.equal(refused, 3)
+	check.equal(ask(service, "count"), 5)
 	skynet.kill(service)
 end)
 
 case("a_call_to_a_full_mailbox_fails_at_once", function()
 	local service = child.start(vessel)
 	for _, policy in ipairs({ "error", "drop" }) do
-		skynet.call(service, "lua", "set", { limit = 3, policy = policy })
+		ask(service, "set", { limit = 3, policy = policy })
 		local ok, text = skynet.call(service, "lua", "fill_and_call", 3)
 		check.equal(ok, false)
 		check.matches(text, "call failed: snlua script .- %(:%x+%): its mailbox is full$")
@@ -117,9 +128,10 @@ end)
 case("what_is_dropped_is_counted", function()
 	local service = child.start(vessel)
 	skynet.call(service, "lua", "set", { limit = 5, policy = "drop" })
-	check.equal(skynet.call(service, "lua", "fill", 7), { 0, 0, 0, 0, 0, 0, 0 })
-	check.equal(skynet.call(service, "lua", "count"), 5)
-	check.equal(skynet.call(service, "lua", "refused"), 2)
+	local results, refused = skynet.call(service, "lua", "fill", 7)
+	check.equal(results, { 0, 0, 0, 0, 0, 0, 0 })
+	check.equal(refused, 2)
+	check.equal(ask(service, "count"), 5)
 	skynet.kill(service)
 end)
 

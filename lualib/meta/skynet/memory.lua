@@ -1,6 +1,6 @@
 ---@meta skynet.memory
--- Declarations of `require "skynet.memory"`: what the allocator tells. All but `current` raise in a
--- build without jemalloc.
+-- Declarations of `require "skynet.memory"`: what services are charged for, and what the allocator
+-- tells. In a build without jemalloc nothing is charged, and what asks the allocator raises.
 -- luacheck: ignore 212
 
 ---@class skynet.memory
@@ -9,6 +9,17 @@ local memory = {}
 --- What this service is charged for, its VM included.
 ---@return integer bytes
 function memory.current() end
+
+--- What each service is charged for, its VM included. A message on its way belongs to nobody.
+---@return table<integer, integer> bytes address -> bytes
+function memory.info() end
+
+--- What all services are charged for.
+---@return integer bytes
+function memory.total() end
+
+--- Logs a line for each service.
+function memory.dump() end
 
 --- Sums over the whole process: "stats.allocated", "stats.resident", "stats.retained",
 --- "stats.mapped", "stats.active".
