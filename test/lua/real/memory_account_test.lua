@@ -20,7 +20,7 @@ local function idle()
 					kept[i] = { i }
 				end
 			end
-			skynet.retpack(collectgarbage("count"))
+			skynet.retpack(#kept)
 		end)
 	end)
 end
