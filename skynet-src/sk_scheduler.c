@@ -40,7 +40,7 @@
 #endif
 /* R2: short turns one after the other run where they are for so long. */
 #ifndef CROWD_NS
-#define CROWD_NS 100000
+#define CROWD_NS 1000000
 #endif
 
 _Thread_local struct sk_worker *sk_this_worker;
