@@ -196,7 +196,7 @@ command_memory(struct skynet_context *ctx, const char *parm)
 {
 	struct skynet_context *service =
 		sk_registry_find(&ctx->core->registry, to_handle(ctx, parm));
-	return service ? result(ctx, "%" PRId64, sk_service_memory(service)) : NULL;
+	return service ? result(ctx, "%" PRId64, sk_context_memory(service)) : NULL;
 }
 
 static const char *
@@ -283,7 +283,7 @@ command_stat(struct skynet_context *ctx, const char *parm)
 		return result(ctx, "%" PRIu64,
 			      atomic_load_explicit(&ctx->bound.refused, memory_order_relaxed));
 	if (strcmp(parm, "memory") == 0)
-		return result(ctx, "%" PRId64, sk_service_memory(ctx));
+		return result(ctx, "%" PRId64, sk_context_memory(ctx));
 	return "";
 }
 
@@ -374,5 +374,5 @@ skynet_debug_memory(const char *info)
 	const struct skynet_context *service = sk_this_service;
 	if (service)
 		(void)fprintf(stderr, "[:%08x] %s %p\n", service->handle, info,
-			      (void *)(uintptr_t)sk_service_memory(service));
+			      (void *)(uintptr_t)sk_context_memory(service));
 }

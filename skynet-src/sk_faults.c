@@ -94,17 +94,17 @@ deliver(struct sk_faults *faults, struct delayed *delayed)
 	uint32_t destination = delayed->destination;
 	struct sk_message *message = unwrap(delayed);
 	if (sk_registry_find(&core->registry, destination)) {
-		(void)sk_service_post(core, destination, message); /* found, so it is there */
+		(void)sk_post(core, destination, message); /* found, so it is there */
 		return;
 	}
 	if (message->type != PTYPE_ERROR) { /* I3 */
 		/* The session of a response is none of its sender's. */
 		int32_t session = message->type == PTYPE_RESPONSE ? 0 : message->session;
-		(void)sk_service_post(core, message->source,
-				      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, destination,
-						     session, NULL, 0));
+		(void)sk_post(core, message->source,
+			      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, destination, session,
+					     NULL, 0));
 	}
-	sk_service_discard(core, message);
+	sk_post_discard(core, message);
 }
 
 void
@@ -128,7 +128,7 @@ lose_delayed(struct sk_faults *faults)
 	while (faults->delayed) {
 		struct delayed *delayed = faults->delayed;
 		(void)sk_timer_cancel(faults->core->scheduler.timer, &delayed->entry); /* I2 */
-		sk_service_discard(faults->core, unwrap(delayed));
+		sk_post_discard(faults->core, unwrap(delayed));
 	}
 }
 
@@ -218,7 +218,7 @@ pass_message(struct sk_faults *faults, struct skynet_context *service)
 	rule->count++;
 	switch (rule->fault.kind) {
 	case SKYNET_FAULT_DROP:
-		sk_service_discard(faults->core, sk_mailbox_pop(&service->mailbox));
+		sk_post_discard(faults->core, sk_mailbox_pop(&service->mailbox));
 		return false;
 	case SKYNET_FAULT_DELAY:
 		delay(faults, sk_mailbox_pop(&service->mailbox), service->handle,

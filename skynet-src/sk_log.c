@@ -20,8 +20,8 @@ log_online(struct sk_core *core, uint32_t source, char *text, size_t size)
 		free(text);
 		return;
 	}
-	(void)sk_service_post(core, logger,
-			      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_TEXT, source, 0, text, size));
+	(void)sk_post(core, logger,
+		      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_TEXT, source, 0, text, size));
 }
 
 /* From a thread that a module has made, and that is not among the readers (sk_quiesce.h) yet. */

@@ -95,9 +95,9 @@ alarm_rings(void *owner, enum sk_alarm reason)
 	};
 	struct sk_core *core = owner;
 	const char *text = texts[reason];
-	(void)sk_service_post(core, atomic_load(&core->alarm_owner),
-			      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_SYSTEM, 0, 0,
-					     skynet_strdup(text), strlen(text)));
+	(void)sk_post(core, atomic_load(&core->alarm_owner),
+		      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_SYSTEM, 0, 0, skynet_strdup(text),
+				     strlen(text)));
 }
 
 /* Has a seed decide what the node does, if the config says so. */
@@ -402,7 +402,7 @@ sk_node_reopen_log(struct sk_node *node)
 {
 	struct sk_core *core = &node->core;
 	struct visit visit = enter(core);
-	(void)sk_service_post(core, atomic_load(&core->logger),
-			      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_SYSTEM, 0, 0, NULL, 0));
+	(void)sk_post(core, atomic_load(&core->logger),
+		      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_SYSTEM, 0, 0, NULL, 0));
 	leave(core, visit);
 }

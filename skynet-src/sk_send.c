@@ -38,9 +38,9 @@ refuse_remote(struct skynet_context *ctx, uint32_t source, uint32_t destination,
 {
 	int answered = (type & 0xff) == PTYPE_RESPONSE ? 0 : session;
 	if ((type & 0xff) != PTYPE_ERROR)
-		sk_service_post_error(ctx->core, source, destination, answered,
-				      "service :%08x: no link to its node, number %u", destination,
-				      destination >> SK_HANDLE_NODE_SHIFT);
+		sk_post_error(ctx->core, source, destination, answered,
+			      "service :%08x: no link to its node, number %u", destination,
+			      destination >> SK_HANDLE_NODE_SHIFT);
 	return session;
 }
 
@@ -86,9 +86,8 @@ skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 		return refuse_full(receiver, type, session, msg);
 	struct sk_message *message = sk_message_new(SK_MESSAGE_PLAIN, type, source, session,
 						    payload_of(type, msg, sz), sz);
-	sk_service_charge(ctx, -sk_service_weight(message->data, sz));
-	if (sk_mailbox_push(&receiver->mailbox, message))
-		sk_scheduler_ready(&core->scheduler, &receiver->mailbox);
+	sk_context_charge(ctx, -sk_post_weight(message->data, sz));
+	sk_post_push(receiver, message);
 	return session;
 }
 
@@ -117,7 +116,7 @@ skynet_probe(struct skynet_context *ctx, uint32_t destination)
 		return refuse_remote(ctx, ctx->handle, destination, 0, session);
 	struct sk_message *probe =
 		sk_message_new(SK_MESSAGE_PROBE, 0, ctx->handle, session, NULL, 0);
-	return sk_service_post(core, destination, probe) == SK_OK ? session : SEND_NO_DESTINATION;
+	return sk_post(core, destination, probe) == SK_OK ? session : SEND_NO_DESTINATION;
 }
 
 int
@@ -129,14 +128,14 @@ skynet_link(struct skynet_context *ctx, uint32_t destination, int session)
 	if (sk_service_is_remote(core, destination))
 		return refuse_remote(ctx, ctx->handle, destination, 0, session);
 	struct sk_message *link = sk_message_new(SK_MESSAGE_LINK, 0, ctx->handle, session, NULL, 0);
-	return sk_service_post(core, destination, link) == SK_OK ? session : SEND_NO_DESTINATION;
+	return sk_post(core, destination, link) == SK_OK ? session : SEND_NO_DESTINATION;
 }
 
 void
 skynet_unlink(struct skynet_context *ctx, uint32_t destination, int session)
 {
 	/* An error gets no answer when the destination ends before it has taken it. */
-	(void)sk_service_post(
+	(void)sk_post(
 		ctx->core, destination,
 		sk_message_new(SK_MESSAGE_UNLINK, PTYPE_ERROR, ctx->handle, session, NULL, 0));
 }

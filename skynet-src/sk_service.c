@@ -23,19 +23,14 @@
 #include "sk_record.h"
 #include "skynet_socket.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What an error message of the framework says, at most. */
-#define ERROR_TEXT_BYTES 256
 /* How a service is called in an error, at most. */
 #define DESCRIPTION_BYTES 80
 /* The instance of a module without a create function. */
 #define NO_INSTANCE ((void *)(intptr_t)-1)
-
-_Thread_local struct skynet_context *sk_this_service;
 
 /* What runs on this thread now is this service's work, and charged to it. NULL: nobody's. */
 static void
@@ -53,73 +48,6 @@ is_dying(const struct skynet_context *service)
 }
 
 /* --- messages ------------------------------------------------------------------------------ */
-
-void
-sk_service_discard(struct sk_core *core, struct sk_message *message)
-{
-	if (message->kind == SK_MESSAGE_SOCKET)
-		core->socket_hooks.discard(core->sockets, message->data);
-	free(message->data);
-	free(message); /* a timer entry begins with its message, so this frees the entry */
-}
-
-/* What is charged to nobody while a message is on its way. A timer's stays its owner's. */
-static int64_t
-weight_of(const struct sk_message *message)
-{
-	if (message->kind == SK_MESSAGE_TIMER)
-		return 0;
-	int64_t bytes = sk_service_weight(message->data, message->size);
-	if (message->kind == SK_MESSAGE_SOCKET) {
-		const struct skynet_socket_message *payload = message->data;
-		if (payload->buffer && payload->ud > 0)
-			bytes += sk_memory_block_bytes((size_t)payload->ud);
-	}
-	return bytes;
-}
-
-static void
-push(struct skynet_context *service, struct sk_message *message)
-{
-	if (sk_mailbox_push(&service->mailbox, message))
-		sk_scheduler_ready(&service->core->scheduler, &service->mailbox);
-}
-
-int
-sk_service_post(struct sk_core *core, uint32_t handle, struct sk_message *message)
-{
-	struct skynet_context *service = sk_registry_find(&core->registry, handle);
-	if (SK_UNLIKELY(!service)) {
-		sk_service_discard(core, message);
-		return SK_ENOENT;
-	}
-	if (sk_this_service)
-		sk_service_charge(sk_this_service, -weight_of(message));
-	push(service, message);
-	return SK_OK;
-}
-
-static void
-post_empty(struct sk_core *core, uint32_t to, int type, uint32_t source, int32_t session)
-{
-	/* A receiver that is gone wants no answer. */
-	(void)sk_service_post(core, to,
-			      sk_message_new(SK_MESSAGE_PLAIN, type, source, session, NULL, 0));
-}
-
-void
-sk_service_post_error(struct sk_core *core, uint32_t to, uint32_t source, int32_t session,
-		      const char *format, ...)
-{
-	char text[ERROR_TEXT_BYTES];
-	va_list arguments;
-	va_start(arguments, format);
-	(void)vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	struct sk_message *message = sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, source, session,
-						    skynet_strdup(text), strlen(text));
-	(void)sk_service_post(core, to, message); /* a receiver that is gone wants no answer */
-}
 
 /* A service whose last turn has not released its instance yet. */
 static struct skynet_context *
@@ -145,7 +73,7 @@ sk_service_expired(void *owner, struct sk_timer_entry *list)
 		if (SK_UNLIKELY(!service))
 			service = find_dying(core, handle);
 		if (SK_LIKELY(service))
-			push(service, message);
+			sk_post_push(service, message);
 		else
 			free(message); /* nobody knows the timer any more */
 	}
@@ -160,12 +88,11 @@ refuse(struct skynet_context *service, struct sk_message *message)
 		/* The session of a response counts at our end, not at its sender's: tell that one
 		 * only that we are gone. */
 		int32_t session = message->type == PTYPE_RESPONSE ? 0 : message->session;
-		sk_service_post_error(core, message->source, service->handle, session,
-				      "%s (:%08x): %s%s", service->description, service->handle,
-				      service->end_reason,
-				      session ? " before it took the request" : "");
+		sk_post_error(core, message->source, service->handle, session, "%s (:%08x): %s%s",
+			      service->description, service->handle, service->end_reason,
+			      session ? " before it took the request" : "");
 	}
-	sk_service_discard(core, message);
+	sk_post_discard(core, message);
 }
 
 static void
@@ -238,7 +165,7 @@ sk_service_interrupt_dying(struct sk_core *core, uint32_t handle)
 static void
 end_after_mail(struct sk_core *core, uint32_t logger)
 {
-	(void)sk_service_post(core, logger, sk_message_new(SK_MESSAGE_EXIT, 0, 0, 0, NULL, 0));
+	(void)sk_post(core, logger, sk_message_new(SK_MESSAGE_EXIT, 0, 0, 0, NULL, 0));
 }
 
 /* All services have ended by themselves, which no node is made for: most likely its start
@@ -275,9 +202,9 @@ tell_links(struct skynet_context *service)
 {
 	for (uint32_t i = 0; i < service->links.count; i++) {
 		const struct sk_link *link = &service->links.list[i];
-		sk_service_post_error(service->core, link->source, service->handle, link->session,
-				      "%s (:%08x): %s", service->description, service->handle,
-				      service->end_reason);
+		sk_post_error(service->core, link->source, service->handle, link->session,
+			      "%s (:%08x): %s", service->description, service->handle,
+			      service->end_reason);
 	}
 	sk_links_fini(&service->links);
 }
@@ -330,15 +257,15 @@ sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
 		return SK_ENOENT; /* V2 */
 	struct sk_message *nudge = sk_message_new(SK_MESSAGE_NUDGE, 0, 0, 0, NULL, 0);
 	if (sk_this_service) /* what is allocated here goes with the service that ends */
-		sk_service_charge(sk_this_service, bytes - sk_memory_thread_bytes());
+		sk_context_charge(sk_this_service, bytes - sk_memory_thread_bytes());
 	sk_names_remove(&core->names, handle);
 	sk_names_remove(&core->global_names, handle);
 	uint32_t monitor = atomic_load(&core->monitor);
 	if (monitor != 0 && !atomic_load(&core->is_aborting))
-		post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
+		sk_post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
 	/* Release pairs with the acquire in is_dying. */
 	atomic_store_explicit(&service->is_dying, true, memory_order_release);
-	push(service, nudge); /* V3 */
+	sk_post_push(service, nudge); /* V3 */
 	return SK_OK;
 }
 
@@ -379,9 +306,9 @@ refuse_unheard(struct skynet_context *service, const struct sk_message *message)
 {
 	if (message->source != 0 && message->session != 0 && message->type != PTYPE_RESPONSE &&
 	    message->type != PTYPE_ERROR)
-		sk_service_post_error(service->core, message->source, service->handle,
-				      message->session, "%s (:%08x): it takes no messages",
-				      service->description, service->handle);
+		sk_post_error(service->core, message->source, service->handle, message->session,
+			      "%s (:%08x): it takes no messages", service->description,
+			      service->handle);
 }
 
 static void
@@ -395,10 +322,10 @@ deliver(struct skynet_context *service, struct sk_message *message)
 	if (SK_UNLIKELY(record))
 		sk_record_message(record, core, message);
 	service->message_count++;
-	sk_service_charge(service, weight_of(message));
+	sk_context_charge(service, sk_post_weight_of(message));
 	if (SK_UNLIKELY(!service->callback)) {
 		refuse_unheard(service, message);
-		sk_service_discard(core, message);
+		sk_post_discard(core, message);
 	} else {
 		int kept = service->callback(service, service->callback_ud, message->type,
 					     message->session, message->source, message->data,
@@ -428,8 +355,8 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 		deliver(service, message);
 		break;
 	case SK_MESSAGE_PROBE:
-		post_empty(service->core, message->source, PTYPE_RESPONSE, service->handle,
-			   message->session);
+		sk_post_empty(service->core, message->source, PTYPE_RESPONSE, service->handle,
+			      message->session);
 		free(message);
 		break;
 	case SK_MESSAGE_LINK:
@@ -507,7 +434,7 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 		handle_messages(service, worker);
 	}
 	set_running(NULL);
-	sk_service_charge(service, sk_memory_thread_bytes() - bytes);
+	sk_context_charge(service, sk_memory_thread_bytes() - bytes);
 	bool is_last = SK_UNLIKELY(is_dying(service));
 	if (is_last)
 		last_turn(service);
@@ -566,9 +493,9 @@ init_instance(struct skynet_context *service, const char *parm)
 static void
 take_charge(struct skynet_context *service, struct skynet_context *launcher, int64_t bytes)
 {
-	sk_service_charge(service, bytes);
+	sk_context_charge(service, bytes);
 	if (launcher)
-		sk_service_charge(launcher, -bytes);
+		sk_context_charge(launcher, -bytes);
 }
 
 /* Gives birth to a registered service: charges it for what its init allocates, logs, lets it

@@ -58,7 +58,7 @@
  *     CLOSING.
  *
  * Locks. A slot's lock comes first; under it are taken: spare_lock, the resolver's lock, and
- * those of sk_service_post (which are the scheduler's). Messages are posted under the slot's lock,
+ * those of sk_post (which are the scheduler's). Messages are posted under the slot's lock,
  * so that the owner gets them in the order in which things happened.
  */
 #ifndef SK_SOCKET_TABLE_H

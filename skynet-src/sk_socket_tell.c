@@ -44,7 +44,7 @@ post(struct sk_sockets *sockets, uint32_t handle, enum sk_message_kind kind, voi
 {
 	struct sk_message *message = sk_message_new(kind, PTYPE_SOCKET, 0, 0, payload, size);
 	is_telling = true;
-	int result = sk_service_post(sockets->core, handle, message);
+	int result = sk_post(sockets->core, handle, message);
 	is_telling = false;
 	return result;
 }

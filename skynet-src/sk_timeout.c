@@ -16,7 +16,7 @@ skynet_timeout(struct skynet_context *ctx, int64_t delay_ms, struct skynet_timer
 	if (delay_ms <= 0) {
 		struct sk_message *message =
 			sk_message_new(SK_MESSAGE_PLAIN, PTYPE_RESPONSE, 0, session, NULL, 0);
-		(void)sk_service_post(core, ctx->handle, message); /* dying: nobody waits */
+		(void)sk_post(core, ctx->handle, message); /* dying: nobody waits */
 		return session;
 	}
 	struct sk_timer_entry *entry = skynet_malloc(sizeof *entry);

@@ -83,9 +83,9 @@ post(uint32_t source, uint32_t destination, int32_t session, void *data, size_t 
 	if (slot < 0)
 		abort();
 	sk_this_core = &node->core;
-	int result = sk_service_post(
-		&node->core, destination,
-		sk_message_new(SK_MESSAGE_PLAIN, PTYPE_TEXT, source, session, data, size));
+	int result =
+		sk_post(&node->core, destination,
+			sk_message_new(SK_MESSAGE_PLAIN, PTYPE_TEXT, source, session, data, size));
 	sk_this_core = NULL;
 	sk_quiesce_leave(&node->core.quiesce, slot);
 	return result == SK_OK;

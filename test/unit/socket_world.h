@@ -111,7 +111,7 @@ world_discard_all(struct world *w, struct skynet_context *service)
 {
 	struct sk_message *message;
 	while ((message = sk_mailbox_pop(&service->mailbox)))
-		sk_service_discard(&w->core, message);
+		sk_post_discard(&w->core, message);
 }
 
 /* What the last turn of a service does. */

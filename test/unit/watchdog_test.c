@@ -185,11 +185,10 @@ order(uint32_t source, size_t size)
 	struct sk_core *core = &game.node->core;
 	int slot = sk_quiesce_join(&core->quiesce);
 	assert_true(slot >= 0);
-	assert_int_equal(
-		sk_service_post(core, atomic_load(&game.stuck_handle),
-				sk_message_new(SK_MESSAGE_PLAIN, PTYPE_TEXT, source, 0,
-					       size > 0 ? skynet_malloc(size) : NULL, size)),
-		SK_OK);
+	assert_int_equal(sk_post(core, atomic_load(&game.stuck_handle),
+				 sk_message_new(SK_MESSAGE_PLAIN, PTYPE_TEXT, source, 0,
+						size > 0 ? skynet_malloc(size) : NULL, size)),
+			 SK_OK);
 	sk_quiesce_leave(&core->quiesce, slot);
 	assert_true(await(&game.ended));
 	assert_int_equal(atomic_load(&game.timeouts), 0);
