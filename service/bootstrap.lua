@@ -27,6 +27,7 @@ local function count_services()
 end
 
 skynet.start(function()
+	skynet.call_timeout(false) -- a deadline for the node's services is none for its boot
 	local is_ready, problem = pcall(start_framework)
 	if not is_ready then
 		skynet.error("error: the node can't start: " .. problem)

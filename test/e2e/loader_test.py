@@ -165,9 +165,9 @@ def calls_have_the_deadline_of_the_config():
         """),
         silent=service('skynet.dispatch("lua", skynet.wait)'),
     ) as tree:
-        with tree.node(calltimeout=5) as node:
+        with tree.node(calltimeout=100) as node:
             text = r"false call failed: snlua silent .*: no answer within"
-            node.wait_log(rf"default 5 {text} 0\.05 s$")
+            node.wait_log(rf"default 100 {text} 1\.00 s$")
             node.wait_log(rf"own 2 {text} 0\.02 s$")
 
 

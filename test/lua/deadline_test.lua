@@ -207,7 +207,9 @@ case("calls_that_are_never_answered_cost_little", function()
 				skynet.wait(token)
 				collectgarbage()
 				collectgarbage()
-				skynet.retpack(skynet.stat("memory"))
+				-- Where nothing is charged (sanitizers), at least the VM's own.
+				local vm = collectgarbage("count") * 1024
+				skynet.retpack(skynet.stat("memory") + vm)
 			end)
 		end)
 	end)
@@ -216,7 +218,7 @@ case("calls_that_are_never_answered_cost_little", function()
 	for _ = 1, 3 do
 		last = skynet.call(patient, "lua", service, 20000)
 	end
-	check.ok(last < first * 1.1, ("%d bytes, then %d"):format(first, last))
+	check.ok(last < first * 1.1, ("%.0f bytes, then %.0f"):format(first, last))
 	skynet.kill(service)
 	skynet.kill(patient)
 end)

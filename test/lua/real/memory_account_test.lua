@@ -8,6 +8,9 @@ local child = require("child")
 
 -- Sanitizers bring an allocator of their own, that counts nothing.
 if not pcall(memory.jestat) then
+	test.case("where_the_allocator_does_not_count_nobody_is_charged", function()
+		test.equal(memory.total(), 0)
+	end)
 	return
 end
 
