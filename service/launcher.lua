@@ -51,13 +51,13 @@ local function await_end(address)
 end
 
 local function sweep()
+	sweep_timer = nil -- until something is launched again: all that start now are looked after
 	for address in pairs(starting) do
 		if links[address] == nil then
 			links[address] = false
 			skynet.fork(await_end, address)
 		end
 	end
-	sweep_timer = next(starting) and skynet.timeout(SWEEP_CS, sweep)
 end
 
 --- Launches a service and keeps the request until it is ready. Returns its address.

@@ -15,7 +15,9 @@
 #include <stdlib.h>
 
 #define LOOK_INTERVAL_NS 1000000
-#define TRIM_AFTER_NS SK_NS_PER_SECOND
+/* Memory is given back after so long without work, but not more often than that. */
+#define TRIM_AFTER_NS (50 * SK_NS_PER_MS)
+#define TRIM_INTERVAL_NS SK_NS_PER_SECOND
 /* So many idle looks before it sleeps: traffic with short gaps must not wake it each time. */
 #define IDLE_LOOKS 20
 /* A message that runs so long is reported, and again each time as much has passed. */
@@ -37,6 +39,7 @@ struct sk_watchdog {
 	pthread_t thread;
 	bool has_thread;
 	int quiesce_slot;
+	uint64_t trimmed_ns;	    /* when memory was given back last; watchdog only */
 	struct sighting *sightings; /* one a worker; watchdog only */
 	pthread_mutex_t lock;
 	pthread_cond_t signal;
@@ -179,19 +182,35 @@ may_sleep_locked(struct sk_watchdog *watchdog)
 	       atomic_load(&s->sleeping) >= s->worker_count;
 }
 
+static uint64_t
+trim_delay_ns(const struct sk_watchdog *watchdog)
+{
+	uint64_t passed_ns = sk_clock_ns() - watchdog->trimmed_ns;
+	if (passed_ns + TRIM_AFTER_NS >= TRIM_INTERVAL_NS)
+		return TRIM_AFTER_NS;
+	return TRIM_INTERVAL_NS - passed_ns;
+}
+
+static void
+trim(struct sk_watchdog *watchdog)
+{
+	sk_memory_trim();
+	watchdog->trimmed_ns = sk_clock_ns();
+}
+
 /* A node that has been idle for a while gives back the memory that it does not use: the allocator
  * does so by itself only while somebody allocates. */
 static void
 sleep_while_idle(struct sk_watchdog *watchdog)
 {
-	struct timespec until = time_in(TRIM_AFTER_NS);
+	struct timespec until = time_in(trim_delay_ns(watchdog));
 	int result = 0;
 	(void)pthread_mutex_lock(&watchdog->lock);
 	atomic_store(&watchdog->is_asleep, true);
 	while (result != ETIMEDOUT && may_sleep_locked(watchdog))
 		result = pthread_cond_timedwait(&watchdog->signal, &watchdog->lock, &until);
 	if (may_sleep_locked(watchdog))
-		sk_memory_trim();
+		trim(watchdog);
 	while (may_sleep_locked(watchdog))
 		(void)pthread_cond_wait(&watchdog->signal, &watchdog->lock);
 	atomic_store(&watchdog->is_asleep, false);
