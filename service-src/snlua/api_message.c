@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MS_PER_CS 10
-
 /* What skynet_send returns instead of a session; -1: no such service. */
 enum { SENT_TOO_LARGE = -2, SENT_FULL = -3, SENT_WAIT = -4 };
 

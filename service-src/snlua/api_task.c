@@ -8,7 +8,6 @@
 #include "traces.h"
 #include "wait.h"
 
-#define MS_PER_CS 10
 /* Far beyond what anybody waits for, and far from an overflow. */
 #define DELAY_MAX_MS (INT64_C(1) << 53)
 

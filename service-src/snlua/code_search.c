@@ -100,9 +100,11 @@ module_searcher(lua_State *L)
 	if (lua_getfield(L, -1, "path") != LUA_TSTRING)
 		return luaL_error(L, "'package.path' must be a string");
 	enum finding finding = search(L, name, lua_tostring(L, -1));
-	const char *own_path = skynet_command(engine_of(L)->ctx, "GETENV", "lua_path");
-	if (finding == MISSING && is_of_framework(module) && own_path)
-		finding = search(L, name, own_path);
+	if (finding == MISSING && is_of_framework(module)) {
+		const char *own_path = skynet_command(engine_of(L)->ctx, "GETENV", "lua_path");
+		if (own_path)
+			finding = search(L, name, own_path);
+	}
 	switch (finding) {
 	case BROKEN:
 		return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", module,

@@ -441,7 +441,7 @@ engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L, con
 				  .unknown_response = LUA_NOREF};
 	const char *timeout_cs = skynet_command(ctx, "GETENV", "calltimeout");
 	if (timeout_cs)
-		engine->call_timeout_ms = strtoll(timeout_cs, NULL, 10) * 10;
+		engine->call_timeout_ms = strtoll(timeout_cs, NULL, 10) * MS_PER_CS;
 	list_init(&engine->woken);
 	list_init(&engine->failed);
 	list_init(&engine->forked);

@@ -25,6 +25,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Lua counts time in hundredths of a second, the core in milliseconds. */
+#define MS_PER_CS 10
+
 /* What a suspended task waits for. */
 enum task_state {
 	TASK_FREE,     /* in the pool */

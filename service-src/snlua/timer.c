@@ -13,7 +13,6 @@
 
 /* A table that has never held more is not worth a new one. */
 #define PEAK_MIN 4096
-#define MS_PER_CS 10
 
 /* Pushes the table of functions; makes it first. */
 static void

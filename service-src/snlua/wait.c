@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MS_PER_CS 10
 #define LATE_MIN 64
 #define LATE_MAX 16384 /* 64 KB, and four times that in the map */
 

@@ -2,8 +2,10 @@
 -- requester gets one answer or one error, which says who, why and where.
 local skynet = require("skynet")
 require("skynet.manager")
+local begin = require("tasks").begin
 local check = require("check")
 local child = require("child")
+local run_command = require("commander").run
 local log = require("log")
 local simulation = require("skynet.simulation")
 
@@ -15,22 +17,6 @@ end
 --- Who loops for ever is ended by another thread, which a simulated node does not have: such cases
 --- are for real/ending_test.lua.
 local real_case = simulation.seed() and function() end or case
-
-skynet.register_protocol({
-	name = "text",
-	id = skynet.PTYPE_TEXT,
-	pack = function(text)
-		return text
-	end,
-	unpack = skynet.tostring,
-})
-
---- Runs a framework command in a service of its own: a signal must not come from this thread.
-local commander
-local function run_command(...)
-	commander = commander or skynet.launch("command")
-	return skynet.call(commander, "text", table.concat({ ... }, " "))
-end
 
 --- A service that has the request in hand in some way, and ends in some way.
 local function victim()
@@ -132,22 +118,6 @@ local function victim()
 			end
 		end)
 	end)
-end
-
---- Begins f(...) in a task of its own. Returns a function that waits for its end and gives what
---- pcall has returned.
-local function begin(f, ...)
-	local token, results = {}, nil
-	skynet.fork(function(...)
-		results = table.pack(pcall(f, ...))
-		skynet.wakeup(token)
-	end, ...)
-	return function()
-		if not results then
-			skynet.wait(token)
-		end
-		return table.unpack(results, 1, results.n)
-	end
 end
 
 local HOLDS <const> = { "wait", "sleep", "defer", "fork", "call", "coroutine" }

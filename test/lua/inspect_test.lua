@@ -1,6 +1,7 @@
 -- Looking into a service: its tasks, killing one, traces, protocols, and being dead for somebody.
 local skynet = require("skynet")
 require("skynet.manager")
+local begin = require("tasks").begin
 local check = require("check")
 local child = require("child")
 local log = require("log")
@@ -211,17 +212,7 @@ local function patient()
 end
 
 local function ask(service, ...)
-	local token, results = {}, nil
-	skynet.fork(function(...)
-		results = table.pack(pcall(skynet.call, service, "lua", ...))
-		skynet.wakeup(token)
-	end, ...)
-	return function()
-		if not results then
-			skynet.wait(token)
-		end
-		return table.unpack(results, 1, results.n)
-	end
+	return begin(skynet.call, service, "lua", ...)
 end
 
 for _, how in ipairs({ "wait", "sleep", "call" }) do

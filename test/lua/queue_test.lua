@@ -2,26 +2,11 @@
 local skynet = require("skynet")
 local queue = require("skynet.queue")
 local check = require("check")
+local together = require("tasks").together
 
 local cases = {}
 local function case(name, body)
 	cases[#cases + 1] = { name, body }
-end
-
---- Runs the functions in tasks of their own, and returns their results when all have ended.
-local function together(...)
-	local results, left, done = {}, select("#", ...), {}
-	for i, body in ipairs({ ... }) do
-		skynet.fork(function()
-			results[i] = table.pack(pcall(body))
-			left = left - 1
-			skynet.wakeup(done)
-		end)
-	end
-	while left > 0 do
-		skynet.wait(done)
-	end
-	return results
 end
 
 case("arguments_and_results_go_through", function()

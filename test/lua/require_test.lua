@@ -1,6 +1,7 @@
 -- `require` in a task: modules that wait while they are loaded, circles, failures, init functions.
 local skynet = require("skynet")
 local check = require("check")
+local together = require("tasks").together
 
 local cases = {}
 local function case(name, body)
@@ -35,22 +36,6 @@ local function note(word)
 	table.insert(world.order, word)
 end
 world.note = note
-
---- Runs the functions in tasks of their own and returns their results when all have ended.
-local function together(...)
-	local results, left, done = {}, select("#", ...), {}
-	for i, body in ipairs({ ... }) do
-		skynet.fork(function()
-			results[i] = table.pack(pcall(body))
-			left = left - 1
-			skynet.wakeup(done)
-		end)
-	end
-	while left > 0 do
-		skynet.wait(done)
-	end
-	return results
-end
 
 case("a_chunk_may_wait_and_gets_its_name_and_place", function()
 	local name = module([[

@@ -3,6 +3,7 @@ local skynet = require("skynet")
 local check = require("check")
 local child = require("child")
 local log = require("log")
+local tasks = require("tasks")
 
 local cases = {}
 local function case(name, body)
@@ -113,18 +114,9 @@ end
 
 --- Starts a request in a task of its own. Returns a function that waits for its end.
 local function begin(service, ...)
-	local token, results = {}, nil
-	skynet.fork(function(...)
-		results = table.pack(pcall(skynet.call, service, "lua", ...))
-		skynet.wakeup(token)
-	end, ...)
+	local finish = tasks.begin(skynet.call, service, "lua", ...)
 	skynet.yield() -- the request is on its way, before whatever is asked next
-	return function()
-		if not results then
-			skynet.wait(token)
-		end
-		return table.unpack(results, 1, results.n)
-	end
+	return finish
 end
 
 local function ask(service, ...)

@@ -4,23 +4,8 @@ local skynet = require("skynet")
 require("skynet.manager")
 local check = require("check")
 local child = require("child")
+local run = require("commander").run
 local log = require("log")
-
-skynet.register_protocol({
-	name = "text",
-	id = skynet.PTYPE_TEXT,
-	pack = function(text)
-		return text
-	end,
-	unpack = skynet.tostring,
-})
-
-local commander
-
-local function run(...)
-	commander = commander or skynet.launch("command")
-	return skynet.call(commander, "text", table.concat({ ... }, " "))
-end
 
 local function spinner()
 	skynet.start(function()
