@@ -49,23 +49,43 @@ done_or_log(struct skynet_context *ctx, int result, const char *error)
 
 /* --- TCP and foreign descriptors ----------------------------------------------------------- */
 
+static const struct skynet_socket_options no_options;
+
+int
+skynet_socket_listen_with(struct skynet_context *ctx, const char *host, int port, int backlog,
+			  const struct skynet_socket_options *options)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	(void)backlog; /* as long as the system allows */
+	becomes_owner(ctx);
+	return id_or_log(ctx,
+			 sk_socket_listen(sockets_of(ctx), ctx->handle, host, port,
+					  options ? options : &no_options, error),
+			 error);
+}
+
 int
 skynet_socket_listen(struct skynet_context *ctx, const char *host, int port, int backlog)
+{
+	return skynet_socket_listen_with(ctx, host, port, backlog, NULL);
+}
+
+int
+skynet_socket_connect_with(struct skynet_context *ctx, const char *host, int port,
+			   const struct skynet_socket_options *options)
 {
 	char error[SK_SOCKET_LINE_SIZE];
 	becomes_owner(ctx);
 	return id_or_log(ctx,
-			 sk_socket_listen(sockets_of(ctx), ctx->handle, host, port, backlog, error),
+			 sk_socket_connect(sockets_of(ctx), ctx->handle, host, port,
+					   options ? options : &no_options, error),
 			 error);
 }
 
 int
 skynet_socket_connect(struct skynet_context *ctx, const char *host, int port)
 {
-	char error[SK_SOCKET_LINE_SIZE];
-	becomes_owner(ctx);
-	return id_or_log(ctx, sk_socket_connect(sockets_of(ctx), ctx->handle, host, port, error),
-			 error);
+	return skynet_socket_connect_with(ctx, host, port, NULL);
 }
 
 int

@@ -171,8 +171,9 @@ connect_by_number(struct sk_sockets *sockets, int id)
 
 int
 sk_socket_connect(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
-		  char error[SK_SOCKET_LINE_SIZE])
+		  const struct skynet_socket_options *options, char error[SK_SOCKET_LINE_SIZE])
 {
+	(void)options; /* none is about connections that go out yet */
 	struct sk_socket_seed seed = {
 		.ops = &sk_socket_stream_ops,
 		.stage = SK_SOCKET_RESOLVING,

@@ -206,17 +206,20 @@ static const struct sk_socket_ops listener_ops = {
 	.read = accept_all,
 };
 
-/* Returns a descriptor that listens, or -1 with errno set. */
+/* A long queue costs nothing while it is empty: the kernel cuts it to what it allows. Returns a
+ * descriptor that listens, or -1 with errno set. */
 static int
-open_port(const struct sk_address *address, int backlog)
+open_port(const struct sk_address *address, const struct skynet_socket_options *options)
 {
+	int shares = options->shares_port != 0;
 	union sk_address_system system;
 	socklen_t size = sk_address_to_system(address, &system);
 	int fd = socket(system.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
-	    bind(fd, &system.any, size) == 0 && listen(fd, backlog) == 0)
+	    (!shares || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares, sizeof shares) == 0) &&
+	    bind(fd, &system.any, size) == 0 && listen(fd, INT_MAX) == 0)
 		return fd;
 	int error = errno;
 	(void)close(fd);
@@ -238,7 +241,7 @@ tell_listening(struct sk_sockets *sockets, int id)
 
 int
 sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
-		 int backlog, char error[SK_SOCKET_LINE_SIZE])
+		 const struct skynet_socket_options *options, char error[SK_SOCKET_LINE_SIZE])
 {
 	struct sk_socket_seed seed = {
 		.ops = &listener_ops,
@@ -248,9 +251,7 @@ sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, i
 	int result = sk_address_find_local(&seed.address, host, port, error, SK_SOCKET_LINE_SIZE);
 	if (result != SK_OK)
 		return result;
-	/* A long queue costs nothing while it is empty: the kernel cuts this to what it allows. */
-	(void)backlog;
-	seed.fd = open_port(&seed.address, INT_MAX);
+	seed.fd = open_port(&seed.address, options);
 	if (seed.fd < 0) {
 		char text[SK_ADDRESS_TEXT_SIZE];
 		char reason[SK_SOCKET_TEXT_MAX];

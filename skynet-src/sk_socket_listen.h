@@ -3,9 +3,10 @@
 #define SK_SOCKET_LISTEN_H
 
 #include "sk_socket_table.h"
+#include "skynet_socket.h"
 
 /* Returns an id; or a negative sk_error, with one line in error.  [no lock held] */
 int sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
-		     int backlog, char error[SK_SOCKET_LINE_SIZE]);
+		     const struct skynet_socket_options *options, char error[SK_SOCKET_LINE_SIZE]);
 
 #endif

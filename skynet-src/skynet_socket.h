@@ -49,13 +49,26 @@ struct socket_sendbuffer {
 	size_t sz;
 };
 
+/* How a socket is opened. All zero: as the functions without options do. */
+struct skynet_socket_options {
+	/* listen: others may listen on the same port, if they say so too. The system spreads the
+	 * clients over them. */
+	int shares_port;
+};
+
 /* Listens on host:port (host NULL or "": all IPv4 addresses; port 0: any free one). The port is
  * bound at once; a CONNECT message with the bound address follows; accepting begins at start.
  * Returns an id, or -1 (reason in the log). */
 SKYNET_API int skynet_socket_listen(struct skynet_context *ctx, const char *host, int port,
 				    int backlog);
+/* The same, with options (borrowed; NULL: none). */
+SKYNET_API int skynet_socket_listen_with(struct skynet_context *ctx, const char *host, int port,
+					 int backlog, const struct skynet_socket_options *options);
 /* Connects; CONNECT or ERROR follows. Returns an id, or -1. */
 SKYNET_API int skynet_socket_connect(struct skynet_context *ctx, const char *host, int port);
+/* The same, with options (borrowed; NULL: none). */
+SKYNET_API int skynet_socket_connect_with(struct skynet_context *ctx, const char *host, int port,
+					  const struct skynet_socket_options *options);
 /* Adopts an operating system descriptor, which is never closed here. Returns an id, or -1. */
 SKYNET_API int skynet_socket_bind(struct skynet_context *ctx, int fd);
 /* Makes the caller the owner and begins reading or accepting. CONNECT with the text "start" or

@@ -35,6 +35,19 @@ bad_addresses_are_named(void **state)
 }
 
 static void
+listeners_that_agree_share_a_port(void **state)
+{
+	struct world *w = *state;
+	struct skynet_socket_options shares = {.shares_port = 1};
+	int first = skynet_socket_listen_with(w->service, "127.0.0.1", 0, 1, &shares);
+	int port = world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, first).ud;
+	int second = skynet_socket_listen_with(w->service, "127.0.0.1", port, 1, &shares);
+	assert_true(second > 0);
+	assert_int_equal(world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, second).ud, port);
+	assert_int_equal(skynet_socket_listen(w->service, "127.0.0.1", port, 1), -1);
+}
+
+static void
 nobody_is_accepted_before_start(void **state)
 {
 	struct world *w = *state;
@@ -301,6 +314,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		world_test(a_listener_tells_address_and_port),
 		world_test(bad_addresses_are_named),
+		world_test(listeners_that_agree_share_a_port),
 		world_test(nobody_is_accepted_before_start),
 		world_test(a_paused_listener_accepts_nobody),
 		world_test(a_slow_service_has_so_many_connections_at_a_time),
