@@ -34,6 +34,7 @@ struct sk_core_socket_hooks {
 	void (*flush)(struct sk_sockets *sockets, struct sk_worker *worker);
 	void (*release_owner)(struct sk_sockets *sockets, uint32_t handle);
 	void (*discard)(struct sk_sockets *sockets, struct skynet_socket_message *payload);
+	void (*expired)(struct sk_sockets *sockets, struct sk_timer_entry *entry);
 };
 
 struct sk_core {

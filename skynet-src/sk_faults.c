@@ -115,7 +115,7 @@ sk_faults_expired(void *owner, struct sk_timer_entry *list)
 		struct sk_timer_entry *entry = list;
 		list = (struct sk_timer_entry *)entry->message.next;
 		entry->message.next = NULL;
-		if (entry->owner == 0)
+		if (entry->owner == 0 && entry->message.kind != SK_MESSAGE_SOCKET_TIMER)
 			deliver(core->faults, (struct delayed *)entry);
 		else
 			sk_service_expired(core, entry);

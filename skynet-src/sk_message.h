@@ -22,6 +22,8 @@ enum sk_message_kind {
 	SK_MESSAGE_NUDGE,  /* only gets a dying service its last turn */
 	SK_MESSAGE_JUDGED, /* a plain one that a fault rule has delayed or doubled: sk_faults.h */
 	SK_MESSAGE_EXIT,   /* ends the service that comes to it, with all mail before it handled */
+	/* The head of a struct sk_timer_entry: the time of a socket is up. Never delivered. */
+	SK_MESSAGE_SOCKET_TIMER,
 };
 
 #define SK_MESSAGE_SIZE_MAX ((UINT64_C(1) << 48) - 1)

@@ -225,6 +225,7 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 						.flush = sk_sockets_flush,
 						.release_owner = sk_sockets_release_owner,
 						.discard = sk_sockets_discard,
+						.expired = sk_sockets_expired,
 					},
 			},
 	};

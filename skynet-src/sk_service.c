@@ -69,6 +69,10 @@ sk_service_expired(void *owner, struct sk_timer_entry *list)
 		struct sk_message *message = &list->message;
 		uint32_t handle = list->owner;
 		list = (struct sk_timer_entry *)message->next;
+		if (SK_UNLIKELY(message->kind == SK_MESSAGE_SOCKET_TIMER)) {
+			core->socket_hooks.expired(core->sockets, (struct sk_timer_entry *)message);
+			continue;
+		}
 		struct skynet_context *service = sk_registry_find(&core->registry, handle);
 		if (SK_UNLIKELY(!service))
 			service = find_dying(core, handle);

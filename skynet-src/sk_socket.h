@@ -20,6 +20,7 @@
 
 struct sk_core;
 struct sk_sockets;
+struct sk_timer_entry;
 struct sk_worker;
 struct skynet_socket_message;
 
@@ -58,6 +59,9 @@ void sk_sockets_release_owner(struct sk_sockets *sockets, uint32_t handle);
 /* Frees the buffer that the payload of an unread socket message holds. The payload itself remains
  * the caller's. A connection announced by an unread ACCEPT is closed.  [any, online] */
 void sk_sockets_discard(struct sk_sockets *sockets, struct skynet_socket_message *payload);
+
+/* The time of a socket is up: sk_socket_set_timer. entry: taken, in no timer any more.  [poller] */
+void sk_sockets_expired(struct sk_sockets *sockets, struct sk_timer_entry *entry);
 
 /* How many sockets exist.  [any] */
 int sk_sockets_count(const struct sk_sockets *sockets);

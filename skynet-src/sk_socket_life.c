@@ -3,14 +3,40 @@
  * The order is always the same; what differs between the kinds is in the socket's ops. */
 #include "sk_socket_life.h"
 
+#include "sk_idle.h"
 #include "sk_poller.h"
 #include "sk_socket_tell.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 _Thread_local char sk_socket_scratch[SK_SOCKET_READ_BYTES];
+
+/* --- timers -------------------------------------------------------------------------------- */
+
+void
+sk_socket_stop_timer(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	/* One that has fired is freed where it arrives (D1). */
+	if (s->timer && sk_timer_cancel(sockets->core->scheduler.timer, s->timer))
+		free(s->timer);
+	s->timer = NULL;
+}
+
+void
+sk_socket_set_timer(struct sk_sockets *sockets, struct sk_socket *s, unsigned delay_ms)
+{
+	struct sk_scheduler *scheduler = &sockets->core->scheduler;
+	sk_socket_stop_timer(sockets, s);
+	s->timer = skynet_malloc(sizeof *s->timer);
+	*s->timer = (struct sk_timer_entry){
+		.message = {.kind = SK_MESSAGE_SOCKET_TIMER, .session = sk_socket_id(s)},
+	};
+	sk_idle_add_timer(scheduler, s->timer,
+			  sk_scheduler_now_ns(scheduler) / SK_NS_PER_MS + delay_ms);
+}
 
 /* --- the end ------------------------------------------------------------------------------- */
 
@@ -35,6 +61,7 @@ sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s)
 	else if (s->fd >= 0)
 		(void)close(s->fd); /* whatever it says, the descriptor is free */
 	s->fd = -1;
+	sk_socket_stop_timer(sockets, s);
 	sk_output_clear(&s->output);
 	skynet_free(s->alternatives);
 	s->alternatives = NULL;

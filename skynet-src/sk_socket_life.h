@@ -23,6 +23,11 @@ void sk_socket_read_on(struct sk_sockets *sockets, struct sk_socket *s);
 /* Sends what waits, until the kernel takes no more. */
 void sk_socket_flush(struct sk_sockets *sockets, struct sk_socket *s);
 
+/* Has sk_sockets_expired called for the socket after delay_ms, unless it is stopped or set again
+ * before, or the socket ends. */
+void sk_socket_set_timer(struct sk_sockets *sockets, struct sk_socket *s, unsigned delay_ms);
+void sk_socket_stop_timer(struct sk_sockets *sockets, struct sk_socket *s);
+
 /* Ends it at once. Tells nothing. */
 void sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s);
 /* Tells ERROR and CLOSE, and ends it at once. */

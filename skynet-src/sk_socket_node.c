@@ -9,6 +9,7 @@
 #include "sk_socket_life.h"
 #include "sk_socket_tell.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -142,6 +143,33 @@ sk_sockets_consumed(struct sk_sockets *sockets, int id)
 		return;
 	if (s->unconsumed > 0 && --s->unconsumed == 0)
 		sk_socket_read_on(sockets, s);
+	sk_socket_leave(sockets, s);
+}
+
+/* Whoever set the timer waits for something that has not come. */
+static void
+give_up_waiting(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	char text[SK_SOCKET_TEXT_MAX];
+	if (s->stage == SK_SOCKET_CONNECTING)
+		sk_socket_fail_birth(sockets, s, sk_socket_error_text(ETIMEDOUT, text));
+	else
+		sk_socket_fail_system(sockets, s, ETIMEDOUT);
+}
+
+void
+sk_sockets_expired(struct sk_sockets *sockets, struct sk_timer_entry *entry)
+{
+	struct sk_socket *s = sk_socket_enter(sockets, entry->message.session);
+	if (!s) {
+		free(entry);
+		return;
+	}
+	if (s->timer == entry) { /* D1; else it was stopped too late to be cancelled */
+		s->timer = NULL;
+		give_up_waiting(sockets, s);
+	}
+	free(entry);
 	sk_socket_leave(sockets, s);
 }
 

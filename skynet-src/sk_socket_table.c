@@ -111,6 +111,7 @@ fill_slot(struct sk_socket *s, const struct sk_socket_seed *seed)
 	s->read_ticks = 0;
 	s->write_ticks = 0;
 	s->alternatives = NULL;
+	s->timer = NULL;
 }
 
 int

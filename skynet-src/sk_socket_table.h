@@ -53,6 +53,8 @@
  * W3  dirty_worker is not NULL exactly while the slot is on that worker's list. It belongs to the
  *     slot, not to the socket in it: a slot that is freed and claimed again meanwhile stays on the
  *     list, and its new socket is flushed once too often, which does no harm.
+ * D1  timer is an entry that is pending, or that has fired and is on its way here. It is freed by
+ *     who cancels it under the lock, or else by sk_sockets_expired, which takes the lock first.
  * C1  CLOSE is told exactly once to the owner of a socket that ends, except when it never was
  *     connected (ERROR is told instead) or the owner is dead. Nothing is told after that in
  *     CLOSING.
@@ -75,6 +77,7 @@
 #include <stdint.h>
 
 struct sk_resolver;
+struct sk_timer_entry;
 
 /* How many sockets exist at most; a slot's index is its socket's id modulo this. */
 #define SK_SOCKETS_MAX 65536
@@ -154,6 +157,7 @@ struct sk_socket {
 	uint64_t read_ticks; /* of the last activity, as sk_clock_ticks */
 	uint64_t write_ticks;
 	struct sk_address_list *alternatives; /* or NULL */
+	struct sk_timer_entry *timer;	      /* D1; or NULL */
 	/* Under lock, but they stay when the slot changes hands (W3). next_dirty: only the worker
 	 * on whose list the slot is. */
 	struct sk_worker *dirty_worker;

@@ -149,6 +149,74 @@ an_accepted_socket_sends_before_start(void **state)
 	(void)close(fd);
 }
 
+/* --- timers -------------------------------------------------------------------------------- */
+
+static void
+set_timer(struct world *w, int id, unsigned delay_ms)
+{
+	struct sk_socket *s = sk_socket_enter(w->core.sockets, id);
+	sk_socket_set_timer(w->core.sockets, s, delay_ms);
+	sk_socket_leave(w->core.sockets, s);
+}
+
+static void
+a_timer_that_fires_ends_what_waits(void **state)
+{
+	struct world *w = *state;
+	struct pair pair = world_pair(w);
+	set_timer(w, pair.id, 1000);
+	assert_int_equal(world_expire(w, 500), 0);
+	assert_int_equal(world_expire(w, 2000), 1);
+	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_ERROR, pair.id);
+	assert_string_equal(told.text, strerror(ETIMEDOUT));
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_CLOSE, pair.id);
+	(void)close(pair.fd);
+}
+
+static void
+a_timer_that_is_stopped_replaced_or_orphaned_does_not_fire(void **state)
+{
+	struct world *w = *state;
+	struct pair pair = world_pair(w);
+	set_timer(w, pair.id, 1000);
+	set_timer(w, pair.id, 5000);
+	assert_int_equal(world_expire(w, 2000), 0);
+	struct sk_socket *s = sk_socket_enter(w->core.sockets, pair.id);
+	sk_socket_stop_timer(w->core.sockets, s);
+	sk_socket_stop_timer(w->core.sockets, s);
+	sk_socket_leave(w->core.sockets, s);
+	assert_int_equal(world_expire(w, 7000), 0);
+	set_timer(w, pair.id, 9000);
+	skynet_socket_shutdown(w->service, pair.id);
+	assert_int_equal(world_expire(w, 20000), 0);
+	(void)close(pair.fd);
+}
+
+/* D1: between firing and arriving, anything may happen to the socket. */
+static void
+a_timer_that_is_on_its_way_does_no_harm(void **state)
+{
+	struct world *w = *state;
+	struct pair pair = world_pair(w);
+	uint64_t now_ms = sk_scheduler_now_ns(&w->core.scheduler) / SK_NS_PER_MS;
+	set_timer(w, pair.id, 1000);
+	struct sk_timer_entry *stopped = sk_timer_expire(w->core.scheduler.timer, now_ms + 2000);
+	assert_non_null(stopped);
+	struct sk_socket *s = sk_socket_enter(w->core.sockets, pair.id);
+	sk_socket_stop_timer(w->core.sockets, s);
+	sk_socket_leave(w->core.sockets, s);
+	sk_sockets_expired(w->core.sockets, stopped);
+	world_expect_nothing(w, w->service);
+	set_timer(w, pair.id, 3000);
+	struct sk_timer_entry *late = sk_timer_expire(w->core.scheduler.timer, now_ms + 10000);
+	assert_non_null(late);
+	skynet_socket_shutdown(w->service, pair.id);
+	sk_sockets_expired(w->core.sockets, late);
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_CLOSE, pair.id);
+	world_expect_nothing(w, w->service);
+	(void)close(pair.fd);
+}
+
 /* --- the peer's end ------------------------------------------------------------------------ */
 
 static void
@@ -810,6 +878,9 @@ main(void)
 		world_test(pause_during_a_chunk_holds_the_next_back),
 		world_test(nothing_is_read_before_start),
 		world_test(an_accepted_socket_sends_before_start),
+		world_test(a_timer_that_fires_ends_what_waits),
+		world_test(a_timer_that_is_stopped_replaced_or_orphaned_does_not_fire),
+		world_test(a_timer_that_is_on_its_way_does_no_harm),
 		world_test(after_the_peers_end_the_socket_still_sends),
 		world_test(a_half_closed_socket_stays_until_it_is_closed_here),
 		world_test(the_end_waits_behind_all_data),

@@ -93,6 +93,7 @@ world_new(const char *const *settings)
 		.flush = sk_sockets_flush,
 		.release_owner = sk_sockets_release_owner,
 		.discard = sk_sockets_discard,
+		.expired = sk_sockets_expired,
 	};
 	assert_int_equal(sk_quiesce_init(&w->core.quiesce), SK_OK);
 	assert_int_equal(sk_registry_init(&w->core.registry, &w->core.quiesce, 0, 1), SK_OK);
@@ -153,6 +154,22 @@ world_poll(struct world *w, int timeout_ms)
 	int count = sk_poller_wait(&w->core.scheduler.poller, events, 64, timeout_ms, &woken);
 	for (int i = 0; i < count; i++)
 		sk_sockets_event(w->core.sockets, events[i].token, events[i].flags);
+	return count;
+}
+
+/* Lets the time come that the timers wait for. Returns how many there were. */
+static inline int
+world_expire(struct world *w, uint64_t after_ms)
+{
+	uint64_t now_ms = sk_scheduler_now_ns(&w->core.scheduler) / SK_NS_PER_MS;
+	struct sk_timer_entry *list = sk_timer_expire(w->core.scheduler.timer, now_ms + after_ms);
+	int count = 0;
+	while (list) {
+		struct sk_timer_entry *entry = list;
+		list = (struct sk_timer_entry *)entry->message.next;
+		sk_sockets_expired(w->core.sockets, entry);
+		count++;
+	}
 	return count;
 }
 
