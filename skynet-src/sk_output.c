@@ -1,20 +1,24 @@
 /* sk_output.c: see sk_output.h, also for the invariants O1 to O3. */
 #include "sk_output.h"
 
-#include "skynet.h"
+#include "sk_socket_shared.h"
+#include "skynet_socket.h"
 
 #include <assert.h>
 #include <string.h>
 #include <sys/uio.h>
 
+/* inside: how many of the bytes it has room for itself. */
 static struct sk_output_piece *
-new_piece(void *block, size_t size, size_t inside)
+new_piece(const char *start, size_t size, size_t inside)
 {
 	assert(size > 0); /* O3 */
 	struct sk_output_piece *piece = skynet_malloc(sizeof *piece + inside);
 	piece->next = NULL;
 	piece->size = size;
-	piece->block = block;
+	piece->start = start ? start : piece->bytes;
+	piece->block = NULL;
+	piece->shared = NULL;
 	return piece;
 }
 
@@ -29,13 +33,24 @@ sk_output_piece_copy(const void *bytes, size_t size)
 struct sk_output_piece *
 sk_output_piece_take(void *block, size_t size)
 {
-	return new_piece(block, size, 0);
+	struct sk_output_piece *piece = new_piece(block, size, 0);
+	piece->block = block;
+	return piece;
+}
+
+struct sk_output_piece *
+sk_output_piece_share(struct skynet_socket_shared *shared)
+{
+	struct sk_output_piece *piece = new_piece(shared->bytes, shared->size, 0);
+	piece->shared = sk_socket_shared_ref(shared);
+	return piece;
 }
 
 void
 sk_output_piece_free(struct sk_output_piece *piece)
 {
 	skynet_free(piece->block);
+	skynet_socket_unshare(piece->shared);
 	skynet_free(piece);
 }
 
@@ -81,7 +96,7 @@ describe(const struct sk_output_list *list, size_t sent, struct iovec *vectors, 
 {
 	const struct sk_output_piece *piece = list->first;
 	for (; piece && count < max; piece = piece->next, sent = 0) {
-		vectors[count].iov_base = (char *)sk_output_piece_bytes(piece) + sent;
+		vectors[count].iov_base = (char *)piece->start + sent;
 		vectors[count].iov_len = piece->size - sent;
 		count++;
 	}

@@ -1,7 +1,7 @@
 /* sk_poller.c: sk_poller.h on Linux: epoll, and an eventfd to wake the waiting thread.
  *
  * I1  A descriptor costs one epoll_ctl in its life: it is registered for everything,
- *     edge-triggered.
+ *     edge-triggered. One that is armed costs one each time.
  * I2  The eventfd is edge-triggered too, and never read: each write is a new edge, and edges that
  *     nobody waited for merge into one. Its counter would overflow after 2^64 wake-ups. */
 #include "sk_poller.h"
@@ -59,6 +59,19 @@ sk_poller_add(struct sk_poller *poller, int fd, uint64_t token)
 		.data.u64 = token,
 	};
 	return epoll_ctl(poller->poll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? SK_ESYSTEM : 0;
+}
+
+int
+sk_poller_arm(struct sk_poller *poller, int fd, uint64_t token, unsigned what, bool is_new)
+{
+	assert(token != WAKE_TOKEN);
+	struct epoll_event event = {.events = EPOLLONESHOT, .data.u64 = token};
+	if (what & SK_POLLER_READABLE)
+		event.events |= EPOLLIN | EPOLLRDHUP;
+	if (what & SK_POLLER_WRITABLE)
+		event.events |= EPOLLOUT;
+	int operation = is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+	return epoll_ctl(poller->poll_fd, operation, fd, &event) < 0 ? SK_ESYSTEM : 0;
 }
 
 void

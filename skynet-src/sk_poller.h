@@ -1,7 +1,8 @@
 /* sk_poller.h: readiness of descriptors; the only place that knows the operating system's way.
  *
  * Model      Edge-triggered: an event tells that something became possible, once. A descriptor is
- *            registered once for its life, for everything, with a token of the caller's.
+ *            registered once for its life, for everything, with a token of the caller's. Or it is
+ *            armed, again and again, to tell once that something is possible (sk_poller_arm).
  * Threads    wait: one thread at a time (the holder of the poller role). All others: [any].
  */
 #ifndef SK_POLLER_H
@@ -35,6 +36,12 @@ void sk_poller_fini(struct sk_poller *poller);
 /* Watches fd (non-blocking) until it is removed or closed. token: anything but UINT64_MAX.
  * Returns 0 or SK_ESYSTEM (errno EPERM: a plain file, which is always ready). */
 SK_MUST_CHECK int sk_poller_add(struct sk_poller *poller, int fd, uint64_t token);
+/* Has one event told as soon as fd is ready for what is asked, or hung up; also if it is so
+ * already. what: READABLE, WRITABLE or both; takes the place of what was asked before. is_new: fd
+ * was not watched yet. Returns 0 or SK_ESYSTEM (errno EPERM: a plain file, which is always
+ * ready). */
+SK_MUST_CHECK int sk_poller_arm(struct sk_poller *poller, int fd, uint64_t token, unsigned what,
+				bool is_new);
 void sk_poller_remove(struct sk_poller *poller, int fd);
 
 /* Waits up to timeout_ms (0: looks only; negative: for ever) and stores up to max events. Returns

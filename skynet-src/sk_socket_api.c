@@ -9,6 +9,8 @@
 #include "sk_socket_control.h"
 #include "sk_socket_life.h"
 #include "sk_socket_listen.h"
+#include "sk_socket_ready.h"
+#include "sk_socket_shared.h"
 #include "sk_socket_udp.h"
 #include "sk_socket_write.h"
 
@@ -96,6 +98,21 @@ skynet_socket_bind(struct skynet_context *ctx, int fd)
 	return id_or_log(ctx, sk_socket_bind(sockets_of(ctx), ctx->handle, fd, error), error);
 }
 
+int
+skynet_socket_watch(struct skynet_context *ctx, int fd)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	becomes_owner(ctx);
+	return id_or_log(ctx, sk_socket_ready_open(sockets_of(ctx), ctx->handle, fd, error), error);
+}
+
+int
+skynet_socket_rearm(struct skynet_context *ctx, int id, int what)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	return done_or_log(ctx, sk_socket_ready_await(sockets_of(ctx), id, what, error), error);
+}
+
 void
 skynet_socket_start(struct skynet_context *ctx, int id)
 {
@@ -129,16 +146,41 @@ skynet_socket_nodelay(struct skynet_context *ctx, int id)
 
 /* --- output -------------------------------------------------------------------------------- */
 
-/* Whether a buffer can be sent at all. Only malloc-ed memory and borrowed bytes are known here. */
+/* The type of a buffer with a negative size. */
+#define NO_BUFFER (-1)
+
+/* Whether a buffer can be sent at all. */
 static bool
 is_known_type(struct skynet_context *ctx, const struct socket_sendbuffer *buffer)
 {
-	if (buffer->type == SOCKET_BUFFER_MEMORY || buffer->type == SOCKET_BUFFER_RAWPOINTER)
+	bool is_object = buffer->type == SOCKET_BUFFER_OBJECT;
+	if (buffer->type == SOCKET_BUFFER_MEMORY || buffer->type == SOCKET_BUFFER_RAWPOINTER ||
+	    (is_object && buffer->buffer))
 		return true;
-	sk_core_log(ctx->core, ctx->handle,
-		    "error: socket: cannot send an object (buffer type %d) on %d: pass memory",
-		    buffer->type, buffer->id);
+	sk_core_log(ctx->core, ctx->handle, "error: socket: cannot send on %d: %s (type %d)",
+		    buffer->id, is_object ? "the object is NULL" : "neither memory nor an object",
+		    buffer->type);
 	return false;
+}
+
+static const struct skynet_socket_shared *
+object_of(const struct socket_sendbuffer *buffer)
+{
+	return buffer->type == SOCKET_BUFFER_OBJECT ? buffer->buffer : NULL;
+}
+
+static size_t
+size_of(const struct socket_sendbuffer *buffer)
+{
+	const struct skynet_socket_shared *shared = object_of(buffer);
+	return shared ? shared->size : buffer->sz;
+}
+
+static const void *
+bytes_of(const struct socket_sendbuffer *buffer)
+{
+	const struct skynet_socket_shared *shared = object_of(buffer);
+	return shared ? shared->bytes : buffer->buffer;
 }
 
 static struct sk_output_piece *
@@ -146,6 +188,8 @@ make_piece(const struct socket_sendbuffer *buffer)
 {
 	if (buffer->type == SOCKET_BUFFER_MEMORY)
 		return sk_output_piece_take((void *)buffer->buffer, buffer->sz);
+	if (buffer->type == SOCKET_BUFFER_OBJECT)
+		return sk_output_piece_share((struct skynet_socket_shared *)buffer->buffer);
 	return sk_output_piece_copy(buffer->buffer, buffer->sz);
 }
 
@@ -168,7 +212,7 @@ send_buffer(struct skynet_context *ctx, const struct socket_sendbuffer *buffer, 
 {
 	if (!is_known_type(ctx, buffer))
 		return -1;
-	if (buffer->sz == 0)
+	if (size_of(buffer) == 0)
 		return send_nothing(sockets_of(ctx), buffer);
 	return sk_socket_send(sockets_of(ctx), buffer->id, make_piece(buffer), is_low) == SK_OK
 		       ? 0
@@ -181,7 +225,7 @@ old_buffer(int id, const void *buffer, int sz)
 {
 	return (struct socket_sendbuffer){
 		.id = id,
-		.type = sz < 0 ? SOCKET_BUFFER_OBJECT : SOCKET_BUFFER_MEMORY,
+		.type = sz < 0 ? NO_BUFFER : SOCKET_BUFFER_MEMORY,
 		.buffer = buffer,
 		.sz = sz < 0 ? 0 : (size_t)sz,
 	};
@@ -267,7 +311,7 @@ skynet_socket_udp_sendbuffer(struct skynet_context *ctx, const char *address,
 	else
 		result = done_or_log(ctx,
 				     sk_socket_udp_send(sockets_of(ctx), buffer->id, &to,
-							buffer->buffer, buffer->sz, error),
+							bytes_of(buffer), size_of(buffer), error),
 				     error);
 	if (buffer->type == SOCKET_BUFFER_MEMORY)
 		skynet_free((void *)buffer->buffer);

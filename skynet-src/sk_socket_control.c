@@ -19,8 +19,8 @@ open_for(struct sk_sockets *sockets, struct sk_socket *s, uint32_t caller)
 	bool is_transfer = s->stage == SK_SOCKET_OPEN && s->owner != caller;
 	sk_socket_set_owner(s, caller);
 	s->stage = SK_SOCKET_OPEN;
-	s->is_reading = true;
-	if (sk_socket_watch(sockets, s) != SK_OK) {
+	s->is_reading = s->ops->read != NULL;
+	if (s->is_reading && sk_socket_watch(sockets, s) != SK_OK) {
 		sk_socket_fail_system(sockets, s, errno);
 		return;
 	}

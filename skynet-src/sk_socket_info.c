@@ -19,6 +19,7 @@ info_type(const struct sk_socket *s)
 	case SK_SOCKET_DATAGRAM:
 		return SOCKET_INFO_UDP;
 	case SK_SOCKET_FOREIGN:
+	case SK_SOCKET_READINESS:
 		return SOCKET_INFO_BIND;
 	}
 	return SOCKET_INFO_UNKNOWN;

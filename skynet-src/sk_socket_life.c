@@ -51,6 +51,15 @@ return_foreign(struct sk_sockets *sockets, struct sk_socket *s)
 		(void)fcntl(s->fd, F_SETFL, s->saved_flags);
 }
 
+static void
+close_own(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	/* What a duplicate stands for may stay open, and with it the poller's memory of it. */
+	if (s->ops->kind == SK_SOCKET_READINESS && s->is_watched)
+		sk_poller_remove(&sockets->core->scheduler.poller, s->fd);
+	(void)close(s->fd); /* whatever it says, the descriptor is free */
+}
+
 void
 sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s)
 {
@@ -59,7 +68,7 @@ sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s)
 	if (s->fd >= 0 && s->ops->kind == SK_SOCKET_FOREIGN)
 		return_foreign(sockets, s);
 	else if (s->fd >= 0)
-		(void)close(s->fd); /* whatever it says, the descriptor is free */
+		close_own(sockets, s);
 	s->fd = -1;
 	sk_socket_stop_timer(sockets, s);
 	sk_output_clear(&s->output);

@@ -7,6 +7,7 @@
 #include "sk_service.h"
 #include "sk_socket_connect.h"
 #include "sk_socket_life.h"
+#include "sk_socket_ready.h"
 #include "sk_socket_tell.h"
 
 #include <errno.h>
@@ -112,6 +113,17 @@ sk_sockets_counter_name(enum sk_socket_counter counter)
 
 /* --- events -------------------------------------------------------------------------------- */
 
+static void
+open_event(struct sk_sockets *sockets, struct sk_socket *s, unsigned flags)
+{
+	/* An error, too, is found by writing. */
+	if (!s->is_writable && (flags & (SK_POLLER_WRITABLE | SK_POLLER_HANGUP))) {
+		s->is_writable = true;
+		sk_socket_flush(sockets, s);
+	}
+	sk_socket_read_on(sockets, s);
+}
+
 void
 sk_sockets_event(struct sk_sockets *sockets, uint64_t token, unsigned flags)
 {
@@ -122,16 +134,12 @@ sk_sockets_event(struct sk_sockets *sockets, uint64_t token, unsigned flags)
 		s->is_hung_up = true;
 	if (flags & (SK_POLLER_READABLE | SK_POLLER_HANGUP))
 		s->is_readable = true; /* R2 */
-	if (s->stage == SK_SOCKET_CONNECTING) {
+	if (s->stage == SK_SOCKET_CONNECTING)
 		sk_socket_connect_event(sockets, s, flags);
-	} else {
-		/* An error, too, is found by writing. */
-		if (!s->is_writable && (flags & (SK_POLLER_WRITABLE | SK_POLLER_HANGUP))) {
-			s->is_writable = true;
-			sk_socket_flush(sockets, s);
-		}
-		sk_socket_read_on(sockets, s);
-	}
+	else if (s->ops->kind == SK_SOCKET_READINESS)
+		sk_socket_ready_event(sockets, s, flags);
+	else
+		open_event(sockets, s, flags);
 	sk_socket_leave(sockets, s);
 }
 

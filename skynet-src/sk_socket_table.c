@@ -97,6 +97,7 @@ fill_slot(struct sk_socket *s, const struct sk_socket_seed *seed)
 	s->is_close_told = false;
 	s->is_orphan = false;
 	s->is_watched = false;
+	s->awaited = 0;
 	s->wants_nodelay = false;
 	s->is_plain_file = false;
 	s->is_resolving = seed->is_resolving;

@@ -2,6 +2,7 @@
  *
  * The files of the socket layer; each calls only those above it:
  *   sk_socket_address   IP addresses in the form that messages carry
+ *   sk_socket_shared    bytes that several sockets send without a copy each
  *   sk_output           what one socket has still to send
  *   sk_resolver         names to addresses, on a thread of its own
  *   sk_socket_table     slots and ids
@@ -12,6 +13,7 @@
  *   sk_socket_listen    ports, and the connections that come in
  *   sk_socket_udp       datagrams
  *   sk_socket_connect   connections that go out
+ *   sk_socket_ready     descriptors of others, watched for readiness only
  *   sk_socket_control   start, pause, close, bind
  *   sk_socket_info      the list that a monitor sees
  *   sk_socket_node      what the node calls (sk_socket.h): events, ends of turns, deaths of owners
@@ -26,7 +28,7 @@
  *    by name    +-----------+                 +------------+          v
  *                                                ^              +----------+
  *   connect by number ---------------------------+              |   OPEN   |
- *   bind, udp ------------------------------------------------> | watched  |
+ *   bind, udp, watch -----------------------------------------> | watched  |
  *   listen, accept  +---------+        start                    |          |
  *   --------------> | WAITING | ------------------------------> +----------+
  *                   +---------+                                       | close, output waits
@@ -91,10 +93,11 @@ struct sk_timer_entry;
 #define SK_SOCKET_LINE_SIZE 512
 
 enum sk_socket_kind {
-	SK_SOCKET_STREAM,   /* a TCP connection */
-	SK_SOCKET_LISTENER, /* a TCP port */
-	SK_SOCKET_DATAGRAM, /* UDP */
-	SK_SOCKET_FOREIGN,  /* a descriptor that somebody else opened and closes */
+	SK_SOCKET_STREAM,    /* a TCP connection */
+	SK_SOCKET_LISTENER,  /* a TCP port */
+	SK_SOCKET_DATAGRAM,  /* UDP */
+	SK_SOCKET_FOREIGN,   /* a descriptor that somebody else opened and closes */
+	SK_SOCKET_READINESS, /* a duplicate of such a one, watched only */
 };
 
 enum sk_socket_stage {
@@ -113,7 +116,7 @@ struct sk_sockets;
 struct sk_socket_ops {
 	enum sk_socket_kind kind;
 	/* Reads, and hands the owner what there is. Called when that is wanted and possible, and
-	 * nothing is with the owner (R1). */
+	 * nothing is with the owner (R1). NULL: nothing is ever read. */
 	void (*read)(struct sk_sockets *sockets, struct sk_socket *s);
 	/* Sends what waits, until the kernel takes no more. Called when something waits and
 	 * is_writable. NULL: nothing can be sent, so nothing ever waits. */
@@ -143,6 +146,7 @@ struct sk_socket {
 	bool is_close_told; /* C1 */
 	bool is_orphan;	    /* the owner is dead: to be closed when the lock is released */
 	bool is_watched;
+	uint8_t awaited; /* of one that is watched for readiness: what to tell (sk_socket_ready) */
 	bool wants_nodelay;
 	bool is_plain_file; /* always ready, and cannot be watched */
 	bool is_resolving;  /* a datagram socket waits for its peer's address: all output waits */

@@ -114,7 +114,7 @@ flush_datagrams(struct sk_sockets *sockets, struct sk_socket *s)
 		return;
 	while ((piece = sk_output_first(&s->output))) {
 		struct sk_address to;
-		const char *bytes = sk_output_piece_bytes(piece);
+		const char *bytes = piece->start;
 		memcpy(&to, bytes, sizeof to);
 		if (sk_address_kind(&to) == SK_ADDRESS_NONE)
 			to = s->address;

@@ -27,6 +27,7 @@ extern "C" {
 #define SKYNET_SOCKET_TYPE_ERROR 5   /* text: the reason */
 #define SKYNET_SOCKET_TYPE_UDP 6     /* ud bytes in buffer, then the sender's address */
 #define SKYNET_SOCKET_TYPE_WARNING 7 /* ud KiB wait to be sent; 0: all gone out */
+#define SKYNET_SOCKET_TYPE_READY 8   /* a watched descriptor is ready; ud: for what (below) */
 
 /* The payload of a PTYPE_SOCKET message. When buffer is NULL, text may follow the struct: as many
  * bytes as the message is longer than it, at most 128, without a NUL. */
@@ -39,7 +40,7 @@ struct skynet_socket_message {
 
 /* What `buffer` of a socket_sendbuffer is. */
 #define SOCKET_BUFFER_MEMORY 0	   /* malloc-ed: taken */
-#define SOCKET_BUFFER_OBJECT 1	   /* reserved for objects of a library: refused */
+#define SOCKET_BUFFER_OBJECT 1	   /* a struct skynet_socket_shared: borrowed, sz is ignored */
 #define SOCKET_BUFFER_RAWPOINTER 2 /* borrowed: copied where needed */
 
 struct socket_sendbuffer {
@@ -48,6 +49,16 @@ struct socket_sendbuffer {
 	const void *buffer;
 	size_t sz;
 };
+
+/* Bytes that many sockets send without a copy each. Counts its references: who shares it has one,
+ * and so has each socket that it waits in. */
+struct skynet_socket_shared;
+
+/* Copies the bytes (borrowed), once. size may be 0. The caller gives its reference back with
+ * skynet_socket_unshare; what was sent until then still goes out.  [any] */
+SKYNET_API struct skynet_socket_shared *skynet_socket_share(const void *bytes, size_t size);
+/* NULL: does nothing.  [any] */
+SKYNET_API void skynet_socket_unshare(struct skynet_socket_shared *shared);
 
 /* How a socket is opened. All zero: as the functions without options do. */
 struct skynet_socket_options {
@@ -71,6 +82,19 @@ SKYNET_API int skynet_socket_connect_with(struct skynet_context *ctx, const char
 					  const struct skynet_socket_options *options);
 /* Adopts an operating system descriptor, which is never closed here. Returns an id, or -1. */
 SKYNET_API int skynet_socket_bind(struct skynet_context *ctx, int fd);
+/* Watches a descriptor that somebody else opened, reads, writes and closes, such as a client
+ * library. Nothing is told before skynet_socket_rearm asks for it. Close the id when the descriptor
+ * is closed: what it stands for stays open until then. Returns an id, or -1. */
+SKYNET_API int skynet_socket_watch(struct skynet_context *ctx, int fd);
+/* Asks for one READY message: as soon as the watched descriptor is ready for what is asked, or hung
+ * up; also if it is so already. So it must be asked again after each. what: READABLE, WRITABLE, or
+ * both; it takes the place of what was asked before; 0: nothing more is told. READY tells in ud
+ * what it is ready for, and HANGUP (then read and write, to learn why). Returns 0, or -1. */
+SKYNET_API int skynet_socket_rearm(struct skynet_context *ctx, int id, int what);
+#define SKYNET_SOCKET_READABLE 1
+#define SKYNET_SOCKET_WRITABLE 2
+#define SKYNET_SOCKET_HANGUP 4
+
 /* Makes the caller the owner and begins reading or accepting. CONNECT with the text "start" or
  * "transfer" follows, or ERROR. */
 SKYNET_API void skynet_socket_start(struct skynet_context *ctx, int id);
@@ -90,7 +114,8 @@ SKYNET_API int skynet_socket_sendbuffer(struct skynet_context *ctx,
 /* The same, behind all normal output. */
 SKYNET_API int skynet_socket_sendbuffer_lowpriority(struct skynet_context *ctx,
 						    struct socket_sendbuffer *buffer);
-/* Older forms: buffer is taken. sz < 0 (an object) is refused. udp_send below is one, too. */
+/* Older forms: buffer is taken. sz < 0 is refused, and then it is not. udp_send below is one,
+ * too. */
 SKYNET_API int skynet_socket_send(struct skynet_context *ctx, int id, void *buffer, int sz);
 SKYNET_API int skynet_socket_send_lowpriority(struct skynet_context *ctx, int id, void *buffer,
 					      int sz);

@@ -511,7 +511,10 @@ bad_buffers_are_refused(void **state)
 	struct pair pair = world_pair(w);
 	char *block = skynet_malloc(4);
 	assert_int_equal(skynet_socket_send(w->service, pair.id, &block, -1), -1);
-	assert_non_null(strstr(w->log, "object"));
+	assert_non_null(strstr(w->log, "neither memory nor an object"));
+	struct socket_sendbuffer none = {.id = pair.id, .type = SOCKET_BUFFER_OBJECT};
+	assert_int_equal(skynet_socket_sendbuffer(w->service, &none), -1);
+	assert_non_null(strstr(w->log, "the object is NULL"));
 	assert_int_equal(skynet_socket_send(w->service, 12345, block, 4), -1); /* and freed */
 	assert_int_equal(skynet_socket_send(w->service, -1, skynet_malloc(1), 1), -1);
 	assert_int_equal(skynet_socket_send(w->service, pair.id, skynet_malloc(1), 0), 0);
