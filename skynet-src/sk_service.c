@@ -23,6 +23,7 @@
 #include "sk_record.h"
 #include "skynet_socket.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,6 +378,9 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	case SK_MESSAGE_EXIT:
 		free(message);
 		(void)sk_service_kill(service->core, service->handle, node_ends);
+		break;
+	case SK_MESSAGE_SOCKET_TIMER: /* never delivered */
+		assert(false);
 		break;
 	}
 }
