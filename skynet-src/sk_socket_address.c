@@ -3,8 +3,9 @@
  * Layout of the bytes: [0] kind, [1..2] port, most significant first, [3..] address. */
 #include "sk_socket_address.h"
 
+#include "sk_hosts.h"
+
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -103,27 +104,6 @@ sk_address_set_port(struct sk_address *address, int port)
 	address->bytes[PORT_AT + 1] = (unsigned char)port;
 }
 
-static int
-look_up_local(struct sk_address *address, const char *host, int port, char *error,
-	      size_t error_size)
-{
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *found;
-	union sk_address_system system = {0};
-	int status = getaddrinfo(host, NULL, &hints, &found);
-	if (status != 0) {
-		(void)snprintf(error, error_size,
-			       "socket: cannot resolve %s to a local address: %s", host,
-			       gai_strerror(status));
-		return SK_EINVAL;
-	}
-	memcpy(&system, found->ai_addr, found->ai_addrlen);
-	sk_address_from_system(address, &system);
-	sk_address_set_port(address, port);
-	freeaddrinfo(found);
-	return SK_OK;
-}
-
 int
 sk_address_find_local(struct sk_address *address, const char *host, int port, char *error,
 		      size_t error_size)
@@ -135,9 +115,13 @@ sk_address_find_local(struct sk_address *address, const char *host, int port, ch
 	}
 	if (!host || host[0] == '\0')
 		host = "0.0.0.0";
-	if (sk_address_parse(address, host, port) == SK_OK)
+	if (sk_hosts_find(NULL, host, port, address, 1) == 1)
 		return SK_OK;
-	return look_up_local(address, host, port, error, error_size);
+	(void)snprintf(error, error_size,
+		       "socket: %s is no local address: give a number, or a name from the hosts "
+		       "file",
+		       host);
+	return SK_EINVAL;
 }
 
 void

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #define SK_ADDRESS_NONE 0
 #define SK_ADDRESS_IPV4 1
@@ -39,6 +40,7 @@ union sk_address_system {
 	struct sockaddr any;
 	struct sockaddr_in ipv4;
 	struct sockaddr_in6 ipv6;
+	struct sockaddr_un unix_domain;
 	struct sockaddr_storage room;
 };
 
@@ -61,9 +63,8 @@ sk_address_size(const struct sk_address *address)
  * a name, or NULL. */
 SK_MUST_CHECK int sk_address_parse(struct sk_address *address, const char *host, int port);
 
-/* Finds the address to bind. host NULL or "": all IPv4 addresses. A name is looked up on this
- * thread, which blocks: meant for names from the hosts file. Returns 0, or SK_EINVAL with one line
- * in error.  [no lock held] */
+/* Finds the address to bind. host NULL or "": all IPv4 addresses. A name must be one that needs no
+ * network (sk_hosts.h). Returns 0, or SK_EINVAL with one line in error.  [no lock held] */
 SK_MUST_CHECK int sk_address_find_local(struct sk_address *address, const char *host, int port,
 					char *error, size_t error_size);
 

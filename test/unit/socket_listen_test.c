@@ -32,6 +32,9 @@ bad_addresses_are_named(void **state)
 	assert_non_null(strstr(w->log, "-5"));
 	assert_int_equal(skynet_socket_listen(w->service, "no..name", 0, 1), -1);
 	assert_non_null(strstr(w->log, "no..name"));
+	/* Nobody is asked on the network: the answer is there at once. */
+	assert_int_equal(skynet_socket_listen(w->service, "www.example.com", 0, 1), -1);
+	assert_non_null(strstr(w->log, "www.example.com is no local address"));
 }
 
 static void
