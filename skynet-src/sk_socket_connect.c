@@ -1,9 +1,10 @@
 /* sk_socket_connect.c: connections that go out.
  *
  * An address in numbers is tried at once, in the caller's call, without waiting for the outcome. A
- * name is looked up by the resolver; its addresses are then tried one after the other until one
- * takes the connection. The owner is told the outcome: CONNECT, or ERROR with the reason of the
- * last address. What is sent before that waits (W2). */
+ * name is looked up by the resolver; its addresses are then tried one after the other, IPv6 and
+ * IPv4 in turn, until one takes the connection. An address that does not answer has ATTEMPT_MS
+ * before the next is tried, the last as long as the kernel likes. The owner is told the outcome:
+ * CONNECT, or ERROR with the reason of the last address. What is sent before that waits (W2). */
 #include "sk_socket_connect.h"
 
 #include "sk_poller.h"
@@ -12,12 +13,18 @@
 #include "sk_socket_stream.h"
 #include "sk_socket_tell.h"
 #include "sk_socket_udp.h"
+#include "sk_socket_unix.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* How long an address may be silent while there are others. The kernel sends the first packet again
+ * after a second, and looks at this only then. */
+#define ATTEMPT_MS 1000
 
 /* --- one address --------------------------------------------------------------------------- */
 
@@ -32,12 +39,27 @@ drop_descriptor(struct sk_socket *s)
 	s->is_hung_up = false;
 }
 
+static bool
+has_next_address(const struct sk_socket *s)
+{
+	return s->alternatives && s->alternatives->next < s->alternatives->count;
+}
+
+/* Has the kernel give up what is not answered for so long; 0: as long as it likes. May be refused
+ * without harm: then it is long. */
+static void
+limit_attempt(const struct sk_socket *s, unsigned limit_ms)
+{
+	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+}
+
 /* Begins to connect to s->address. Returns 0, or SK_ESYSTEM with errno set. */
 static int
 begin(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	union sk_address_system system;
-	socklen_t size = sk_address_to_system(&s->address, &system);
+	socklen_t size = s->unix_name ? sk_socket_unix_to_system(s->unix_name, &system)
+				      : sk_address_to_system(&s->address, &system);
 	drop_descriptor(s);
 	s->fd = socket(system.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd < 0)
@@ -46,6 +68,8 @@ begin(struct sk_sockets *sockets, struct sk_socket *s)
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
 	if (s->wants_nodelay)
 		(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	if (has_next_address(s))
+		limit_attempt(s, ATTEMPT_MS);
 	if (connect(s->fd, &system.any, size) < 0 && errno != EINPROGRESS)
 		return SK_ESYSTEM;
 	s->stage = SK_SOCKET_CONNECTING;
@@ -57,7 +81,7 @@ static bool
 take_next_address(struct sk_socket *s)
 {
 	struct sk_address_list *list = s->alternatives;
-	if (!list || list->next >= list->count)
+	if (!has_next_address(s))
 		return false;
 	s->address = list->addresses[list->next++];
 	return true;
@@ -88,13 +112,16 @@ begin_first_possible(struct sk_sockets *sockets, struct sk_socket *s)
 static void
 succeed(struct sk_sockets *sockets, struct sk_socket *s)
 {
-	char text[SK_ADDRESS_TEXT_SIZE];
+	char ip[SK_ADDRESS_TEXT_SIZE];
+	if (s->alternatives)
+		limit_attempt(s, 0); /* that was for connecting */
 	skynet_free(s->alternatives);
 	s->alternatives = NULL;
 	s->stage = SK_SOCKET_OPEN;
 	s->is_writable = true;
-	sk_address_print_ip(&s->address, text);
-	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, 0, text);
+	sk_address_print_ip(&s->address, ip);
+	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, 0,
+		       s->unix_name ? sk_socket_unix_host(s->unix_name) : ip);
 	sk_socket_flush(sockets, s);
 	sk_socket_read_on(sockets, s);
 }
@@ -114,6 +141,25 @@ sk_socket_connect_event(struct sk_sockets *sockets, struct sk_socket *s, unsigne
 		give_up(sockets, s, error);
 }
 
+/* Makes IPv6 and IPv4 take turns, so that one that does not work costs one attempt before the other
+ * has its first. The first address stays the first. */
+static void
+interleave(struct sk_address_list *list)
+{
+	for (int i = 1; i < list->count; i++) {
+		int kind = sk_address_kind(&list->addresses[i - 1]);
+		int other = i;
+		while (other < list->count && sk_address_kind(&list->addresses[other]) == kind)
+			other++;
+		if (other == list->count)
+			return; /* the rest are of one kind */
+		struct sk_address moved = list->addresses[other];
+		memmove(&list->addresses[i + 1], &list->addresses[i],
+			(size_t)(other - i) * sizeof moved);
+		list->addresses[i] = moved;
+	}
+}
+
 /* list: taken, or NULL. */
 static void
 stream_resolved(struct sk_sockets *sockets, struct sk_socket *s, struct sk_address_list *list,
@@ -123,6 +169,7 @@ stream_resolved(struct sk_sockets *sockets, struct sk_socket *s, struct sk_addre
 		sk_socket_fail_birth(sockets, s, error);
 		return;
 	}
+	interleave(list);
 	s->alternatives = list;
 	(void)take_next_address(s); /* there is one */
 	begin_first_possible(sockets, s);
@@ -159,14 +206,42 @@ sk_socket_resolved(void *ud, int id, struct sk_address_list *list, const char *e
 
 /* --- the request --------------------------------------------------------------------------- */
 
+/* The address needs no look-up. */
 static void
-connect_by_number(struct sk_sockets *sockets, int id)
+connect_at_once(struct sk_sockets *sockets, int id)
 {
 	struct sk_socket *s = sk_socket_enter(sockets, id);
 	if (!s)
 		return;
 	begin_first_possible(sockets, s);
 	sk_socket_leave(sockets, s);
+}
+
+/* Returns id, or SK_ESYSTEM with one line in error. */
+static int
+connect_by_name(struct sk_sockets *sockets, int id, const char *host, int port,
+		char error[SK_SOCKET_LINE_SIZE])
+{
+	char reason[SK_SOCKET_TEXT_MAX];
+	if (sk_resolver_look_up(sockets->resolver, id, host, port) == SK_OK)
+		return id;
+	(void)snprintf(error, SK_SOCKET_LINE_SIZE, "socket: cannot look up %s: %s", host,
+		       sk_socket_error_text(errno, reason));
+	sk_socket_end_by_id(sockets, id);
+	return SK_ESYSTEM;
+}
+
+static bool
+is_destination_valid(const char *host, int port, char error[SK_SOCKET_LINE_SIZE])
+{
+	if (sk_socket_unix_is_host(host))
+		return true;
+	if (host && host[0] != '\0' && port >= 1 && port <= 65535)
+		return true;
+	(void)snprintf(error, SK_SOCKET_LINE_SIZE,
+		       "socket: cannot connect to %s:%d: give a host, and a port from 1 to 65535",
+		       host ? host : "", port);
+	return false;
 }
 
 int
@@ -181,26 +256,18 @@ sk_socket_connect(struct sk_sockets *sockets, uint32_t owner, const char *host, 
 		.fd = -1,
 		.is_reading = true,
 	};
-	if (!host || host[0] == '\0' || port < 1 || port > 65535) {
-		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
-			       "socket: cannot connect to %s:%d: give a host, and a port from 1 to "
-			       "65535",
-			       host ? host : "", port);
+	if (!is_destination_valid(host, port, error))
 		return SK_EINVAL;
-	}
-	bool is_number = sk_address_parse(&seed.address, host, port) == SK_OK;
+	if (sk_socket_unix_is_host(host) && !(seed.unix_name = sk_socket_unix_new(host, error)))
+		return SK_EINVAL;
+	bool is_known = seed.unix_name || sk_address_parse(&seed.address, host, port) == SK_OK;
 	int id = sk_socket_add(sockets, &seed);
-	if (id < 0)
+	if (id < 0) {
+		sk_socket_unix_free(seed.unix_name);
 		return sk_socket_too_many("connect", error);
-	if (is_number) {
-		connect_by_number(sockets, id);
-		return id;
 	}
-	if (sk_resolver_look_up(sockets->resolver, id, host, port) == SK_OK)
-		return id;
-	char reason[SK_SOCKET_TEXT_MAX];
-	(void)snprintf(error, SK_SOCKET_LINE_SIZE, "socket: cannot look up %s: %s", host,
-		       sk_socket_error_text(errno, reason));
-	sk_socket_end_by_id(sockets, id);
-	return SK_ESYSTEM;
+	if (!is_known)
+		return connect_by_name(sockets, id, host, port, error);
+	connect_at_once(sockets, id);
+	return id;
 }

@@ -3,6 +3,7 @@
 
 #include "sk_clock.h"
 #include "sk_socket_life.h"
+#include "sk_socket_unix.h"
 
 #include <stdio.h>
 
@@ -27,9 +28,15 @@ info_type(const struct sk_socket *s)
 
 /* A datagram socket without a default peer is known by where it receives. */
 static void
-print_name(const struct sk_socket *s, char text[SK_ADDRESS_TEXT_SIZE])
+print_name(const struct sk_socket *s, char text[SK_SOCKET_TEXT_MAX])
 {
 	struct sk_address address = s->address;
+	bool has_port = s->ops->kind == SK_SOCKET_STREAM || s->ops->kind == SK_SOCKET_LISTENER;
+	if (has_port && sk_address_kind(&address) == SK_ADDRESS_NONE) {
+		(void)snprintf(text, SK_SOCKET_TEXT_MAX, "%s",
+			       s->unix_name ? sk_socket_unix_host(s->unix_name) : "unix:");
+		return;
+	}
 	if (s->ops->kind == SK_SOCKET_DATAGRAM && sk_address_kind(&address) == SK_ADDRESS_NONE)
 		sk_address_of_descriptor(&address, s->fd);
 	sk_address_print(&address, text);
@@ -49,7 +56,7 @@ static struct socket_info *
 describe(const struct sk_sockets *sockets, const struct sk_socket *s)
 {
 	struct socket_info *info = skynet_calloc(1, sizeof *info);
-	char name[SK_ADDRESS_TEXT_SIZE];
+	char name[SK_SOCKET_TEXT_MAX];
 	uint64_t now_ticks = sk_clock_ticks();
 	uint64_t now_cs = sk_core_now_cs(sockets->core);
 	info->id = sk_socket_id(s);

@@ -6,6 +6,7 @@
 #include "sk_idle.h"
 #include "sk_poller.h"
 #include "sk_socket_tell.h"
+#include "sk_socket_unix.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -65,6 +66,8 @@ sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	if (s->stage == SK_SOCKET_GONE)
 		return;
+	sk_socket_unix_free(s->unix_name); /* while nobody else can listen there yet */
+	s->unix_name = NULL;
 	if (s->fd >= 0 && s->ops->kind == SK_SOCKET_FOREIGN)
 		return_foreign(sockets, s);
 	else if (s->fd >= 0)
@@ -141,14 +144,17 @@ has_output_to_send(const struct sk_socket *s)
 	       s->stage != SK_SOCKET_RESOLVING && s->stage != SK_SOCKET_CONNECTING;
 }
 
-/* A peer that does not read is not waited for longer than this. */
+/* A peer that does not read is not waited for longer than linger_ms. The kernel sees to that for
+ * TCP; it refuses to for everything else. */
 static void
 limit_linger(struct sk_sockets *sockets, struct sk_socket *s)
 {
-	/* Where this cannot be set (a descriptor that is no TCP socket), there is no limit. */
-	if (sockets->linger_ms > 0 && s->ops->kind == SK_SOCKET_STREAM)
-		(void)setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &sockets->linger_ms,
-				 sizeof sockets->linger_ms);
+	if (sockets->linger_ms == 0 ||
+	    (s->ops->kind == SK_SOCKET_STREAM &&
+	     setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &sockets->linger_ms,
+			sizeof sockets->linger_ms) == 0))
+		return;
+	sk_socket_set_timer(sockets, s, sockets->linger_ms);
 }
 
 void
@@ -163,9 +169,10 @@ sk_socket_close(struct sk_sockets *sockets, struct sk_socket *s)
 	}
 	s->stage = SK_SOCKET_CLOSING;
 	s->is_reading = false;
-	limit_linger(sockets, s);
 	if (s->is_writable)
 		sk_socket_flush(sockets, s); /* ends the socket when all has left */
+	if (s->stage == SK_SOCKET_CLOSING)
+		limit_linger(sockets, s);
 }
 
 /* --- leaving ------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 #include "sk_socket_life.h"
 #include "sk_socket_stream.h"
 #include "sk_socket_tell.h"
+#include "sk_socket_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,9 +84,10 @@ complain_system(struct sk_sockets *sockets, struct sk_socket *s, int error)
 /* Makes a socket of an accepted connection and announces it. Returns false if it had to be
  * refused. */
 static bool
-admit(struct sk_sockets *sockets, struct sk_socket *s, int fd, const union sk_address_system *peer)
+admit(struct sk_sockets *sockets, struct sk_socket *s, int fd, const union sk_address_system *peer,
+      socklen_t peer_size)
 {
-	char text[SK_ADDRESS_TEXT_SIZE];
+	char text[SK_SOCKET_TEXT_MAX];
 	char reason[SK_SOCKET_LINE_SIZE];
 	struct sk_socket_seed seed = {
 		.ops = &sk_socket_stream_ops,
@@ -104,7 +106,10 @@ admit(struct sk_sockets *sockets, struct sk_socket *s, int fd, const union sk_ad
 	}
 	s->read_count++;
 	s->read_ticks = sk_clock_ticks();
-	sk_address_print(&seed.address, text);
+	if (sk_address_kind(&seed.address) == SK_ADDRESS_NONE)
+		sk_socket_unix_print(peer, peer_size, text);
+	else
+		sk_address_print(&seed.address, text);
 	if (!sk_socket_hand_over(sockets, s, SKYNET_SOCKET_TYPE_ACCEPT, id, NULL, text))
 		s->lost_id = id; /* ended when this slot is unlocked (T3) */
 	return true;
@@ -189,7 +194,7 @@ accept_all(struct sk_sockets *sockets, struct sk_socket *s)
 		socklen_t size = sizeof peer;
 		int fd = accept4(s->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
-			refused += !admit(sockets, s, fd, &peer);
+			refused += !admit(sockets, s, fd, &peer, size);
 		else if (survive(sockets, s, errno))
 			refused++;
 		else
@@ -230,13 +235,53 @@ open_port(const struct sk_address *address, const struct skynet_socket_options *
 static void
 tell_listening(struct sk_sockets *sockets, int id)
 {
-	char text[SK_ADDRESS_TEXT_SIZE];
+	char ip[SK_ADDRESS_TEXT_SIZE];
 	struct sk_socket *s = sk_socket_enter(sockets, id);
 	if (!s)
 		return;
-	sk_address_print_ip(&s->address, text);
-	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, sk_address_port(&s->address), text);
+	sk_address_print_ip(&s->address, ip);
+	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, sk_address_port(&s->address),
+		       s->unix_name ? sk_socket_unix_host(s->unix_name) : ip);
 	sk_socket_leave(sockets, s);
+}
+
+/* Makes a socket of a descriptor that listens. seed: its fd and unix_name are taken. */
+static int
+add_listener(struct sk_sockets *sockets, const struct sk_socket_seed *seed,
+	     char error[SK_SOCKET_LINE_SIZE])
+{
+	int id = sk_socket_add(sockets, seed);
+	if (id < 0) {
+		sk_socket_unix_free(seed->unix_name);
+		(void)close(seed->fd);
+		return sk_socket_too_many("listen", error);
+	}
+	tell_listening(sockets, id);
+	return id;
+}
+
+static int
+listen_unix(struct sk_sockets *sockets, struct sk_socket_seed *seed, const char *host,
+	    const struct skynet_socket_options *options, char error[SK_SOCKET_LINE_SIZE])
+{
+	char reason[SK_SOCKET_TEXT_MAX];
+	if (options->shares_port) {
+		(void)snprintf(error, SK_SOCKET_LINE_SIZE,
+			       "socket: cannot listen on %.200s: a Unix-domain socket cannot be "
+			       "shared (shares_port)",
+			       host);
+		return SK_EINVAL;
+	}
+	seed->unix_name = sk_socket_unix_new(host, error);
+	if (!seed->unix_name)
+		return SK_EINVAL;
+	seed->fd = sk_socket_unix_listen(seed->unix_name);
+	if (seed->fd >= 0)
+		return add_listener(sockets, seed, error);
+	(void)snprintf(error, SK_SOCKET_LINE_SIZE, "socket: cannot listen on %s: %s", host,
+		       sk_socket_error_text(errno, reason));
+	sk_socket_unix_free(seed->unix_name);
+	return SK_ESYSTEM;
 }
 
 int
@@ -248,6 +293,8 @@ sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, i
 		.stage = SK_SOCKET_WAITING,
 		.owner = owner,
 	};
+	if (sk_socket_unix_is_host(host))
+		return listen_unix(sockets, &seed, host, options, error);
 	int result = sk_address_find_local(&seed.address, host, port, error, SK_SOCKET_LINE_SIZE);
 	if (result != SK_OK)
 		return result;
@@ -261,11 +308,5 @@ sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, i
 		return SK_ESYSTEM;
 	}
 	sk_address_of_descriptor(&seed.address, seed.fd);
-	int id = sk_socket_add(sockets, &seed);
-	if (id < 0) {
-		(void)close(seed.fd);
-		return sk_socket_too_many("listen", error);
-	}
-	tell_listening(sockets, id);
-	return id;
+	return add_listener(sockets, &seed, error);
 }

@@ -159,10 +159,14 @@ static void
 give_up_waiting(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	char text[SK_SOCKET_TEXT_MAX];
-	if (s->stage == SK_SOCKET_CONNECTING)
+	if (s->stage == SK_SOCKET_CLOSING) {
+		sk_socket_count(sockets, SK_SOCKET_LINGER);
+		sk_socket_end(sockets, s);
+	} else if (s->stage == SK_SOCKET_CONNECTING) {
 		sk_socket_fail_birth(sockets, s, sk_socket_error_text(ETIMEDOUT, text));
-	else
+	} else {
 		sk_socket_fail_system(sockets, s, ETIMEDOUT);
+	}
 }
 
 void

@@ -7,7 +7,8 @@
  * The poller tells each readiness once, so is_readable remembers it (R2). For a TCP socket a read
  * that brings less than asked says that nothing is left, which saves the read that would say
  * EAGAIN: a small request costs one read. That does not hold when the stream has ended behind the
- * bytes (HANGUP was told), nor for terminals; there reading goes on until the kernel says so.
+ * bytes (HANGUP was told), nor for Unix-domain sockets and terminals; there reading goes on until
+ * the kernel says so.
  * Not handled: urgent data, at whose mark a read stops too; what follows it is read when more
  * comes.
  *
@@ -32,6 +33,13 @@
 #define VECTORS_MAX 64
 
 /* --- the way in ---------------------------------------------------------------------------- */
+
+static bool
+is_tcp(const struct sk_socket *s)
+{
+	return s->ops->kind == SK_SOCKET_STREAM &&
+	       sk_address_kind(&s->address) != SK_ADDRESS_NONE; /* see sk_socket_unix.h */
+}
 
 static ssize_t
 read_scratch(const struct sk_socket *s)
@@ -64,7 +72,7 @@ hand_over_chunk(struct sk_sockets *sockets, struct sk_socket *s, size_t size)
 	memcpy(buffer, sk_socket_scratch, size);
 	s->read_count += size;
 	s->read_ticks = sk_clock_ticks();
-	if (size < sizeof sk_socket_scratch && s->ops->kind == SK_SOCKET_STREAM && !s->is_hung_up)
+	if (size < sizeof sk_socket_scratch && is_tcp(s) && !s->is_hung_up)
 		s->is_readable = false; /* R2 */
 	(void)sk_socket_hand_over(sockets, s, SKYNET_SOCKET_TYPE_DATA, (int)size, buffer, NULL);
 }
@@ -154,7 +162,7 @@ send_some(struct sk_sockets *sockets, struct sk_socket *s)
 	s->write_bytes += (uint64_t)sent;
 	s->write_ticks = sk_clock_ticks();
 	/* A TCP socket that takes less than it was given is full, and will tell (W2). */
-	if ((size_t)sent < size && s->ops->kind == SK_SOCKET_STREAM)
+	if ((size_t)sent < size && is_tcp(s))
 		s->is_writable = false;
 	return s->output.bytes > 0 && s->is_writable;
 }

@@ -103,6 +103,7 @@ fill_slot(struct sk_socket *s, const struct sk_socket_seed *seed)
 	s->is_resolving = seed->is_resolving;
 	s->ops = seed->ops;
 	s->address = seed->address;
+	s->unix_name = seed->unix_name;
 	s->saved_flags = -1;
 	s->lost_id = 0;
 	s->complained_ms = 0;

@@ -2,10 +2,12 @@
  *
  * The files of the socket layer; each calls only those above it:
  *   sk_socket_address   IP addresses in the form that messages carry
+ *   sk_hosts            names that need no network
  *   sk_socket_shared    bytes that several sockets send without a copy each
  *   sk_output           what one socket has still to send
  *   sk_resolver         names to addresses, on a thread of its own
  *   sk_socket_table     slots and ids
+ *   sk_socket_unix      Unix-domain sockets: names and files
  *   sk_socket_tell      what a socket's owner is told
  *   sk_socket_life      what every socket does: read on, flush, fail, close, end
  *   sk_socket_write     what services send, until the end of the turn
@@ -79,6 +81,7 @@
 #include <stdint.h>
 
 struct sk_resolver;
+struct sk_socket_unix;
 struct sk_timer_entry;
 
 /* How many sockets exist at most; a slot's index is its socket's id modulo this. */
@@ -93,8 +96,8 @@ struct sk_timer_entry;
 #define SK_SOCKET_LINE_SIZE 512
 
 enum sk_socket_kind {
-	SK_SOCKET_STREAM,    /* a TCP connection */
-	SK_SOCKET_LISTENER,  /* a TCP port */
+	SK_SOCKET_STREAM,    /* a TCP connection, or a Unix-domain one */
+	SK_SOCKET_LISTENER,  /* a TCP port, or a Unix-domain one */
 	SK_SOCKET_DATAGRAM,  /* UDP */
 	SK_SOCKET_FOREIGN,   /* a descriptor that somebody else opened and closes */
 	SK_SOCKET_READINESS, /* a duplicate of such a one, watched only */
@@ -150,8 +153,9 @@ struct sk_socket {
 	bool wants_nodelay;
 	bool is_plain_file; /* always ready, and cannot be watched */
 	bool is_resolving;  /* a datagram socket waits for its peer's address: all output waits */
-	const struct sk_socket_ops *ops; /* constant while the slot is in use */
-	struct sk_address address;	 /* of the peer; a listener's own */
+	const struct sk_socket_ops *ops;  /* constant while the slot is in use */
+	struct sk_address address;	  /* of the peer; a listener's own; Unix-domain: NONE */
+	struct sk_socket_unix *unix_name; /* the same of a Unix-domain socket, if it has a name */
 	int saved_flags;	/* of a foreign descriptor, to be restored; -1: not changed */
 	int lost_id;		/* an accepted socket whose owner could not be told: to be ended */
 	uint64_t complained_ms; /* when the owner was last told an error of accept; 0: never */
@@ -206,6 +210,7 @@ struct sk_socket_seed {
 	bool is_resolving;
 	int ip_kind;
 	struct sk_address address;
+	struct sk_socket_unix *unix_name; /* taken as fd is */
 };
 
 /* Makes a socket. Returns its id, or SK_ELIMIT. From then on others may have closed it already. */

@@ -67,9 +67,11 @@ struct skynet_socket_options {
 	int shares_port;
 };
 
-/* Listens on host:port (host NULL or "": all IPv4 addresses; port 0: any free one). The port is
- * bound at once; a CONNECT message with the bound address follows; accepting begins at start.
- * Returns an id, or -1 (reason in the log). */
+/* Listens on host:port (host NULL or "": all IPv4 addresses; a name: one from the hosts file; port
+ * 0: any free one). Or, here and in connect, host is "unix:/path" for a Unix-domain socket, or
+ * "unix:@name" for one without a file; then the port does not count. The port is bound at once; a
+ * CONNECT message with the bound address follows; accepting begins at start. Returns an id, or -1
+ * (reason in the log). */
 SKYNET_API int skynet_socket_listen(struct skynet_context *ctx, const char *host, int port,
 				    int backlog);
 /* The same, with options (borrowed; NULL: none). */

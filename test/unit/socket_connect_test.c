@@ -281,6 +281,114 @@ the_last_address_gives_the_reason(void **state)
 	assert_int_equal(world_fd_count(), fds);
 }
 
+/* An address that drops what is sent to it: the queue of this listener is full. */
+struct silent {
+	int server;
+	int clients[4];
+	int port;
+};
+
+static struct silent
+new_silent(void)
+{
+	struct silent silent;
+	silent.server = open_port(&silent.port, 0);
+	for (size_t i = 0; i < sizeof silent.clients / sizeof silent.clients[0]; i++) {
+		struct sockaddr_in address = {
+			.sin_family = AF_INET,
+			.sin_port = htons((uint16_t)silent.port),
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		};
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		assert_true(fd >= 0);
+		(void)connect(fd, (struct sockaddr *)&address, sizeof address);
+		silent.clients[i] = fd;
+	}
+	return silent;
+}
+
+static void
+free_silent(struct silent *silent)
+{
+	for (size_t i = 0; i < sizeof silent->clients / sizeof silent->clients[0]; i++)
+		(void)close(silent->clients[i]);
+	(void)close(silent->server);
+}
+
+static unsigned
+user_timeout_ms(struct world *w, int id)
+{
+	unsigned timeout_ms = 1;
+	socklen_t size = sizeof timeout_ms;
+	struct sk_socket *s = sk_socket_enter(w->core.sockets, id);
+	assert_non_null(s);
+	assert_int_equal(
+		getsockopt(s->fd, IPPROTO_TCP, 18 /* TCP_USER_TIMEOUT */, &timeout_ms, &size), 0);
+	sk_socket_leave(w->core.sockets, s);
+	return timeout_ms;
+}
+
+/* The kernel would wait for two minutes. */
+static void
+a_silent_address_does_not_keep_the_next_waiting(void **state)
+{
+	struct world *w = *state;
+	struct silent silent = new_silent();
+	int port;
+	int server = open_port(&port, 8);
+	const char *const hosts[] = {"127.0.0.1", "127.0.0.1"};
+	const int ports[] = {silent.port, port};
+	int id = resolving_socket(w);
+	answer_with(w, id, hosts, ports, 2);
+	assert_true(user_timeout_ms(w, id) > 0);
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, id);
+	assert_int_equal(user_timeout_ms(w, id), 0); /* that was for connecting only */
+	int fd = accept(server, NULL, NULL);
+	assert_int_equal(world_send(w, id, "soon"), 0);
+	world_expect_bytes(w, fd, "soon");
+	(void)close(fd);
+	(void)close(server);
+	free_silent(&silent);
+}
+
+static void
+a_limit_for_connecting_does_not_outlive_it(void **state)
+{
+	struct world *w = *state;
+	int port;
+	int server = open_port(&port, 8);
+	const char *const hosts[] = {"127.0.0.1", "127.0.0.1"};
+	const int ports[] = {port, port};
+	int id = resolving_socket(w);
+	answer_with(w, id, hosts, ports, 2);
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, id);
+	assert_int_equal(user_timeout_ms(w, id), 0);
+	(void)close(server);
+}
+
+static void
+families_take_turns(void **state)
+{
+	struct world *w = *state;
+	struct silent silent = new_silent(); /* so that nothing happens to the first */
+	const char *const hosts[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3",
+				     "::5",	  "::6",       "127.0.0.4"};
+	static const char *const order[] = {"127.0.0.1", "::5",	      "127.0.0.2",
+					    "::6",	 "127.0.0.3", "127.0.0.4"};
+	const int ports[] = {silent.port, 1, 1, 1, 1, 1};
+	int id = resolving_socket(w);
+	answer_with(w, id, hosts, ports, 6);
+	struct sk_socket *s = sk_socket_enter(w->core.sockets, id);
+	assert_non_null(s);
+	for (int i = 0; i < 6; i++) {
+		char text[SK_ADDRESS_TEXT_SIZE];
+		sk_address_print_ip(&s->alternatives->addresses[i], text);
+		assert_string_equal(text, order[i]);
+	}
+	sk_socket_leave(w->core.sockets, s);
+	free_silent(&silent);
+}
+
 int
 main(void)
 {
@@ -299,6 +407,9 @@ main(void)
 		world_test(an_answer_for_a_closed_socket_is_dropped),
 		world_test(the_addresses_of_a_name_are_tried_in_turn),
 		world_test(the_last_address_gives_the_reason),
+		world_test(a_silent_address_does_not_keep_the_next_waiting),
+		world_test(a_limit_for_connecting_does_not_outlive_it),
+		world_test(families_take_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

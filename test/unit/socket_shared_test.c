@@ -1,4 +1,5 @@
-/* socket_shared_test.c: bytes that several sockets send without a copy each (sk_socket_shared.c). */
+/* socket_shared_test.c: bytes that several sockets send without a copy each
+ * (sk_socket_shared.c). */
 #include "sk_socket_shared.h"
 #include "socket_world.h"
 
