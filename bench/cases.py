@@ -156,6 +156,18 @@ def echo(b):
                                                    bench_port=port), agent_target)
 
 
+def socket_target(connections, window):
+    if window > 1:
+        return {"ours": (">=", 400e3)}
+    return {"of_limit": (">=", 0.65)} if connections > 1 else {}
+
+
+@benchmark
+def socket_echo(b):
+    echo_case(b, "skynet.socket", lambda port: b.node(thread=THREADS, start="bench_socket_echo",
+                                                      bench_port=port), socket_target)
+
+
 @benchmark
 def connect(b):
     count = b.setup.sized(8000, 200)

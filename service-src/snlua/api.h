@@ -79,6 +79,9 @@ void api_add_protocols(lua_State *L);
 /* The loader of the module "skynet.internals". */
 int api_open_internals(lua_State *L);
 
+/* The loader of the module "skynet.streams". */
+int api_open_streams(lua_State *L);
+
 /* The loader of the module "skynet.engine", which is also what `require "skynet"` returns. */
 int api_open(lua_State *L);
 

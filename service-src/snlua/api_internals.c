@@ -26,7 +26,7 @@ static bool
 is_suspended(const struct task *task)
 {
 	return task->state == TASK_CALLING || task->state == TASK_SLEEPING ||
-	       task->state == TASK_WAITING;
+	       task->state == TASK_WAITING || task->state == TASK_READING;
 }
 
 /* tasks() -> { [coroutine] = session }: those that are suspended. */

@@ -69,7 +69,7 @@ closing_kill_task(struct engine *engine, struct task *task)
 	engine_forget_task(engine, task);
 	failure_answer_task(engine, task, "the task that handled it was killed");
 	bool is_start = task->is_start;
-	engine_unlink_task(task); /* E5 */
+	engine_unlink_task(engine, task); /* E5 */
 	closing_close_coroutines(engine, task);
 	engine_free_task(engine, task);
 	if (!is_start || engine->is_exiting)
@@ -148,7 +148,7 @@ close_all(struct engine *engine)
 			task = task->all_next;
 			continue;
 		}
-		engine_unlink_task(task); /* E5 */
+		engine_unlink_task(engine, task); /* E5 */
 		closing_close_coroutines(engine, task);
 		engine_free_task(engine, task);
 		task = engine->all;

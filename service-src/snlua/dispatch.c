@@ -7,6 +7,7 @@
 
 #include "failure.h"
 #include "skynet_socket.h"
+#include "stream.h"
 #include "timer.h"
 #include "traces.h"
 #include "wait.h"
@@ -247,6 +248,11 @@ handle_message(struct engine *engine)
 		break;
 	case PTYPE_TRACE:
 		traces_note(engine, message->source, message->data, message->size);
+		break;
+	case PTYPE_SOCKET:
+		/* From the core, or from somebody who means something else. */
+		if (!engine->has_streams || message->source != 0 || !stream_handle_message(engine))
+			handle_request(engine);
 		break;
 	default:
 		handle_request(engine);

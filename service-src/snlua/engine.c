@@ -14,6 +14,7 @@
 #include "closing.h"
 #include "failure.h"
 #include "profile.h"
+#include "stream.h"
 #include "traces.h"
 
 #include <lauxlib.h>
@@ -76,8 +77,10 @@ link_task(struct engine *engine, struct task *task)
 }
 
 void
-engine_unlink_task(struct task *task)
+engine_unlink_task(struct engine *engine, struct task *task)
 {
+	if (task->stream)
+		stream_leave(engine, task);
 	*task->all_link = task->all_next;
 	if (task->all_next)
 		task->all_next->all_link = task->all_link;
@@ -166,7 +169,7 @@ engine_free_task(struct engine *engine, struct task *task)
 static void
 pool_task(struct engine *engine, struct task *task)
 {
-	engine_unlink_task(task);
+	engine_unlink_task(engine, task);
 	if (engine->pool_size >= POOL_MAX) {
 		engine_free_task(engine, task);
 		return;
@@ -291,7 +294,7 @@ end_task(struct engine *engine, struct task *task)
 static void
 fail_task(struct engine *engine, struct task *task)
 {
-	engine_unlink_task(task); /* E5 */
+	engine_unlink_task(engine, task); /* E5 */
 	closing_forget_tokens(engine, task);
 	if (task->tag)
 		traces_log(engine, task->tag, "error", NULL, 0);
@@ -467,6 +470,7 @@ engine_fini(struct engine *engine)
 		free(task->tag);
 		free(task);
 	}
+	stream_forget_all(engine);
 	session_map_free(&engine->waiters);
 	codec_buffer_free(&engine->scratch);
 	traces_free(engine);

@@ -6,7 +6,8 @@
  *            that were woken, then those whose call has failed, then forks, in that order.
  * Parts      engine.c runs tasks; wait.c: what they wait for; timer.c: functions that wait for a
  *            time; failure.c: what is told when something fails; closing.c: the end of a task or
- *            of the service; coroutine.c: coroutines inside of tasks; traces.c: traces.
+ *            of the service; coroutine.c: coroutines inside of tasks; traces.c: traces; stream.c:
+ *            sockets, and who reads from them.
  * Life       engine_init when the VM is made; closing_close_tasks, before the VM is closed, answers
  *            every request that is still open with an error; engine_fini after that.
  * Threads    [turn]; only engine_interrupt: [any], under the core's signal lock.
@@ -36,6 +37,7 @@ enum task_state {
 	TASK_CALLING,  /* for the answer to `session` */
 	TASK_SLEEPING, /* for its timer `session`, or a wakeup */
 	TASK_WAITING,  /* for a wakeup */
+	TASK_READING,  /* for a socket: see stream.h */
 };
 
 /* How a resumed task finds out why. */
@@ -49,6 +51,7 @@ enum task_wake {
 };
 
 struct nested;
+struct stream;
 
 struct task {
 	lua_State *co;
@@ -78,6 +81,7 @@ struct task {
 	int64_t give_up_ms;	    /* when that is over, if it began to wait before; else 0 */
 	char *reason;		    /* of WAKE_FAILED, malloc-ed, or NULL */
 	char *tag;		    /* of the trace it belongs to, malloc-ed; NULL: none */
+	struct stream *stream;	    /* from which it reads, or NULL */
 	/* The coroutines inside of it that wait with it, the innermost first (coroutine.c). */
 	struct nested *nested;
 };
@@ -154,6 +158,8 @@ struct engine {
 	struct task_list failed;
 	struct task_list forked;
 	struct session_map waiters;
+	struct session_map streams; /* stream.c, by the ids of sockets */
+	bool has_streams;	    /* messages of type "socket" go there */
 	struct envelope message;
 	struct codec_buffer scratch;
 	struct protocol *protocols;
@@ -204,8 +210,8 @@ struct task *engine_new_task(struct engine *engine);
 void engine_drop_task(struct engine *engine, struct task *task);
 /* Frees a task that unlink has taken out, and that is in no list. */
 void engine_free_task(struct engine *engine, struct task *task);
-/* Takes a task out of the list of all tasks. */
-void engine_unlink_task(struct task *task);
+/* Takes a task out of the list of all tasks. It reads from no socket any more. */
+void engine_unlink_task(struct engine *engine, struct task *task);
 /* The task with this coroutine, or NULL. */
 struct task *engine_find_task(const struct engine *engine, const lua_State *co);
 /* Runs a new task at once; the function and its argument_count arguments are on its stack. */

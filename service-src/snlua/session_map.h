@@ -12,6 +12,7 @@
 
 struct task;
 struct skynet_timer;
+struct stream;
 
 /* What a message with a session means. */
 enum waiter_kind {
@@ -27,6 +28,7 @@ struct waiter {
 	union {
 		struct task *task;
 		struct skynet_timer *timer; /* of WAITER_TIMER; NULL: it fires at once */
+		struct stream *stream;	    /* in the map of streams, whose sessions are ids */
 	};
 };
 

@@ -124,6 +124,8 @@ preload_engine(lua_State *L)
 	lua_setfield(L, -2, "skynet.engine");
 	lua_pushcfunction(L, api_open_internals);
 	lua_setfield(L, -2, "skynet.internals");
+	lua_pushcfunction(L, api_open_streams);
+	lua_setfield(L, -2, "skynet.streams");
 	lua_pop(L, 1);
 }
 
