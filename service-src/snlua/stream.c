@@ -110,8 +110,10 @@ stream_is_satisfied(struct stream *stream)
 static void
 go_on(struct engine *engine, struct stream *stream)
 {
-	if (stream->was_paused && stream->bytes.size > 0) /* the first time, see pause_unread */
+	if (stream->was_paused && !stream->was_resumed) { /* once, see pause_unread */
 		skynet_error(engine->ctx, "Resume socket (%d)", stream->id);
+		stream->was_resumed = true;
+	}
 	stream->is_paused = false;
 	skynet_socket_start(engine->ctx, stream->id);
 }

@@ -67,8 +67,9 @@ struct stream {
 	int number;	    /* of the outcome: a listener's port */
 	bool is_nameless;   /* only the task that opens it knows it */
 	bool is_paused;
-	bool was_paused; /* the log has a line about it */
-	bool is_gone;	 /* not held any more: only its reader keeps it */
+	bool was_paused;  /* because nobody read; the log has a line about it */
+	bool was_resumed; /* the same, after that */
+	bool is_gone;	  /* not held any more: only its reader keeps it */
 };
 
 /* Begins to hold a socket, which is not held. stage: OPENING, or OPEN. */
