@@ -109,7 +109,8 @@ push_result(lua_State *L, struct stream *stream, enum stream_want want)
 	case WANT_LINE:
 		return push_line(L, stream);
 	case WANT_END:
-		return push_front(L, stream, size, 0);
+		return stream->has_overflowed ? push_end(L, stream)
+					      : push_front(L, stream, size, 0);
 	case WANT_READABLE:
 	case WANT_OUTCOME:
 	case WANT_NOTHING:
@@ -138,11 +139,26 @@ read_resumed(lua_State *L, int status, lua_KContext want)
 	return count;
 }
 
+/* Keeps the separator, argument 2 of readline, for the time of the wait. */
+static void
+note_separator(lua_State *L, struct stream *stream)
+{
+	const char *separator = lua_tolstring(L, 2, &stream->separator_size);
+	stream->separator = skynet_malloc(stream->separator_size);
+	memcpy(stream->separator, separator, stream->separator_size);
+}
+
 /* Suspends the task until what it wants is there. */
 static int
 wait_for(lua_State *L, struct engine *engine, struct stream *stream, enum stream_want want)
 {
 	(void)api_check_task(L);
+	if (want != WANT_COUNT && stream->bytes.size > stream->limit_bytes) {
+		stream_overflow(engine, stream); /* the limit was set when all had come */
+		return push_result(L, stream, want);
+	}
+	if (want == WANT_LINE)
+		note_separator(L, stream);
 	stream->want = want;
 	stream_wait(engine, stream, stream->timeout_ms);
 	return api_suspend(L, TASK_READING, want, read_resumed);
@@ -168,15 +184,6 @@ l_read(lua_State *L)
 	return wait_for(L, engine, stream, WANT_COUNT);
 }
 
-/* Keeps the separator for the time of the wait. */
-static void
-note_separator(struct stream *stream, const char *separator, size_t size)
-{
-	stream->separator = skynet_malloc(size);
-	memcpy(stream->separator, separator, size);
-	stream->separator_size = size;
-}
-
 /* readline(id[, separator]) */
 static int
 l_readline(lua_State *L)
@@ -195,8 +202,6 @@ l_readline(lua_State *L)
 	if (stream->stage == STREAM_ENDED ||
 	    byte_queue_find(&stream->bytes, 0, separator, size, &stream->searched))
 		return push_result(L, stream, WANT_LINE);
-	(void)api_check_task(L);
-	note_separator(stream, separator, size);
 	return wait_for(L, engine, stream, WANT_LINE);
 }
 

@@ -149,13 +149,13 @@ stream_leave(struct engine *engine, struct task *task)
 
 /* --- what comes ---------------------------------------------------------------------------- */
 
-/* More is kept than may be, and nobody has asked for so much. */
-static void
-overflow(struct engine *engine, struct stream *stream)
+void
+stream_overflow(struct engine *engine, struct stream *stream)
 {
 	skynet_error(engine->ctx, "socket buffer overflow: fd=%d size=%zu", stream->id,
 		     stream->bytes.size);
 	byte_queue_clear(&stream->bytes);
+	stream->has_overflowed = true;
 	stream->stage = STREAM_ENDED;
 	skynet_socket_close(engine->ctx, stream->id);
 	if (stream->want != WANT_NOTHING)
@@ -188,7 +188,7 @@ take_bytes(struct engine *engine, const struct skynet_socket_message *event)
 	if (stream->want != WANT_NOTHING && stream_is_satisfied(stream))
 		wake(engine, stream, true);
 	else if (stream->want != WANT_COUNT && stream->bytes.size > stream->limit_bytes)
-		overflow(engine, stream);
+		stream_overflow(engine, stream);
 	else if (stream->want == WANT_NOTHING && stream->bytes.size > STREAM_PAUSE_BYTES &&
 		 !stream->is_paused)
 		pause_unread(engine, stream);

@@ -66,6 +66,7 @@ struct stream {
 	char *text;	    /* of the outcome, malloc-ed, or NULL */
 	int number;	    /* of the outcome: a listener's port */
 	bool is_nameless;   /* only the task that opens it knows it */
+	bool has_overflowed;
 	bool is_paused;
 	bool was_paused;  /* because nobody read; the log has a line about it */
 	bool was_resumed; /* the same, after that */
@@ -89,6 +90,10 @@ bool stream_is_satisfied(struct stream *stream);
 void stream_wait(struct engine *engine, struct stream *stream, int64_t timeout_ms);
 /* The task waits no more: it goes on, or is ended. */
 void stream_leave(struct engine *engine, struct task *task);
+
+/* More is kept than may be, and nobody has asked for so many bytes: closes the socket. A reader that
+ * waits runs at once. */
+void stream_overflow(struct engine *engine, struct stream *stream);
 
 /* A message of type "socket" from the core. Returns false when it is for Lua, too. */
 bool stream_handle_message(struct engine *engine);
