@@ -29,12 +29,14 @@ enum sk_socket_counter {
 	SK_SOCKET_REFUSED_DESCRIPTORS, /* a connection: the process had no descriptor left */
 	SK_SOCKET_REFUSED_TABLE,       /* a connection, or a new socket: 65536 exist already */
 	SK_SOCKET_OUTPUT_LIMIT,	       /* a socket: more than socket_output_limit bytes waited */
+	SK_SOCKET_OUTPUT_TOTAL,	       /* a socket: all sockets had more than socket_output_total */
 	SK_SOCKET_LINGER,	       /* a closed socket: its output did not leave in time */
 	SK_SOCKET_DATAGRAM_DROPPED, /* a datagram: it could not be sent, or had to wait too long */
 	SK_SOCKET_COUNTERS,	    /* how many counters there are */
 };
 
-/* Reads the settings socket_output_limit (bytes) and socket_linger (seconds) from core->env.
+/* Reads the settings socket_output_limit, socket_output_total (bytes) and socket_linger (seconds)
+ * from core->env.
  * Returns NULL when out of descriptors. [boot] */
 struct sk_sockets *sk_sockets_new(struct sk_core *core);
 /* Gives up the look-ups that are under way and ends the layer's own thread, if it has one. To be

@@ -6,6 +6,7 @@
 #include "sk_idle.h"
 #include "sk_poller.h"
 #include "sk_socket_tell.h"
+#include "sk_socket_total.h"
 #include "sk_socket_unix.h"
 
 #include <fcntl.h>
@@ -75,6 +76,7 @@ sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s)
 	s->fd = -1;
 	sk_socket_stop_timer(sockets, s);
 	sk_output_clear(&s->output);
+	sk_socket_total_follow(sockets, s);
 	skynet_free(s->alternatives);
 	s->alternatives = NULL;
 	s->stage = SK_SOCKET_GONE;

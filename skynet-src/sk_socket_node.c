@@ -18,6 +18,8 @@
 
 /* A peer that reads nothing can make a socket hold so much. */
 #define OUTPUT_LIMIT_DEFAULT_BYTES (64L << 20)
+/* And all together so much. */
+#define OUTPUT_TOTAL_DEFAULT_BYTES (1L << 30)
 /* What a closed socket has still to send may take so long. */
 #define LINGER_DEFAULT_S 60
 
@@ -31,9 +33,11 @@ sk_sockets_new(struct sk_core *core)
 		return NULL;
 	struct sk_sockets *sockets = skynet_calloc(1, sizeof *sockets);
 	long limit = sk_env_number(core->env, "socket_output_limit", OUTPUT_LIMIT_DEFAULT_BYTES);
+	long total = sk_env_number(core->env, "socket_output_total", OUTPUT_TOTAL_DEFAULT_BYTES);
 	long linger_s = sk_env_number(core->env, "socket_linger", LINGER_DEFAULT_S);
 	sockets->core = core;
 	sockets->output_limit_bytes = limit > 0 ? (size_t)limit : 0;
+	sockets->output_total_bytes = total > 0 ? (size_t)total : 0;
 	sockets->linger_ms = linger_s <= 0		 ? 0
 			     : linger_s > INT_MAX / 1000 ? INT_MAX
 							 : (unsigned)linger_s * 1000;
@@ -101,6 +105,8 @@ sk_sockets_counter_name(enum sk_socket_counter counter)
 		return "socket_refused_table";
 	case SK_SOCKET_OUTPUT_LIMIT:
 		return "socket_output_limit";
+	case SK_SOCKET_OUTPUT_TOTAL:
+		return "socket_output_total";
 	case SK_SOCKET_LINGER:
 		return "socket_linger";
 	case SK_SOCKET_DATAGRAM_DROPPED:

@@ -85,6 +85,7 @@ fill_slot(struct sk_socket *s, const struct sk_socket_seed *seed)
 {
 	s->fd = seed->fd;
 	s->stage = (uint8_t)seed->stage;
+	s->summed_steps = 0;
 	s->unconsumed = 0;
 	s->warnings = 0;
 	s->ip_kind = (uint8_t)seed->ip_kind;

@@ -8,6 +8,7 @@
  *   sk_resolver         names to addresses, on a thread of its own
  *   sk_socket_table     slots and ids
  *   sk_socket_unix      Unix-domain sockets: names and files
+ *   sk_socket_total     how much output waits in all sockets together
  *   sk_socket_tell      what a socket's owner is told
  *   sk_socket_life      what every socket does: read on, flush, fail, close, end
  *   sk_socket_write     what services send, until the end of the turn
@@ -134,14 +135,15 @@ struct sk_socket {
 	/* Atomic; changes only under lock, except from 0 and from CLAIMED (T2). */
 	_Atomic int id;
 	/* Under lock, from here on. */
-	int fd;		    /* -1: none yet */
-	uint32_t owner;	    /* see also sk_socket_chunk.owners */
-	uint8_t stage;	    /* enum sk_socket_stage */
-	uint8_t unconsumed; /* R1 */
-	uint8_t warnings;   /* told since the output was empty */
-	uint8_t ip_kind;    /* of a datagram socket: which addresses it can send to */
-	bool is_reading;    /* the owner wants input */
-	bool is_readable;   /* R2 */
+	int fd;		       /* -1: none yet */
+	uint32_t owner;	       /* see also sk_socket_chunk.owners */
+	uint32_t summed_steps; /* what sk_sockets.waiting_steps has of this socket's output */
+	uint8_t stage;	       /* enum sk_socket_stage */
+	uint8_t unconsumed;    /* R1 */
+	uint8_t warnings;      /* told since the output was empty */
+	uint8_t ip_kind;       /* of a datagram socket: which addresses it can send to */
+	bool is_reading;       /* the owner wants input */
+	bool is_readable;      /* R2 */
 	bool is_hung_up;    /* the poller said HANGUP: read on until the kernel says how it ended */
 	bool is_read_over;  /* the peer's stream has ended, or the descriptor cannot be read */
 	bool is_writable;   /* W1, W2 */
@@ -185,13 +187,15 @@ struct sk_sockets {
 	/* Constant after new. */
 	struct sk_core *core;
 	struct sk_resolver *resolver;
-	size_t output_limit_bytes; /* 0: none */
+	size_t output_limit_bytes; /* of one socket; 0: none */
+	size_t output_total_bytes; /* of all; 0: none */
 	unsigned linger_ms;	   /* 0: for ever */
 	/* Atomic. */
 	_Atomic uint64_t last_number; /* ids are drawn from it */
 	_Atomic int32_t count;	      /* of sockets */
 	_Atomic int starved_id; /* who cannot read for want of descriptors: a listener; or 0 */
 	_Atomic uint64_t counters[SK_SOCKET_COUNTERS];
+	_Atomic int64_t waiting_steps; /* output of all sockets: sk_socket_total.h */
 	/* Under spare_lock. */
 	pthread_mutex_t spare_lock;
 	int spare_fd; /* given up to accept and refuse when there are no other; -1: none */

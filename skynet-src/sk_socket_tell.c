@@ -3,6 +3,7 @@
 
 #include "sk_message.h"
 #include "sk_service.h"
+#include "sk_socket_total.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,6 +99,7 @@ void
 sk_socket_check_output(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	size_t bytes = s->output.bytes;
+	sk_socket_total_follow(sockets, s);
 	if (bytes == 0 && s->warnings > 0) {
 		s->warnings = 0;
 		sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_WARNING, 0, NULL);

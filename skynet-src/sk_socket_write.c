@@ -16,6 +16,7 @@
 
 #include "sk_socket_life.h"
 #include "sk_socket_tell.h"
+#include "sk_socket_total.h"
 
 #include <stdio.h>
 
@@ -82,15 +83,22 @@ is_over_limit(const struct sk_sockets *sockets, const struct sk_socket *s, size_
 	       (s->output.bytes >= limit || size > limit - s->output.bytes);
 }
 
+static bool
+is_too_much(const struct sk_sockets *sockets, const struct sk_socket *s, size_t size)
+{
+	return is_over_limit(sockets, s, size) || sk_socket_total_is_over(sockets, s);
+}
+
 static void
 fail_over_limit(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	char text[SK_SOCKET_TEXT_MAX];
+	bool is_total = sk_socket_total_is_over(sockets, s);
 	(void)snprintf(text, sizeof text,
-		       "more than %zu bytes wait to be sent (socket_output_limit): "
-		       "the peer does not read",
-		       sockets->output_limit_bytes);
-	sk_socket_count(sockets, SK_SOCKET_OUTPUT_LIMIT);
+		       "more than %zu bytes wait to be sent (%s): the peer does not read",
+		       is_total ? sockets->output_total_bytes : sockets->output_limit_bytes,
+		       is_total ? "socket_output_total" : "socket_output_limit");
+	sk_socket_count(sockets, is_total ? SK_SOCKET_OUTPUT_TOTAL : SK_SOCKET_OUTPUT_LIMIT);
 	sk_socket_fail(sockets, s, text);
 }
 
@@ -100,11 +108,11 @@ queue(struct sk_sockets *sockets, struct sk_socket *s, struct sk_output_piece *p
 {
 	if (!can_send(s))
 		return SK_ENOENT;
-	if (SK_UNLIKELY(is_over_limit(sockets, s, piece->size)))
+	if (SK_UNLIKELY(is_too_much(sockets, s, piece->size)))
 		sk_socket_flush(sockets, s); /* perhaps the kernel has room for what waits */
 	if (!can_send(s))
 		return SK_ENOENT;
-	if (SK_UNLIKELY(is_over_limit(sockets, s, piece->size))) {
+	if (SK_UNLIKELY(is_too_much(sockets, s, piece->size))) {
 		fail_over_limit(sockets, s);
 		return SK_ELIMIT;
 	}

@@ -398,12 +398,15 @@ class Node(Process):
         self.folder = Path(tempfile.mkdtemp(prefix="skynet-test-"))
         self.config = write_config(self.folder, config, **settings)
         try:
-            super().__init__(
-                SKYNET, self.config, *arguments, env=env, stdin=subprocess.DEVNULL
-            )
+            command = self.command((SKYNET, str(self.config), *arguments))
+            super().__init__(*command, env=env, stdin=subprocess.DEVNULL)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
+
+    def command(self, words):
+        """For nodes that are started by another program: the words of its command line."""
+        return words
 
     def close(self):
         try:

@@ -5,6 +5,7 @@
 --   count N       N bytes are read at once, and the answer is the sum of their values
 --   mute          nothing is read any more
 --   flood N       N MiB are written at once, then as many bytes are read as come
+--   push N        N KiB are written ten times a second, until that fails
 --   limit N       lines of at most N bytes come back
 --   patience CS   as echo, but who says nothing for so long is told "timeout" and left
 --   open ADDRESS CS   connects, with that timeout, and tells how it went
@@ -60,6 +61,16 @@ function modes.flood(id, mib)
 	end
 	while socket.read(id) do
 		skynet.yield()
+	end
+end
+
+local pieces = {} -- by size: one string for all connections
+
+function modes.push(id, kib)
+	local bytes = pieces[kib] or ("x"):rep(tonumber(kib) << 10)
+	pieces[kib] = bytes
+	while socket.write(id, bytes) do
+		skynet.sleep(10)
 	end
 end
 

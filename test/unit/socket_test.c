@@ -487,6 +487,39 @@ a_peer_that_does_not_read_is_dropped_at_the_limit(void **state)
 	(void)close(pair.fd);
 }
 
+static int
+setup_small_total(void **state)
+{
+	static const char *const settings[] = {"socket_output_total", "8000000", NULL};
+	*state = world_new(settings);
+	return 0;
+}
+
+static void
+when_all_sockets_hold_too_much_the_large_ones_are_dropped(void **state)
+{
+	struct world *w = *state;
+	struct pair mute[] = {world_pair(w), world_pair(w), world_pair(w)};
+	struct pair reader = world_pair(w);
+	int sends = 0;
+	while (world_send_pattern(w, mute[sends % 3].id, 0, 500000) == 0)
+		assert_true(++sends < 1000);
+	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_WARNING, mute[0].id);
+	while (told.type != SKYNET_SOCKET_TYPE_ERROR)
+		told = world_wait(w, w->service);
+	assert_int_equal(told.id, mute[sends % 3].id);
+	assert_non_null(strstr(told.text, "8000000 bytes"));
+	assert_non_null(strstr(told.text, "socket_output_total"));
+	assert_int_equal(sk_sockets_counter(w->core.sockets, SK_SOCKET_OUTPUT_TOTAL), 1);
+	assert_int_equal(world_send(w, reader.id, "who keeps up is not meant"), 0);
+	for (int i = 0; i < 3; i++) {
+		skynet_socket_shutdown(w->service, mute[i].id);
+		(void)close(mute[i].fd);
+	}
+	assert_int_equal(atomic_load(&w->core.sockets->waiting_steps), 0);
+	(void)close(reader.fd);
+}
+
 static void
 one_buffer_above_the_limit_passes_alone(void **state)
 {
@@ -897,6 +930,9 @@ main(void)
 		world_test(warnings_come_at_one_mebibyte_at_each_doubling_and_at_the_end),
 		cmocka_unit_test_setup_teardown(a_peer_that_does_not_read_is_dropped_at_the_limit,
 						setup_small_limit, world_teardown),
+		cmocka_unit_test_setup_teardown(
+			when_all_sockets_hold_too_much_the_large_ones_are_dropped,
+			setup_small_total, world_teardown),
 		cmocka_unit_test_setup_teardown(one_buffer_above_the_limit_passes_alone,
 						setup_small_limit, world_teardown),
 		world_test(bad_buffers_are_refused),
