@@ -4,6 +4,7 @@
  * socket that is gone is no such request: its end may cross with anything. */
 #include "skynet_socket.h"
 
+#include "sk_hosts.h"
 #include "sk_service.h"
 #include "sk_socket_connect.h"
 #include "sk_socket_control.h"
@@ -142,6 +143,24 @@ void
 skynet_socket_nodelay(struct skynet_context *ctx, int id)
 {
 	sk_socket_nodelay(sockets_of(ctx), id);
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+/* So many addresses of one name are enough for anybody. */
+#define RESOLVED_MAX 64
+
+_Static_assert(SKYNET_SOCKET_IP_SIZE == SK_ADDRESS_TEXT_SIZE, "one is printed into the other");
+
+int
+skynet_socket_resolve(const char *host, char ips[][SKYNET_SOCKET_IP_SIZE], int max)
+{
+	struct sk_address addresses[RESOLVED_MAX];
+	int count =
+		sk_hosts_find(NULL, host, 0, addresses, max < RESOLVED_MAX ? max : RESOLVED_MAX);
+	for (int i = 0; i < count; i++)
+		sk_address_print_ip(&addresses[i], ips[i]);
+	return count;
 }
 
 /* --- output -------------------------------------------------------------------------------- */

@@ -136,6 +136,12 @@ SKYNET_API int skynet_socket_udp_send(struct skynet_context *ctx, int id, const 
 /* The sender's address inside a UDP message, or NULL. addrsz: receives 7 or 19. */
 SKYNET_API const char *skynet_socket_udp_address(struct skynet_socket_message *msg, int *addrsz);
 
+/* Room for the text of an IP address and its NUL. */
+#define SKYNET_SOCKET_IP_SIZE 56
+/* Finds the IP addresses of a host as far as nobody has to be asked: a number, localhost, or a name
+ * from the hosts file. Stores up to max texts. Returns how many; 0: it is not known here.  [any] */
+SKYNET_API int skynet_socket_resolve(const char *host, char ips[][SKYNET_SOCKET_IP_SIZE], int max);
+
 /* What a socket is. */
 enum socket_info_type {
 	SOCKET_INFO_UNKNOWN,

@@ -7,6 +7,7 @@ local child = require("child")
 local log = require("log")
 
 local DATA <const>, CONNECT <const>, CLOSE <const>, ACCEPT <const>, ERROR <const> = 1, 2, 3, 4, 5
+local UDP <const>, READY <const> = 6, 8
 
 local cases = {}
 local function case(name, body)
@@ -21,13 +22,14 @@ skynet.register_protocol({
 	name = "socket",
 	id = skynet.PTYPE_SOCKET,
 	unpack = driver.unpack,
-	dispatch = function(_, _, type, id, number, text)
-		if type == DATA then
+	dispatch = function(_, _, type, id, number, text, address)
+		if type == DATA or type == UDP then
 			local pointer = text
 			text = skynet.tostring(pointer, number)
 			driver.drop(pointer, number)
 		end
-		events[#events + 1] = { type = type, id = id, number = number, text = text }
+		events[#events + 1] =
+			{ type = type, id = id, number = number, text = text, address = address }
 		skynet.wakeup(token)
 	end,
 })
@@ -266,6 +268,185 @@ case("other_bad_arguments_are_refused", function()
 	check.misuse("not a socket message", driver.unpack, nil, 100)
 	check.misuse("bad argument #2", driver.unpack, nil)
 	close(near, far, listener)
+end)
+
+case("options_are_named", function()
+	local listener = driver.listen("127.0.0.1", 0, nil, { shares_port = true })
+	local port = expect(CONNECT, listener).number
+	local second = driver.listen("127.0.0.1", port, 0, { shares_port = true })
+	expect(CONNECT, second)
+	local third = driver.listen("127.0.0.1:0", nil, nil, {})
+	expect(CONNECT, third)
+	close(listener, second, third)
+	for options, pattern in pairs({
+		[{ speed = 1 }] = "listen has no option 'speed'",
+		[{ "shares_port" }] = "listen has no option '1'",
+		[{ shares_port = 1 }] = "option 'shares_port' is a number, not true or false",
+		fast = "table expected",
+	}) do
+		pattern = "bad argument #4.*" .. pattern
+		check.misuse(pattern, driver.listen, "127.0.0.1", 0, nil, options)
+	end
+	check.misuse(
+		"bad argument #3.*connect has no option 'shares_port'",
+		driver.connect,
+		"127.0.0.1",
+		80,
+		{ shares_port = true }
+	)
+end)
+
+case("a_unix_domain_host_needs_no_port", function()
+	local host = ("unix:@skynet socketdriver_test %d"):format(skynet.self())
+	local listener = driver.listen(host)
+	check.equal(expect(CONNECT, listener).text, host)
+	driver.start(listener)
+	expect(CONNECT, listener)
+	local near = driver.connect(host)
+	expect(CONNECT, near)
+	local accepted = expect(ACCEPT, listener)
+	check.equal(accepted.text, "unix:")
+	driver.start(accepted.number)
+	expect(CONNECT, accepted.number)
+	driver.send(near, "hello")
+	check.equal(receive(accepted.number, 5), "hello")
+	close(near, accepted.number)
+	near = driver.connect(host, 5) -- it does not count
+	expect(CONNECT, near)
+	driver.shutdown(expect(ACCEPT, listener).number)
+	events = {}
+	close(near, listener)
+	check.misuse("Invalid address", driver.connect, "unix:" .. ("x"):rep(300))
+end)
+
+case("a_broadcast_reaches_all", function()
+	local first, second, listener = connect()
+	check.equal(driver.broadcast({ first, 1 << 30, second, first }, "text"), 3)
+	check.equal(receive(second, 8), "texttext")
+	check.equal(receive(first, 4), "text")
+	check.equal(driver.broadcast({ first }, { "a", "b" }), 1)
+	check.equal(driver.broadcast({ first }, driver.str2p("block")), 1)
+	check.equal(receive(second, 7), "abblock")
+	check.equal(driver.broadcast({}, "nobody"), 0)
+	check.equal(driver.broadcast({ first }, ""), 1)
+	check.misuse("bad argument #1", driver.broadcast, first, "text")
+	local pattern = "element 2 is not the id of a socket: text"
+	check.misuse(pattern, driver.broadcast, { first, "text" }, "x")
+	check.misuse("element 1 is not the id of a socket", driver.broadcast, { first + 0.5 }, "x")
+	check.misuse("element 1 is not the id", driver.broadcast, { 1 << 32 | first }, "x")
+	check.misuse("bad argument #2", driver.broadcast, { first })
+	check.misuse("Invalid strings table", driver.broadcast, { first }, { 1 })
+	close(first, second, listener)
+end)
+
+case("what_is_shared_can_be_sent_again_and_again", function()
+	local near, far, listener = connect()
+	local shared = driver.share({ "sha", "red" })
+	check.ok(driver.share(shared) == shared, "it is shared already")
+	check.equal(driver.send(near, shared), true)
+	check.equal(driver.lsend(near, shared), true)
+	check.equal(driver.broadcast({ near, near }, shared), 2)
+	check.equal(driver.send(1 << 30, shared), false)
+	check.equal(receive(far, 24), ("shared"):rep(4))
+	check.equal(driver.send(near, driver.share("freed at once")), true)
+	collectgarbage()
+	check.equal(receive(far, 13), "freed at once")
+	check.misuse("bad argument #1", driver.share)
+	check.misuse("bad argument #2", driver.share, driver.str2p(""), "size")
+	check.equal(getmetatable(driver.share("")), false)
+	close(near, far, listener)
+end)
+
+case("datagrams_go_both_ways", function()
+	local server = driver.udp_listen("127.0.0.1", 23456 + skynet.self() % 1000)
+	local port
+	for _, socket in ipairs(driver.info()) do
+		port = socket.id == server and tonumber(socket.peer:match(":(%d+)$")) or port
+	end
+	local client = driver.udp_dial("127.0.0.1:" .. port)
+	check.equal(driver.udp_send(client, nil, "question"), true)
+	local event = expect(UDP, server)
+	check.equal(event.text, "question")
+	local ip, from_port = driver.udp_address(event.address)
+	check.equal(ip, "127.0.0.1")
+	check.equal(driver.udp_send(server, event.address, { "ans", "wer" }), true)
+	event = expect(UDP, client)
+	check.equal(event.text, "answer")
+	check.equal(select(2, driver.udp_address(event.address)), port)
+	check.ok(from_port ~= port)
+	local unbound = driver.udp()
+	check.equal(driver.udp_send(unbound, event.address, driver.share("shared")), true)
+	check.equal(expect(UDP, server).text, "shared")
+	check.equal(driver.udp_send(unbound, nil, "nobody"), false)
+	driver.udp_connect(unbound, "127.0.0.1", port)
+	check.equal(driver.udp_send(unbound, nil, "now"), true)
+	check.equal(expect(UDP, server).text, "now")
+	local bound = driver.udp("127.0.0.1")
+	close(server, client, unbound, bound)
+end)
+
+case("bad_addresses_of_datagrams_are_refused", function()
+	check.misuse("udp listen host failed: 127%.0%.0%.1 port 0", driver.udp_listen, "127.0.0.1:0")
+	check.misuse("udp init failed: www%.example%.com port 5", driver.udp, "www.example.com", 5)
+	check.misuse("udp dial host failed: 127%.0%.0%.1 port 0", driver.udp_dial, "127.0.0.1", 0)
+	local id = driver.udp()
+	check.misuse("udp connect failed: ::1 port 5", driver.udp_connect, id, "::1", 5)
+	check.misuse("bad argument #2.*not the address", driver.udp_send, id, "127.0.0.1", "x")
+	check.misuse("bad argument #2.*not the address", driver.udp_send, id, ("\3"):rep(7), "x")
+	check.misuse("bad argument #2.*not the address", driver.udp_send, id, "", "x")
+	check.misuse("bad argument #3", driver.udp_send, id, nil)
+	check.misuse("bad argument #1.*not the address", driver.udp_address, ("\2"):rep(7))
+	check.equal(select(2, driver.udp_address("\1\1\2\127\0\0\1")), 258)
+	check.equal((driver.udp_address("\2\0\80" .. ("\0"):rep(15) .. "\1")), "::1")
+	close(id)
+end)
+
+case("info_lists_what_there_is", function()
+	local near, far, listener = connect()
+	driver.send(near, "12345")
+	receive(far, 5)
+	local found = {}
+	for _, socket in ipairs(driver.info()) do
+		found[socket.id] = socket
+	end
+	check.equal(found[listener].type, "LISTEN")
+	check.equal(found[listener].accept, 1)
+	check.matches(found[listener].sock, "^127%.0%.0%.1:%d+$")
+	check.equal(found[listener].address, skynet.self())
+	check.equal(found[near].type, "TCP")
+	check.equal(found[near].write, 5)
+	check.equal(found[far].read, 5)
+	check.equal(found[far].wbuffer, 0)
+	check.equal(found[far].reading, true)
+	check.equal(found[far].writing, false)
+	check.matches(found[far].peer, "^127%.0%.0%.1:%d+$")
+	check.equal(math.type(found[far].rtime), "integer")
+	check.equal(math.type(found[far].wtime), "integer")
+	close(near, far, listener)
+end)
+
+case("resolve_knows_what_needs_no_network", function()
+	check.equal(table.concat(driver.resolve("10.1.2.3"), " "), "10.1.2.3")
+	check.equal(table.concat(driver.resolve("::1"), " "), "::1")
+	check.ok(#driver.resolve("localhost") >= 1)
+	check.misuse("cannot resolve www%.example%.com here", driver.resolve, "www.example.com")
+	check.misuse("bad argument #1", driver.resolve)
+end)
+
+case("a_descriptor_can_be_watched", function()
+	check.equal(driver.watch(-1), nil)
+	local id = driver.watch(2) -- standard error: whatever it is, it can be written to
+	check.ok(id)
+	check.equal(driver.rearm(id, 2), true)
+	local event = expect(READY, id)
+	check.equal(event.number & 2, 2)
+	check.equal(event.text, "")
+	check.equal(driver.rearm(id, 0), true)
+	check.misuse("bad argument #2.*not 1", driver.rearm, id, 4)
+	check.misuse("bad argument #2", driver.rearm, id)
+	check.equal(driver.rearm(1 << 30, 1), false)
+	close(id)
+	check.equal(driver.rearm(id, 1), false)
 end)
 
 case("header_reads_a_big_endian_number", function()
