@@ -10,6 +10,7 @@ local MODULES <const> = {
 	["skynet.core"] = "lualib/meta/skynet/core.lua",
 	["skynet.coroutine"] = "lualib/meta/skynet/coroutine.lua",
 	["skynet.memory"] = "lualib/meta/skynet/memory.lua",
+	["skynet.netpack"] = "lualib/meta/skynet/netpack.lua",
 	["skynet.profile"] = "lualib/meta/skynet/profile.lua",
 	["skynet.simulation"] = "lualib/meta/skynet/simulation.lua",
 	["skynet.socketdriver"] = "lualib/meta/skynet/socketdriver.lua",
