@@ -128,7 +128,8 @@ function socketdriver.udp_send(id, address, data, size) end
 function socketdriver.udp_address(address) end
 
 --- Makes a buffer: bytes come in chunks, and are read as somebody asks for them. `#` tells its
---- size. The functions below take a second argument, a table, as they did of old; nothing is kept there.
+--- size. The functions below take a second argument, a table, as they did of old; nothing is kept
+--- there.
 ---@return userdata buffer
 function socketdriver.buffer() end
 
