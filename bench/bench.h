@@ -55,6 +55,21 @@ whole_frames(const unsigned char *bytes, size_t size)
 	return whole;
 }
 
+static inline int
+compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* The middle one of some figures, which are sorted; 0 if there are none. */
+static inline double
+median(double *figures, size_t count)
+{
+	qsort(figures, count, sizeof *figures, compare_doubles);
+	return count > 0 ? figures[count / 2] : 0;
+}
+
 /* Reads a positive number from the command line or a launch parameter, or ends the process. */
 static inline double
 positive_number(const char *what, const char *text)

@@ -203,6 +203,62 @@ def connect(b):
 
 
 @benchmark
+def broadcast(b):
+    count, size = b.setup.sized(10000, 100), 200
+
+    def measure(server, port, end):
+        client = b.program("load", "drain", port, count, size)
+        each = float(server.wait_for("RESULT").split("ns_each=")[1])
+        end()
+        client.wait_end()
+        return {"ns_each": each}
+
+    def ours():
+        port = free_port()
+        node = ready(b.node(thread=THREADS, bootstrap=f"bench_broadcast {port} {count} {size} "
+                                                      f"{b.setup.seconds}"))
+        return measure(node, port, node.stop)
+
+    def limit():
+        port = free_port()
+        server = ready(b.program("limit_broadcast", port, count, size, b.setup.seconds))
+        return measure(server, port, server.wait_end)
+
+    figures = b.compare({"ours": ours, "limit": limit})
+    each, bare = figures["ours"]["ns_each"], figures["limit"]["ns_each"]
+    b.print({"unit": "ns", "thread": THREADS, "connections": count, "bytes": size},
+            {"ours": each, "limit": bare, "of_limit": each / bare}, {"of_limit": ("<=", 2)})
+
+
+@benchmark
+def idle_connections(b):
+    count = b.setup.sized(15000, 200)
+
+    def run(idle):
+        port = free_port()
+        node = ready(b.node(thread=THREADS, bootstrap=f"bench_echo {port}"))
+        load = b.run_program("load", "echo", port, 1, 1, PAYLOAD, b.setup.seconds)
+        before = node.resident_bytes()
+        client = b.program("load", "connect", port, idle, stdin=subprocess.PIPE)
+        client.wait_for("RESULT")
+        load()  # so that the last one was accepted
+        memory = node.resident_bytes() - before
+        figures = load()
+        client.child.stdin.close()
+        client.wait_end()
+        node.stop()
+        return {**figures, "bytes_each": memory / idle}
+
+    figures = b.compare({"ours": lambda: run(count), "alone": lambda: run(1)})
+    ours, alone = figures["ours"], figures["alone"]
+    b.print({"unit": "us", "thread": THREADS, "connections": count}, {
+        "p50_us": ours["p50_us"], "p99_us": ours["p99_us"], "alone_p50_us": alone["p50_us"],
+        "alone_p99_us": alone["p99_us"], "p50_ratio": ours["p50_us"] / alone["p50_us"],
+        "p99_ratio": ours["p99_us"] / alone["p99_us"], "bytes_each": ours["bytes_each"],
+    }, {"p50_ratio": ("<=", 1.2), "p99_ratio": ("<=", 1.2), "bytes_each": ("<=", 1024)})
+
+
+@benchmark
 def idle(b):
     services, threads = b.setup.sized(1000, 50), 8
     seconds = b.setup.sized(2, 0.2)

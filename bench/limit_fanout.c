@@ -102,20 +102,6 @@ round_us(int threads)
 	return (double)(now_ns() - begin) / 1e3;
 }
 
-static int
-compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double
-median(double *list, int n)
-{
-	qsort(list, (size_t)n, sizeof *list, compare_doubles);
-	return list[n / 2];
-}
-
 static void
 calibrate(void)
 {
@@ -160,7 +146,7 @@ main(int argc, char **argv)
 		alone[i] = round_us(1);
 		all[i] = round_us(threads);
 	}
-	double alone_us = median(alone, rounds), all_us = median(all, rounds);
+	double alone_us = median(alone, (size_t)rounds), all_us = median(all, (size_t)rounds);
 	printf("RESULT alone_us=%.1f all_us=%.1f times=%.3f\n", alone_us, all_us,
 	       all_us / alone_us);
 	free(alone);

@@ -8,6 +8,9 @@
  * load connect PORT COUNT
  *     Opens COUNT connections one after the other. Prints RESULT begin_ns=N seconds=N, then holds
  *     them until its standard input ends.
+ * load drain PORT COUNT BYTES
+ *     Opens COUNT connections and reads all that comes. Each time BYTES have come for every one of
+ *     them, sends a byte on the first. Ends when the server does.
  *
  * I1  What is in flight on a connection is a queue of times, one per frame; answers come in order.
  * I2  All frames are the same bytes, so the stream is a repetition of one frame, and every byte
@@ -296,6 +299,47 @@ connect_many(int port, char **args)
 	return 0;
 }
 
+/* Reads one connection empty. Returns how much that was; *is_over: the server has ended it. */
+static size_t
+drain_one(int fd, bool *is_over)
+{
+	static unsigned char buffer[READ_BYTES];
+	ssize_t n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
+	if (n > 0)
+		return (size_t)n;
+	*is_over = n == 0 || (errno != EAGAIN && errno != EINTR);
+	return 0;
+}
+
+static int
+drain(int port, char **args)
+{
+	int count = (int)positive_number("COUNT", args[0]);
+	uint64_t round = (uint64_t)count * (uint64_t)positive_number("BYTES", args[1]);
+	uint64_t received = 0;
+	int first = -1, epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll_fd < 0)
+		fail("epoll_create1");
+	for (int i = 0; i < count; i++) {
+		int fd = open_connection(port);
+		struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+			fail("epoll_ctl");
+		if (i == 0)
+			first = fd;
+	}
+	for (bool is_over = false; !is_over;) {
+		struct epoll_event events[EVENTS_MAX];
+		int n = epoll_wait(epoll_fd, events, EVENTS_MAX, -1);
+		for (int i = 0; i < n; i++)
+			received += drain_one(events[i].data.fd, &is_over);
+		for (; received >= round; received -= round)
+			if (send(first, "", 1, MSG_NOSIGNAL) != 1)
+				is_over = true;
+	}
+	return 0; /* which closes them all */
+}
+
 int
 main(int argc, char **argv)
 {
@@ -308,7 +352,10 @@ main(int argc, char **argv)
 		return echo((int)positive_number("PORT", argv[2]), argv + 3);
 	if (argc == 4 && strcmp(argv[1], "connect") == 0)
 		return connect_many((int)positive_number("PORT", argv[2]), argv + 3);
+	if (argc == 5 && strcmp(argv[1], "drain") == 0)
+		return drain((int)positive_number("PORT", argv[2]), argv + 3);
 	fprintf(stderr, "usage: load echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS\n"
-			"       load connect PORT COUNT\n");
+			"       load connect PORT COUNT\n"
+			"       load drain PORT COUNT BYTES\n");
 	return 2;
 }
