@@ -180,7 +180,7 @@ class _Lines:
 class Process:
     """A program that the case has started: its output, its end, and what it uses."""
 
-    def __init__(self, *command, env=None, stdin=subprocess.PIPE):
+    def __init__(self, *command, env=None, stdin=subprocess.PIPE, descriptors=()):
         self.command = [str(word) for word in command]
         self.output = _Lines()  # both of stdout and stderr, in order of arrival
         self.errors = _Lines()  # stderr alone
@@ -192,6 +192,7 @@ class Process:
             cwd=ROOT,
             env=dict(os.environ, **(env or {})),
             stdin=stdin,
+            pass_fds=descriptors,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -392,14 +393,17 @@ class Node(Process):
     config: text of a config file, after the paths that make this build's modules found.
     settings: config keys that Python sets, as NAME=value; they win over the text.
     arguments: further words of the command line.
+    stdin: subprocess.PIPE for a node that reads it; descriptors: what it inherits besides.
     The current directory is the top of the tree; self.folder is a folder for files of the case."""
 
-    def __init__(self, config="", arguments=(), env=None, **settings):
+    def __init__(
+        self, config="", arguments=(), env=None, stdin=subprocess.DEVNULL, descriptors=(), **settings
+    ):
         self.folder = Path(tempfile.mkdtemp(prefix="skynet-test-"))
         self.config = write_config(self.folder, config, **settings)
         try:
             command = self.command((SKYNET, str(self.config), *arguments))
-            super().__init__(*command, env=env, stdin=subprocess.DEVNULL)
+            super().__init__(*command, env=env, stdin=stdin, descriptors=descriptors)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
