@@ -1,6 +1,6 @@
--- console.lua: a line on the standard input of the process starts a Lua service: `NAME ARGUMENTS`, or
--- a snax service: `snax NAME ARGUMENTS`. What a service logs when it fails is all that is told about
--- failures. At the end of the input the console ends; the node goes on.
+-- console.lua: a line on the standard input of the process starts a Lua service: `NAME ARGUMENTS`,
+-- or a snax service: `snax NAME ARGUMENTS`. All that is told of failures is what a service that
+-- fails logs itself. At the end of the input the console ends; the node goes on.
 local skynet = require("skynet")
 local socket = require("skynet.socket")
 
