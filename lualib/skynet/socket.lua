@@ -23,7 +23,6 @@ local socket = {
 	write = driver.send,
 	lwrite = driver.lsend,
 	broadcast = driver.broadcast,
-	share = driver.share,
 	sendto = driver.udp_send,
 	-- Small things.
 	header = driver.header,

@@ -91,8 +91,8 @@ void stream_wait(struct engine *engine, struct stream *stream, int64_t timeout_m
 /* The task waits no more: it goes on, or is ended. */
 void stream_leave(struct engine *engine, struct task *task);
 
-/* More is kept than may be, and nobody has asked for so many bytes: closes the socket. A reader that
- * waits runs at once. */
+/* More is kept than may be, and nobody has asked for so many bytes: closes the socket. A reader
+ * that waits runs at once. */
 void stream_overflow(struct engine *engine, struct stream *stream);
 
 /* A message of type "socket" from the core. Returns false when it is for Lua, too. */

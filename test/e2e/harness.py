@@ -397,7 +397,13 @@ class Node(Process):
     The current directory is the top of the tree; self.folder is a folder for files of the case."""
 
     def __init__(
-        self, config="", arguments=(), env=None, stdin=subprocess.DEVNULL, descriptors=(), **settings
+        self,
+        config="",
+        arguments=(),
+        env=None,
+        stdin=subprocess.DEVNULL,
+        descriptors=(),
+        **settings,
     ):
         self.folder = Path(tempfile.mkdtemp(prefix="skynet-test-"))
         self.config = write_config(self.folder, config, **settings)

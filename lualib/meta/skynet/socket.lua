@@ -122,3 +122,5 @@ function socket.header(bytes) end
 ---@param host string
 ---@return string[] addresses
 function socket.resolve(host) end
+
+return socket
