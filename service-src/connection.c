@@ -5,11 +5,12 @@
  * Commands   (PTYPE_TEXT) ADD FD :address    what comes from FD goes to address
  *                         DEL FD             no more of that; FD is closed
  *            A command that comes as a request is answered: with an empty response, or an error.
- * Tells      PTYPE_CLIENT, session 0: the bytes of FD as they come, up to 64 KiB a message. An empty
- *            one when the stream has ended; FD is closed then.
+ * Tells      PTYPE_CLIENT, session 0: the bytes of FD as they come, up to 64 KiB a message. An
+ *            empty one when the stream has ended; FD is closed then.
  * Flow       C1  While the receiver has not handled a chunk, a probe is on its way to it; what
  *                comes meanwhile is passed on too, but then the descriptor rests until the probe
- *                returns. So about three chunks of a descriptor wait for a slow receiver, never more.
+ *                returns. So about three chunks of a descriptor wait for a slow receiver, no
+ *                more.
  *            C2  A chunk that the receiver's full mailbox makes wait is kept as `held`; the
  *                descriptor rests.
  *            A receiver that has ended, or whose mailbox drops things, ends the watch: the rest of

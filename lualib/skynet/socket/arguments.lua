@@ -1,0 +1,60 @@
+--- What the functions of skynet.socket do with wrong arguments. Part of skynet.socket.
+local streams = require("skynet.streams")
+
+local arguments = {}
+
+--- Raises in the name of whoever has called the library's function.
+function arguments.check_type(value, expected, name)
+	if type(value) ~= expected then
+		local text = "bad argument '%s' (%s expected, got %s)"
+		error(text:format(name, expected, type(value)), 3)
+	end
+end
+
+--- The same for a function that may be missing.
+function arguments.check_callback(f)
+	if f ~= nil and type(f) ~= "function" then
+		error(("bad argument 'f' (function expected, got %s)"):format(type(f)), 3)
+	end
+end
+
+--- Raises unless this service holds the socket.
+function arguments.check_held(id)
+	if math.type(id) ~= "integer" or streams.invalid(id) then
+		error(("this service does not hold socket %s"):format(id), 3)
+	end
+end
+
+--- As `f(...)`, but what that raises is raised in the name of the caller's caller.
+function arguments.checked(f, ...)
+	local ok, result, reason = pcall(f, ...)
+	if not ok then
+		error(result, 3)
+	end
+	return result, reason
+end
+
+--- Takes options apart: those for the driver, and the timeout, which is for the library.
+---@return table? options
+---@return integer? timeout
+function arguments.split_options(options)
+	if options == nil then
+		return nil, nil
+	elseif type(options) ~= "table" then
+		error(("bad argument 'options' (table expected, got %s)"):format(type(options)), 3)
+	end
+	local timeout = options.timeout
+	if timeout ~= nil and (math.type(timeout) ~= "integer" or timeout < 0) then
+		error("bad argument 'options': timeout must be a number of hundredths of a second", 3)
+	end
+	local rest
+	for name, value in pairs(options) do
+		if name ~= "timeout" then
+			rest = rest or {}
+			rest[name] = value
+		end
+	end
+	return rest, timeout
+end
+
+return arguments

@@ -1,0 +1,68 @@
+--- UDP sockets. Part of skynet.socket.
+local driver = require("skynet.socketdriver")
+local streams = require("skynet.streams")
+local arguments = require("skynet.socket.arguments")
+local told = require("skynet.socket.told")
+
+local udp = {
+	sendto = driver.udp_send,
+	udp_address = driver.udp_address,
+}
+
+local function hold_datagrams(id, f, failure)
+	if not id then
+		error(failure, 3)
+	end
+	streams.hold(id)
+	told.callbacks_of(id).datagram = f
+	return id
+end
+
+--- Opens a UDP socket.
+---@param f fun(data: string, from: string) for each datagram, in a task of its own
+---@param host? string a local address to bind it to
+---@param port? integer
+---@return integer id
+function udp.udp(f, host, port)
+	arguments.check_type(f, "function", "f")
+	local id = arguments.checked(driver.udp, host, port)
+	return hold_datagrams(id, f, "udp init failed")
+end
+
+--- Opens a UDP socket that is bound to an address.
+---@param host string
+---@param port integer not 0
+---@param f fun(data: string, from: string)
+---@return integer id
+function udp.udp_listen(host, port, f)
+	arguments.check_type(f, "function", "f")
+	local id = arguments.checked(driver.udp_listen, host, port)
+	return hold_datagrams(id, f, "udp listen host failed")
+end
+
+--- Opens a UDP socket with a default peer.
+---@param host string
+---@param port integer
+---@param f fun(data: string, from: string)
+---@return integer id
+function udp.udp_dial(host, port, f)
+	arguments.check_type(f, "function", "f")
+	local id = arguments.checked(driver.udp_dial, host, port)
+	return hold_datagrams(id, f, "udp dial host failed")
+end
+
+--- Sets the default peer of a UDP socket.
+---@param id integer
+---@param host string
+---@param port integer
+---@param f? fun(data: string, from: string) replaces the socket's function
+function udp.udp_connect(id, host, port, f)
+	arguments.check_callback(f)
+	arguments.check_held(id)
+	arguments.checked(driver.udp_connect, id, host, port)
+	if f then
+		told.callbacks_of(id).datagram = f
+	end
+end
+
+return udp
