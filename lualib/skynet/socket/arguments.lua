@@ -45,7 +45,7 @@ function arguments.split_options(options)
 	end
 	local timeout = options.timeout
 	if timeout ~= nil and (math.type(timeout) ~= "integer" or timeout < 0) then
-		error("bad argument 'options': timeout must be a number of hundredths of a second", 3)
+		error("bad argument 'options': timeout is no number of hundredths of a second", 3)
 	end
 	local rest
 	for name, value in pairs(options) do

@@ -124,8 +124,9 @@ function told.begin()
 		dispatch = dispatch,
 	})
 	if not ok then
-		error("skynet.socket can't be used in a service that handles the messages of sockets "
-			.. "itself (" .. reason .. ")", 0)
+		local text = "skynet.socket can't be used in a service that handles the messages "
+			.. "of sockets itself (%s)"
+		error(text:format(reason), 0)
 	end
 	streams.begin()
 end
