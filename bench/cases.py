@@ -93,6 +93,18 @@ def launch(b):
 
 
 @benchmark
+def launch_churn(b):
+    services, rounds = b.setup.sized(10000, 50), b.setup.sized(10, 2)
+    figures = b.compare({
+        "ours": b.run_node(thread=THREADS, start="bench_launch_churn", bench_services=services,
+                           bench_rounds=rounds)}, repetitions=1)["ours"]
+    del figures["spread"]
+    b.print({"unit": "times", "thread": THREADS, "services": services, "rounds": rounds},
+            {"ours": figures.pop("down"), "limit": 1, **figures},
+            {"ours": ("<=", 1.05), "up": ("<=", 1.05)})
+
+
+@benchmark
 def timer(b):
     timers = b.setup.sized(1000000, 20000)
     for pending, spread in ((timers, 10), (timers // 10, 1)):

@@ -294,11 +294,11 @@ class Bench:
         command = ["erl", "-noshell", "-pa", self.setup.programs, "-s", "bench_peer", "main"]
         return {"erlang": lambda: Process(command + list(map(str, arguments))).result()}
 
-    def compare(self, sides):
+    def compare(self, sides, repetitions=None):
         """Runs the sides in turn; returns for each the medians of its figures, and the spread."""
         rows = {side: [] for side in sides}
         watch = OthersWatch()
-        for _ in range(self.setup.repetitions):
+        for _ in range(repetitions or self.setup.repetitions):
             for side, run in sides.items():
                 rows[side].append(run())
         self.others = watch.share()

@@ -103,11 +103,13 @@ skynet_lalloc(void *ptr, size_t osize, size_t nsize)
 
 #if defined(SK_HAS_JEMALLOC)
 
-/* Read by jemalloc when the process starts. What was freed goes back to the system after a second
- * without use, not after ten: with an arena for each thread, what one thread frees does not help
- * another that allocates, and memory would double. */
+/* Read by jemalloc when the process starts. All threads share one arena: with one for each, what
+ * one thread frees does not help another that allocates, and what the allocator itself needs grows
+ * with every round of work until each arena has once held the peak. Its bins, which threads would
+ * queue for, are there eight times. What was freed goes back to the system after a second without
+ * use, not after ten. */
 __attribute__((visibility("default"))) const char *malloc_conf =
-	"dirty_decay_ms:1000,muzzy_decay_ms:0";
+	"narenas:1,bin_shards:1-14336:8,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
 #define TEXT_OF(number) TEXT(number)
 #define TEXT(number) #number
