@@ -16,6 +16,7 @@ enum sk_message_kind {
 	SK_MESSAGE_PLAIN,  /* payload: one malloc-ed block */
 	SK_MESSAGE_SOCKET, /* a PTYPE_SOCKET message that the socket waits for to be handled */
 	SK_MESSAGE_TIMER,  /* no payload; the envelope is the head of a struct sk_timer_entry */
+	SK_MESSAGE_SHARED, /* payload: the bytes of a packet that others hold too (sk_packet.h) */
 	SK_MESSAGE_PROBE,  /* bounced back to its source, never delivered */
 	SK_MESSAGE_LINK,   /* its source wants to be told when the receiver ends, never delivered */
 	SK_MESSAGE_UNLINK, /* its source does not want that any more, never delivered */

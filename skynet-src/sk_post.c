@@ -3,6 +3,7 @@
  */
 #include "sk_post.h"
 
+#include "sk_packet.h"
 #include "skynet_socket.h"
 
 #include <stdarg.h>
@@ -20,7 +21,10 @@ sk_post_discard(struct sk_core *core, struct sk_message *message)
 {
 	if (message->kind == SK_MESSAGE_SOCKET)
 		core->socket_hooks.discard(core->sockets, message->data);
-	free(message->data);
+	if (message->kind == SK_MESSAGE_SHARED)
+		sk_packet_release_bytes(message->data);
+	else
+		free(message->data);
 	free(message); /* a timer entry begins with its message, so this frees the entry */
 }
 
@@ -29,6 +33,8 @@ sk_post_rare_weight(const struct sk_message *message)
 {
 	if (message->kind == SK_MESSAGE_TIMER)
 		return 0; /* it stays its owner's */
+	if (message->kind == SK_MESSAGE_SHARED)
+		return sk_post_weight(NULL, 0); /* the bytes belong to nobody */
 	int64_t bytes = sk_post_weight(message->data, message->size);
 	if (message->kind == SK_MESSAGE_SOCKET) {
 		const struct skynet_socket_message *payload = message->data;

@@ -20,6 +20,7 @@
 
 #include "sk_clock.h"
 #include "sk_memory.h"
+#include "sk_packet.h"
 #include "sk_record.h"
 #include "skynet_socket.h"
 
@@ -89,7 +90,8 @@ static void
 refuse(struct skynet_context *service, struct sk_message *message)
 {
 	struct sk_core *core = service->core;
-	if (message->source != 0 && message->type != PTYPE_ERROR) {
+	if (message->source != 0 && message->type != PTYPE_ERROR &&
+	    message->kind != SK_MESSAGE_SHARED) { /* which was meant for many */
 		/* The session of a response counts at our end, not at its sender's: tell that one
 		 * only that we are gone. */
 		int32_t session = message->type == PTYPE_RESPONSE ? 0 : message->session;
@@ -335,7 +337,9 @@ deliver(struct skynet_context *service, struct sk_message *message)
 		int kept = service->callback(service, service->callback_ud, message->type,
 					     message->session, message->source, message->data,
 					     message->size);
-		if (kept == SKYNET_DONE)
+		if (SK_UNLIKELY(message->kind == SK_MESSAGE_SHARED))
+			sk_packet_release_bytes(message->data);
+		else if (kept == SKYNET_DONE)
 			free(message->data);
 		free(message);
 	}
@@ -357,6 +361,7 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	case SK_MESSAGE_SOCKET:
 	case SK_MESSAGE_TIMER:
 	case SK_MESSAGE_JUDGED:
+	case SK_MESSAGE_SHARED:
 		deliver(service, message);
 		break;
 	case SK_MESSAGE_PROBE:

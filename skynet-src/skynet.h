@@ -78,6 +78,21 @@ SKYNET_API int skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t
 SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr,
 			       int type, int session, void *msg, size_t sz);
 
+/* A packet: bytes that many messages share, so that what goes to a thousand services is copied
+ * once. Whoever gets such a message must not write to it; it is borrowed until the callback
+ * returns, whatever that returns.
+ *
+ * new: bytes are copied; the caller holds the packet until it releases it. NULL: too large (over
+ * 2^48-1 bytes). send: a message of that type, with session 0, from source (0: the caller) to a
+ * service of this node. Returns 0, -1 (no such service), or -3: its mailbox is full, whatever its
+ * policy is, which is counted there. Nobody is told when a service ends before it has taken such a
+ * message.  new and release: [any thread] */
+struct skynet_packet;
+SKYNET_API struct skynet_packet *skynet_packet_new(const void *bytes, size_t size);
+SKYNET_API void skynet_packet_release(struct skynet_packet *packet);
+SKYNET_API int skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination,
+				  int type, struct skynet_packet *packet);
+
 /* Asks to be told when destination has handled everything this service sent it before: a
  * PTYPE_RESPONSE without data and with the returned session then arrives (PTYPE_ERROR if the
  * destination ended first). The destination's callback is not called. Use it to bound what waits
