@@ -7,15 +7,12 @@
 -- Tables that are set become branches. Setting below a value that is no branch fails.
 
 local skynet = require("skynet")
+local waiters = require("skynet.waiters")
 
 local root = {}
 
----@class datacenter_waiter
----@field keys any[]
----@field respond function
-
----@type datacenter_waiter[]
-local waiters = {}
+--- Those who wait; the subject of each are its keys.
+local waiting = waiters.new()
 
 local KEY_TYPES <const> = { string = true, number = true, boolean = true }
 
@@ -70,19 +67,15 @@ end
 
 --- Answers those whose value is there now, and fails those whose place has become a branch.
 local function answer_waiters(keys, count)
-	local left = {}
-	for _, waiter in ipairs(waiters) do
-		local value = find(waiter.keys, #waiter.keys)
-		if value == nil then
-			-- Unless it has died, it goes on waiting.
-			left[#left + 1] = waiter.respond("TEST") and waiter or nil
-		elseif type(value) == "table" and not is_same(keys, count, waiter.keys) then
+	waiting:settle(function(waiter)
+		local value = find(waiter.subject, #waiter.subject)
+		if type(value) == "table" and not is_same(keys, count, waiter.subject) then
 			waiter.respond(false, "what it waits for has become a branch")
-		else
+		elseif value ~= nil then
 			waiter.respond(true, value)
 		end
-	end
-	waiters = left
+		return value ~= nil
+	end)
 end
 
 local command = {}
@@ -119,7 +112,7 @@ function command.WAIT(...)
 	if value ~= nil then
 		skynet.retpack(value)
 	else
-		table.insert(waiters, { keys = keys, respond = skynet.response() })
+		waiting:add(keys)
 	end
 end
 

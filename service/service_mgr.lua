@@ -10,6 +10,7 @@
 
 local skynet = require("skynet")
 require("skynet.manager")
+local waiters = require("skynet.waiters")
 
 --- How long to wait for the traceback of a service that is being started.
 local TRACEBACK_LIMIT_CS <const> = 100
@@ -19,8 +20,7 @@ local TRACEBACK_LIMIT_CS <const> = 100
 ---@field reason string? its start has failed
 ---@field task thread? that starts it now
 ---@field starter integer? address of who asked first
----@field waiters function[] answers to those who wait for it
----@field askers integer[] their addresses
+---@field waiters skynet.waiters
 
 ---@type table<string, unique_service>
 local services = {}
@@ -36,18 +36,17 @@ end
 
 local function find(name)
 	if not services[name] then
-		services[name] = { waiters = {}, askers = {} }
+		services[name] = { waiters = waiters.new() }
 	end
 	return services[name]
 end
 
 --- Answers the request of this task, or puts it off until the start has ended.
-local function answer(service, asker)
+local function answer(service)
 	if service.address or service.reason then
 		skynet.retpack(service.address, service.reason)
 	else
-		table.insert(service.waiters, skynet.response())
-		table.insert(service.askers, asker)
+		service.waiters:add()
 	end
 end
 
@@ -59,10 +58,7 @@ local function start(service, name, ...)
 	else
 		service.reason = result or ("the service '%s' has ended by itself"):format(name)
 	end
-	for _, respond in ipairs(service.waiters) do
-		respond(true, service.address, service.reason)
-	end
-	service.waiters, service.askers = {}, {}
+	service.waiters:answer(service.address, service.reason)
 end
 
 local command = {}
@@ -73,11 +69,11 @@ function command.LAUNCH(source, name, ...)
 		service.starter = source
 		service.task = skynet.fork(start, service, name, ...)
 	end
-	answer(service, source)
+	answer(service)
 end
 
-function command.QUERY(source, name)
-	answer(find(name), source)
+function command.QUERY(_, name)
+	answer(find(name))
 end
 
 --- Has a service that is one of its kind in the whole network of nodes under a key of its own.
@@ -121,7 +117,7 @@ local function describe_wait(service)
 		table.insert(lines, "Launching from " .. skynet.address(service.starter))
 	end
 	table.insert(lines, "Querying:")
-	for _, asker in ipairs(service.askers) do
+	for _, asker in ipairs(service.waiters:requesters()) do
 		table.insert(lines, skynet.address(asker))
 	end
 	return table.concat(lines, "\n")

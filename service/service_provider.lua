@@ -8,19 +8,23 @@
 
 local skynet = require("skynet")
 require("skynet.manager")
+local waiters = require("skynet.waiters")
 
 ---@class provided_service
 ---@field address integer? it runs
 ---@field reason string? its start has failed
 ---@field is_starting boolean
----@field waiters function[] to call when the start has ended
+---@field waiters skynet.waiters
 
 ---@type table<string, provided_service>
 local services = {}
 
+--- The subject of those who wait for the start to end what it has started.
+local CLOSES <const> = "closes"
+
 local function find(name)
 	if not services[name] then
-		services[name] = { is_starting = false, waiters = {} }
+		services[name] = { is_starting = false, waiters = waiters.new() }
 	end
 	return services[name]
 end
@@ -32,12 +36,35 @@ end
 local function answer(service)
 	if is_settled(service) then
 		skynet.retpack(service.address, service.reason)
-		return
+	else
+		service.waiters:add()
 	end
-	local respond = skynet.response()
-	table.insert(service.waiters, function()
-		respond(true, service.address, service.reason)
+end
+
+--- Returns whether there was one.
+local function close(service, name)
+	local is_there = service.address ~= nil and services[name] == service
+	if is_there then
+		services[name] = nil
+		skynet.kill(service.address)
+	end
+	return is_there
+end
+
+--- Those who want it get it, before it is closed for those who want that.
+local function answer_waiters(service, name)
+	local closers = {}
+	service.waiters:settle(function(waiter)
+		if waiter.subject == CLOSES then
+			closers[#closers + 1] = waiter
+		else
+			waiter.respond(true, service.address, service.reason)
+		end
+		return true
 	end)
+	for _, waiter in ipairs(closers) do
+		waiter.respond(true, close(service, name))
+	end
 end
 
 --- Returns the address of the service, or nil and why there is none.
@@ -62,10 +89,7 @@ local function start(service, name, ...)
 	else
 		service.reason = address
 	end
-	for _, run in ipairs(service.waiters) do
-		run()
-	end
-	service.waiters = {}
+	answer_waiters(service, name)
 end
 
 local command = {}
@@ -86,18 +110,10 @@ end
 function command.CLOSE(name)
 	local service = services[name]
 	if service and service.is_starting then
-		local token = {}
-		table.insert(service.waiters, function()
-			skynet.wakeup(token)
-		end)
-		skynet.wait(token)
+		service.waiters:add(CLOSES)
+	else
+		skynet.retpack(service ~= nil and close(service, name))
 	end
-	local is_there = service ~= nil and service.address ~= nil and services[name] == service
-	if is_there then
-		services[name] = nil
-		skynet.kill(service.address)
-	end
-	skynet.retpack(is_there)
 end
 
 skynet.start(function()

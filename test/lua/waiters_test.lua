@@ -1,0 +1,148 @@
+-- skynet.waiters: requests that wait in system services, and how many may.
+local skynet = require("skynet")
+require("skynet.manager")
+local datacenter = require("skynet.datacenter")
+local test = require("skynet.test")
+local check = require("check")
+local child = require("child")
+
+local cases = {}
+local function case(name, body)
+	cases[#cases + 1] = { name, body }
+end
+
+--- A service in which so few may wait; WAIT waits, ANSWER answers all, DOUBLE those with an even
+--- subject, COUNT tells how many wait.
+local function waiting_room(limit)
+	package.loaded["skynet.waiters"] = nil
+	local getenv = skynet.getenv
+	skynet.getenv = function(key)
+		return key == "waiterlimit" and limit or getenv(key)
+	end
+	local list = require("skynet.waiters").new()
+	local command = {}
+
+	function command.WAIT(subject)
+		list:add(subject)
+	end
+
+	function command.ANSWER(...)
+		list:answer(...)
+		skynet.ret()
+	end
+
+	function command.EVEN()
+		list:settle(function(waiter)
+			return waiter.subject % 2 == 0 and waiter.respond(true, "even")
+		end)
+		skynet.ret()
+	end
+
+	function command.REQUESTERS()
+		skynet.retpack(list:requesters())
+	end
+
+	skynet.start(function()
+		skynet.dispatch("lua", function(_, _, name, ...)
+			command[name](...)
+		end)
+	end)
+end
+
+--- A service that waits in the room, so many times.
+local function crowd(room, count)
+	room, count = math.tointeger(tonumber(room)), math.tointeger(tonumber(count))
+	skynet.start(function()
+		for i = 1, count do
+			skynet.fork(skynet.call, room, "lua", "WAIT", i)
+		end
+	end)
+end
+
+local function wait_in(room, subject)
+	local result = {}
+	skynet.fork(function()
+		result.ok, result.value = pcall(skynet.call, room, "lua", "WAIT", subject)
+	end)
+	test.settle()
+	return result
+end
+
+case("all_that_wait_are_answered", function()
+	local room = child.start(waiting_room, 10)
+	local results = {}
+	for i = 1, 5 do
+		results[i] = wait_in(room, i)
+	end
+	check.equal(#skynet.call(room, "lua", "REQUESTERS"), 5)
+	skynet.call(room, "lua", "EVEN")
+	test.settle()
+	for i = 1, 5 do
+		check.equal(results[i].value, i % 2 == 0 and "even" or nil)
+	end
+	skynet.call(room, "lua", "ANSWER", "all")
+	test.settle()
+	for i = 1, 5, 2 do
+		check.equal(results[i], { ok = true, value = "all" })
+	end
+	check.equal(skynet.call(room, "lua", "REQUESTERS"), {})
+end)
+
+case("one_too_many_fails_and_says_why", function()
+	local room = child.start(waiting_room, 10)
+	child.start(crowd, room, 10)
+	test.settle()
+	local result = wait_in(room, 11)
+	check.equal(result.ok, false)
+	check.matches(result.value, "too many requests wait: 10 %(config key waiterlimit%)")
+	skynet.call(room, "lua", "ANSWER")
+	result = wait_in(room, 12)
+	check.equal(result, {})
+end)
+
+case("the_dead_make_room", function()
+	local room = child.start(waiting_room, 10)
+	for _ = 1, 20 do
+		local service = child.start(crowd, room, 10)
+		test.settle()
+		check.equal(#skynet.call(room, "lua", "REQUESTERS"), 10)
+		skynet.kill(service)
+		test.settle()
+	end
+	check.equal(wait_in(room, 1), {})
+	check.equal(skynet.call(room, "lua", "REQUESTERS"), { skynet.self() })
+end)
+
+case("the_dead_do_not_pile_up_below_the_limit", function()
+	local room = child.start(waiting_room, 100000)
+	for _ = 1, 20 do
+		local service = child.start(crowd, room, 100)
+		test.settle()
+		skynet.kill(service)
+		test.settle()
+	end
+	local count = #skynet.call(room, "lua", "REQUESTERS")
+	check.ok(count <= 300, count)
+end)
+
+case("system_services_are_bound_by_it", function()
+	local service = require("skynet.service")
+	service.close("nobody") -- now service_provider is there, and waits for no start
+	local refused = 0
+	local function until_refused(f, ...)
+		local ok, reason = pcall(f, ...)
+		if not ok and tostring(reason):find("too many requests wait") then
+			refused = refused + 1
+		end
+	end
+	local limit = math.tointeger(tonumber(skynet.getenv("waiterlimit")))
+	for i = 1, limit + 1 do
+		skynet.fork(until_refused, skynet.queryservice, "never" .. i)
+		skynet.fork(until_refused, service.query, "never" .. i)
+		skynet.fork(until_refused, datacenter.wait, "never", i)
+	end
+	test.settle()
+	check.equal(refused, 3)
+end)
+
+return cases
