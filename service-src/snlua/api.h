@@ -56,6 +56,13 @@ struct api_payload api_check_payload(lua_State *L, int index);
 /* Frees what was handed over and goes nowhere. */
 void api_drop_payload(const struct api_payload *payload);
 
+/* What skynet_send returns instead of a session; -1: no such service. */
+enum { SENT_TOO_LARGE = -2, SENT_FULL = -3, SENT_WAIT = -4 };
+
+/* Pushes what send and redirect return: the session; nil: no such service; false: too large, or its
+ * mailbox is full. */
+int api_push_sent(lua_State *L, int sent);
+
 /* --- shared between the files --- */
 
 /* skynet.packstring, with which response closures pack by default. */

@@ -122,13 +122,9 @@ send_message(lua_State *L, uint32_t source, int type_index, int session_index)
 						     (int)session, payload.data, payload.size)
 				       : skynet_sendname(engine->ctx, source, address.name, tagged,
 							 (int)session, payload.data, payload.size);
-	if (sent >= 0)
-		lua_pushinteger(L, sent);
-	else if (sent == -2) /* too large */
-		lua_pushboolean(L, 0);
-	else
-		lua_pushnil(L);
-	return 1;
+	if (sent == SENT_WAIT) /* here nobody can: the block is still ours */
+		api_drop_payload(&payload);
+	return api_push_sent(L, sent == SENT_WAIT ? SENT_FULL : sent);
 }
 
 /* send(address, type, session or nil, msg[, sz]) */

@@ -14,9 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What skynet_send returns instead of a session; -1: no such service. */
-enum { SENT_TOO_LARGE = -2, SENT_FULL = -3, SENT_WAIT = -4 };
-
 /* Packs the values from first to the top. The built-in format stays in the scratch buffer, from
  * `base` on; the caller cuts it back once the bytes were sent. Others leave theirs at first. */
 static struct api_payload
@@ -52,10 +49,8 @@ send_to(struct engine *engine, const struct api_address *address, uint32_t sourc
 			       payload->data, payload->size);
 }
 
-/* What send and redirect return: the session; nil: no such service; false: too large, or its
- * mailbox is full. */
-static int
-push_sent(lua_State *L, int sent)
+int
+api_push_sent(lua_State *L, int sent)
 {
 	if (sent >= 0)
 		lua_pushinteger(L, sent);
@@ -130,7 +125,7 @@ send(lua_State *L, bool is_packed)
 	int sent = send_to(engine, &address, 0, type, 0, &payload);
 	engine->scratch.size = base;
 	if (sent != SENT_WAIT)
-		return push_sent(L, sent);
+		return api_push_sent(L, sent);
 	keep_payload(L, 3, &payload);
 	return await_room(L, &address, 1, engine->call_timeout_ms, !has_arguments, send_again);
 }
@@ -139,7 +134,7 @@ static int
 send_again(lua_State *L, int status, lua_KContext is_packed)
 {
 	struct task *task = engine_of(L)->current;
-	int count = has_time(L, status) ? send(L, is_packed) : push_sent(L, SENT_FULL);
+	int count = has_time(L, status) ? send(L, is_packed) : api_push_sent(L, SENT_FULL);
 	task->give_up_ms = 0; /* it does not wait again */
 	return count;
 }
@@ -171,7 +166,7 @@ l_redirect(lua_State *L)
 	struct api_payload payload = api_check_payload(L, 5);
 	int sent = send_to(engine, &address, (uint32_t)source, type, (int)session, &payload);
 	if (sent != SENT_WAIT)
-		return push_sent(L, sent);
+		return api_push_sent(L, sent);
 	keep_payload(L, 5, &payload);
 	return await_room(L, &address, 1, engine->call_timeout_ms, 0, redirect_again);
 }
@@ -180,7 +175,7 @@ static int
 redirect_again(lua_State *L, int status, lua_KContext context)
 {
 	struct task *task = engine_of(L)->current;
-	int count = has_time(L, status) ? l_redirect(L) : push_sent(L, SENT_FULL);
+	int count = has_time(L, status) ? l_redirect(L) : api_push_sent(L, SENT_FULL);
 	(void)context;
 	task->give_up_ms = 0;
 	return count;

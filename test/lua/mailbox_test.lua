@@ -4,6 +4,7 @@ local skynet = require("skynet")
 local check = require("check")
 local child = require("child")
 local log = require("log")
+local test = require("skynet.test")
 
 local cases = {}
 local function case(name, body)
@@ -196,6 +197,62 @@ case("every_way_to_send_waits", function()
 	check.equal(table.concat(got, " "), "1 2 3 4 5 6 6! 7 8 8! 9 10 10!")
 	check.ok(is_packed)
 	skynet.kill(service)
+end)
+
+--- A service that fills the mailbox of another one, and then waits for room in it.
+local function pusher()
+	local core = require("skynet.core") -- luacheck: ignore
+	local command = {}
+
+	function command.call_within(cs, target)
+		return pcall(skynet.call_within, cs, target, "lua", "count")
+	end
+
+	function command.send(cs, target)
+		skynet.call_timeout(cs)
+		return skynet.send(target, "lua", "drop_in", 2)
+	end
+
+	function command.rawsend(cs, target)
+		skynet.call_timeout(cs)
+		return skynet.rawsend(target, "lua", skynet.pack("drop_in", 2))
+	end
+
+	function command.redirect(cs, target)
+		skynet.call_timeout(cs)
+		return skynet.redirect(target, 0, "lua", 0, skynet.pack("drop_in", 2))
+	end
+
+	function command.of_core(_, target)
+		return core.send(target, skynet.PTYPE_LUA, 0, skynet.pack("drop_in", 2))
+	end
+
+	skynet.start(function()
+		skynet.dispatch("lua", function(_, _, name, cs, target)
+			local begin = skynet.now()
+			if target then
+				skynet.send(target, "lua", "drop_in", 1)
+			end
+			local results = table.pack(command[name](cs, target))
+			skynet.retpack(skynet.now() - begin, table.unpack(results, 1, results.n))
+		end)
+	end)
+end
+
+case("a_deadline_also_ends_the_wait_for_room", function()
+	local target, sender = child.start(vessel), child.start(pusher)
+	skynet.call(target, "lua", "set", { limit = 1, policy = "block" })
+	-- That there is room again comes late.
+	test.delay({ from = target, to = sender, type = "response", by = 1000 })
+	local waited, ok, text = skynet.call(sender, "lua", "call_within", 50, target)
+	check.equal({ waited, ok }, { 50, false })
+	check.matches(text, "no answer within 0.50 s")
+	for i, name in ipairs({ "send", "rawsend", "redirect" }) do
+		check.equal({ skynet.call(sender, "lua", name, 70, target) }, { 70, false }, name)
+		check.equal(skynet.call(target, "lua", "count"), i + 1, name) -- of the first each
+	end
+	skynet.sleep(2000) -- what came late harms nobody
+	check.equal({ skynet.call(sender, "lua", "of_core", 0, target) }, { 0, false })
 end)
 
 case("who_waits_for_room_is_told_of_the_end", function()

@@ -32,7 +32,7 @@ function core.callback(f, keeps) end
 ---@param session? integer nil: a new one
 ---@param message? skynet.bytes a block is taken
 ---@param size? integer
----@return integer|false|nil session nil: no such service; false: too large
+---@return integer|false|nil session nil: no such service; false: too large, or its mailbox is full
 function core.send(address, type, session, message, size) end
 
 --- The same, as if from another service.
