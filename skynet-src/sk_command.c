@@ -97,10 +97,16 @@ command_globalname(struct skynet_context *ctx, const char *parm)
 {
 	struct sk_core *core = ctx->core;
 	size_t length = parm ? strcspn(parm, " ") : 0;
-	if (length == 0 || parm[length] == '\0' || parm[length + 1] != ':')
+	if (length == 0 || parm[0] == '.' || parm[0] == ':')
+		return NULL;
+	if (parm[length] == '\0') { /* who has it? */
+		uint32_t owner = sk_service_resolve(core, parm);
+		return owner ? result(ctx, ":%x", owner) : NULL;
+	}
+	if (parm[length + 1] != ':')
 		return NULL;
 	uint32_t handle = (uint32_t)strtoul(parm + length + 2, NULL, 16);
-	if (handle == 0 || core->registry.node_bits != 0 || parm[0] == '.' || parm[0] == ':')
+	if (handle == 0 || core->registry.node_bits != 0)
 		return NULL;
 	char *name = skynet_strdup(parm);
 	name[length] = '\0';

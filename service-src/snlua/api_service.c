@@ -83,6 +83,17 @@ check_global_name(lua_State *L, const char *name)
 		luaL_error(L, "can't register '%s': a number is an address, not a name", name);
 }
 
+/* Somebody may wait for it (skynet.harbor); if nobody ever has, there is no such service. */
+static void
+tell_of_name(lua_State *L, const char *name, uint32_t handle)
+{
+	int top = lua_gettop(L);
+	lua_pushliteral(L, "REGISTER");
+	lua_pushstring(L, name);
+	lua_pushinteger(L, handle);
+	engine_tell(L, ".cslave", top + 1);
+}
+
 /* A taken name is left to its owner, as users know it. */
 static int
 set_name(lua_State *L, const char *name, uint32_t handle)
@@ -98,6 +109,8 @@ set_name(lua_State *L, const char *name, uint32_t handle)
 	if (!skynet_command(context_of(L), "GLOBALNAME", parameter))
 		skynet_error(context_of(L),
 			     "error: the global name %s is taken, or the service is gone", name);
+	else
+		tell_of_name(L, name, handle);
 	return 0;
 }
 

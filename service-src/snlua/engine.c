@@ -246,12 +246,12 @@ engine_run_protected(struct engine *engine, lua_CFunction body, void *argument)
 }
 
 void
-engine_tell_launcher(lua_State *L, int first)
+engine_tell(lua_State *L, const char *name, int first)
 {
 	struct engine *engine = engine_of(L);
 	size_t base = engine->scratch.size;
 	codec_pack(L, first, &engine->scratch);
-	(void)skynet_sendname(engine->ctx, 0, ".launcher", PTYPE_RESERVED_LUA, 0,
+	(void)skynet_sendname(engine->ctx, 0, name, PTYPE_RESERVED_LUA, 0,
 			      engine->scratch.data + base, engine->scratch.size - base);
 	engine->scratch.size = base;
 	lua_settop(L, first - 1);

@@ -231,9 +231,14 @@ void engine_forget_task(struct engine *engine, struct task *task);
  * this returns false. */
 bool engine_run_protected(struct engine *engine, lua_CFunction body, void *argument);
 
-/* Sends the values from stack index first to the top to the launcher, as one message, and pops
- * them. May raise. */
-void engine_tell_launcher(lua_State *L, int first);
+/* Sends the values from stack index first to the top to a service, as one message, and pops them;
+ * nothing happens if there is none of that local name. May raise. */
+void engine_tell(lua_State *L, const char *name, int first);
+static inline void
+engine_tell_launcher(lua_State *L, int first)
+{
+	engine_tell(L, ".launcher", first);
+}
 
 /* A coroutine begins to run inside of what runs now, which is returned. */
 lua_State *engine_enter(struct engine *engine, lua_State *co);

@@ -95,6 +95,8 @@ globalname_names_services_of_a_node_without_a_network(void **state)
 	struct actor *a = world_add(w), *b = world_add(w);
 	assert_string_equal(run(a, "GLOBALNAME", "BOB :2"), "BOB");
 	assert_null(run(b, "GLOBALNAME", "BOB :1")); /* taken */
+	assert_string_equal(run(a, "GLOBALNAME", "BOB"), ":2");
+	assert_null(run(a, "GLOBALNAME", ".BOB"));
 	assert_int_equal(skynet_sendname(a->ctx, 0, "BOB", PTYPE_TEXT, 7, NULL, 0), 7);
 	world_run(w);
 	expect_mail(b, PTYPE_TEXT, 7, a->handle, NULL);
