@@ -20,25 +20,38 @@ typedef int (*control_function)(const char *name, void *old, size_t *old_size, v
 				size_t new_size);
 typedef void (*print_function)(void (*write)(void *, const char *), void *ud, const char *options);
 
-/* A function of jemalloc, which some systems build with a prefix; raises when there is none. */
+/* A function of jemalloc, which some systems build with a prefix, or NULL. */
 static void *
-find_function(lua_State *L, const char *name)
+look_up_function(lua_State *L, const char *name)
 {
 	void *function = dlsym(RTLD_DEFAULT, name);
 	if (!function)
 		function = dlsym(RTLD_DEFAULT, lua_pushfstring(L, "je_%s", name));
+	return function;
+}
+
+/* The same; raises when there is none. */
+static void *
+find_function(lua_State *L, const char *name)
+{
+	void *function = look_up_function(L, name);
 	if (!function)
 		luaL_error(L, "this build of skynet has another allocator than jemalloc");
 	return function;
 }
 
 static control_function
-find_control(lua_State *L)
+as_control(void *function)
 {
 	control_function control;
-	void *function = find_function(L, "mallctl");
 	memcpy(&control, &function, sizeof control); /* ISO C knows no cast between these */
 	return control;
+}
+
+static control_function
+find_control(lua_State *L)
+{
+	return as_control(find_function(L, "mallctl"));
 }
 
 /* Pushes the value called `name`; raises when there is none. jemalloc wants to be asked with the
@@ -198,6 +211,36 @@ l_total(lua_State *L)
 	return 1;
 }
 
+/* A count of jemalloc's over all arenas, such as "small.nmalloc". */
+static uint64_t
+count_of_arenas(control_function control, const char *what)
+{
+	/* MALLCTL_ARENAS_ALL; the header has it as a constant for good. */
+	static const unsigned all_arenas = 4096;
+	char name[64];
+	uint64_t count;
+	size_t size = sizeof count;
+	(void)snprintf(name, sizeof name, "stats.arenas.%u.%s", all_arenas, what);
+	return control(name, &count, &size, NULL, 0) == 0 ? count : 0;
+}
+
+/* block() -> how many blocks are allocated, or 0 where the allocator does not count */
+static int
+l_block(lua_State *L)
+{
+	control_function control = as_control(look_up_function(L, "mallctl"));
+	uint64_t count = 0;
+	if (control) {
+		refresh(control);
+		count = count_of_arenas(control, "small.nmalloc") -
+			count_of_arenas(control, "small.ndalloc") +
+			count_of_arenas(control, "large.nmalloc") -
+			count_of_arenas(control, "large.ndalloc");
+	}
+	lua_pushinteger(L, (lua_Integer)count);
+	return 1;
+}
+
 static void
 log_line(lua_State *L, uint32_t handle, int64_t bytes)
 {
@@ -225,6 +268,7 @@ luaopen_skynet_memory(lua_State *L)
 		{"current", l_current},
 		{"info", l_info},
 		{"total", l_total},
+		{"block", l_block},
 		{"dump", l_dump},
 		{NULL, NULL},
 	};

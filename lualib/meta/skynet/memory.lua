@@ -18,6 +18,11 @@ function memory.info() end
 ---@return integer bytes
 function memory.total() end
 
+--- How many blocks the allocator has given out, to services and to the node; 0 where it does not
+--- count. Those that a thread keeps at hand for later are among them.
+---@return integer blocks
+function memory.block() end
+
 --- Logs a line for each service.
 function memory.dump() end
 

@@ -10,6 +10,7 @@ local child = require("child")
 if not pcall(memory.jestat) then
 	test.case("where_the_allocator_does_not_count_nobody_is_charged", function()
 		test.equal(memory.total(), 0)
+		test.equal(memory.block(), 0)
 	end)
 	return
 end
@@ -48,6 +49,21 @@ test.case("the_accounts_add_up_to_what_is_allocated", function()
 	for _, service in ipairs(services) do
 		skynet.kill(service)
 	end
+end)
+
+test.case("blocks_are_counted", function()
+	local before = memory.block()
+	local tables = {}
+	for i = 1, 10000 do
+		tables[i] = { i }
+	end
+	local grown = memory.block() - before
+	test.ok(grown > 19000 and grown < 30000, grown) -- each is a table and an array
+	tables = nil -- luacheck: ignore
+	collectgarbage()
+	collectgarbage()
+	local left = memory.block() - before
+	test.ok(left < 5000, left)
 end)
 
 test.case("traffic_that_is_over_is_charged_to_nobody", function()
