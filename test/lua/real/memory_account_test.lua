@@ -53,7 +53,7 @@ end)
 
 test.case("blocks_are_counted", function()
 	local before = memory.block()
-	local tables = {}
+	local tables = {} -- luacheck: ignore
 	for i = 1, 10000 do
 		tables[i] = { i }
 	end
