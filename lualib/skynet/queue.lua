@@ -7,6 +7,9 @@
 local skynet = require("skynet")
 local running_task = require("skynet.require").running_task
 
+--- Made here: who leaves a section must not fail at making it, for want of memory.
+local wakeup <const> = skynet.wakeup
+
 ---@class skynet.queue.section
 ---@field owner thread? who is inside
 ---@field depth integer how many times it has entered
@@ -26,7 +29,7 @@ function section_class.__close(section)
 		local waiter = section.waiters[section.first]
 		section.waiters[section.first] = nil
 		section.first = section.first + 1
-		if not waiter.is_gone and skynet.wakeup(waiter) then
+		if not waiter.is_gone and wakeup(waiter) then
 			section.owner = waiter.task
 			section.depth = 1
 		end
