@@ -212,30 +212,22 @@ make_piece(const struct socket_sendbuffer *buffer)
 	return sk_output_piece_copy(buffer->buffer, buffer->sz);
 }
 
-/* Nothing to send is sent at once, if there is a socket. buffer: taken if MEMORY. */
-static int
-send_nothing(struct sk_sockets *sockets, const struct socket_sendbuffer *buffer)
-{
-	if (buffer->type == SOCKET_BUFFER_MEMORY)
-		skynet_free((void *)buffer->buffer);
-	struct sk_socket *s = sk_socket_enter(sockets, buffer->id);
-	if (!s)
-		return -1;
-	bool is_open = s->stage < SK_SOCKET_CLOSING && !s->is_write_over;
-	sk_socket_leave(sockets, s);
-	return is_open ? 0 : -1;
-}
-
 static int
 send_buffer(struct skynet_context *ctx, const struct socket_sendbuffer *buffer, bool is_low)
 {
+	char error[SK_SOCKET_LINE_SIZE];
+	int result;
 	if (!is_known_type(ctx, buffer))
 		return -1;
-	if (size_of(buffer) == 0)
-		return send_nothing(sockets_of(ctx), buffer);
-	return sk_socket_send(sockets_of(ctx), buffer->id, make_piece(buffer), is_low) == SK_OK
-		       ? 0
-		       : -1;
+	if (size_of(buffer) > 0) {
+		result = sk_socket_send(sockets_of(ctx), buffer->id, make_piece(buffer), is_low,
+					error);
+	} else {
+		result = sk_socket_send_nothing(sockets_of(ctx), buffer->id, error);
+		if (buffer->type == SOCKET_BUFFER_MEMORY)
+			skynet_free((void *)buffer->buffer);
+	}
+	return done_or_log(ctx, result, error);
 }
 
 /* The buffer that the older functions mean. */

@@ -128,6 +128,10 @@ struct sk_socket_ops {
 	/* Reads what has arrived and drops it, so that closing ends the stream and does not reset
 	 * it. NULL: closing does no harm. */
 	void (*swallow)(struct sk_socket *s);
+	/* Sends bytes (borrowed) that are not queued as part of a stream. Returns 0; or a negative
+	 * sk_error, with one line in error, "" if it is not worth one. NULL: they are queued. */
+	int (*send)(struct sk_sockets *sockets, struct sk_socket *s, const void *bytes, size_t size,
+		    char error[SK_SOCKET_LINE_SIZE]);
 };
 
 struct sk_socket {

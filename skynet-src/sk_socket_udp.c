@@ -210,12 +210,24 @@ sk_socket_udp_send(struct sk_sockets *sockets, int id, const struct sk_address *
 	return result;
 }
 
+/* As a stream is written to: to the default peer. */
+static int
+send_to_default(struct sk_sockets *sockets, struct sk_socket *s, const void *bytes, size_t size,
+		char error[SK_SOCKET_LINE_SIZE])
+{
+	const struct sk_address nobody = {0};
+	if (s->stage >= SK_SOCKET_CLOSING)
+		return SK_ENOENT;
+	return send_or_keep(sockets, s, &nobody, bytes, size, error);
+}
+
 /* --- opening ------------------------------------------------------------------------------- */
 
 static const struct sk_socket_ops datagram_ops = {
 	.kind = SK_SOCKET_DATAGRAM,
 	.read = read_datagrams,
 	.flush = flush_datagrams,
+	.send = send_to_default,
 };
 
 /* Returns a descriptor, or -1 with errno set. */

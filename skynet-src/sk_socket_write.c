@@ -122,15 +122,39 @@ queue(struct sk_sockets *sockets, struct sk_socket *s, struct sk_output_piece *p
 }
 
 int
-sk_socket_send(struct sk_sockets *sockets, int id, struct sk_output_piece *piece, bool is_low)
+sk_socket_send(struct sk_sockets *sockets, int id, struct sk_output_piece *piece, bool is_low,
+	       char error[SK_SOCKET_LINE_SIZE])
+{
+	int result = SK_ENOENT;
+	bool is_queued = false;
+	struct sk_socket *s = sk_socket_enter(sockets, id);
+	error[0] = '\0';
+	if (s) {
+		if (SK_UNLIKELY(s->ops->send != NULL)) {
+			result = s->ops->send(sockets, s, piece->start, piece->size, error);
+		} else {
+			result = queue(sockets, s, piece, is_low);
+			is_queued = result == SK_OK;
+		}
+		sk_socket_leave(sockets, s);
+	}
+	if (!is_queued)
+		sk_output_piece_free(piece);
+	return result;
+}
+
+int
+sk_socket_send_nothing(struct sk_sockets *sockets, int id, char error[SK_SOCKET_LINE_SIZE])
 {
 	int result = SK_ENOENT;
 	struct sk_socket *s = sk_socket_enter(sockets, id);
-	if (s) {
-		result = queue(sockets, s, piece, is_low);
-		sk_socket_leave(sockets, s);
-	}
-	if (result != SK_OK)
-		sk_output_piece_free(piece);
+	error[0] = '\0';
+	if (!s)
+		return SK_ENOENT;
+	if (s->ops->send)
+		result = s->ops->send(sockets, s, "", 0, error);
+	else if (can_send(s))
+		result = SK_OK;
+	sk_socket_leave(sockets, s);
 	return result;
 }

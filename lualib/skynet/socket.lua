@@ -9,6 +9,7 @@ local arguments = require("skynet.socket.arguments")
 local told = require("skynet.socket.told")
 local udp = require("skynet.socket.udp")
 
+---@class skynet.socket
 local socket = {
 	-- Reading, and the state of a socket.
 	read = streams.read,

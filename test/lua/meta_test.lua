@@ -13,6 +13,7 @@ local MODULES <const> = {
 	["skynet.netpack"] = "lualib/meta/skynet/netpack.lua",
 	["skynet.profile"] = "lualib/meta/skynet/profile.lua",
 	["skynet.simulation"] = "lualib/meta/skynet/simulation.lua",
+	["skynet.socket"] = "lualib/meta/skynet/socket.lua",
 	["skynet.socketdriver"] = "lualib/meta/skynet/socketdriver.lua",
 }
 
@@ -25,6 +26,13 @@ for name, path in pairs(MODULES) do
 			local text = assert(io.open(path)):read("a")
 			check.matches(text, "^%-%-%-@meta " .. name:gsub("%.", "%%.") .. "\n")
 			local declared = {}
+			for _, part in ipairs({ ".lua", "/udp.lua" }) do
+				local file = io.open("lualib/" .. name:gsub("%.", "/") .. part)
+				if file then -- what is written in Lua is declared where it is
+					text = text .. file:read("a")
+					file:close()
+				end
+			end
 			local pattern = "\nfunction " .. table_name .. "%.([%w_]+)%("
 			for function_name in text:gmatch(pattern) do
 				declared[function_name] = true

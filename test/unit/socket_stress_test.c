@@ -85,8 +85,9 @@ run_writer(void *argument)
 			memset(block + sizeof head, (int)head.sequence, head.size);
 			struct sk_output_piece *piece =
 				sk_output_piece_take(block, sizeof head + head.size);
+			char error[SK_SOCKET_LINE_SIZE];
 			self->failures += sk_socket_send(self->w->core.sockets, self->id, piece,
-							 is_low) != SK_OK;
+							 is_low, error) != SK_OK;
 		}
 		sk_sockets_flush(self->w->core.sockets, &self->worker);
 		sk_this_worker = NULL;

@@ -57,7 +57,6 @@ ask_and_answer(struct world *w, const char *host, int address_size)
 {
 	int server, client;
 	open_two(w, host, &server, &client);
-	assert_int_equal(world_send(w, client, "not for streams"), -1);
 	assert_int_equal(udp_send(w, client, NULL, "question"), 0);
 	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_UDP, server);
 	assert_int_equal(told.ud, 8);
@@ -158,6 +157,30 @@ the_default_peer_can_be_set_later(void **state)
 	assert_int_equal(udp_send(w, client, NULL, "peer"), 0);
 	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_UDP, server);
 	world_done(w, &told);
+}
+
+static void
+the_default_peer_gets_what_is_sent_as_to_a_stream(void **state)
+{
+	struct world *w = *state;
+	int server = open_udp(w, "127.0.0.1");
+	int client = skynet_socket_udp(w->service, NULL, 0);
+	struct socket_sendbuffer words = {client, SOCKET_BUFFER_RAWPOINTER, "words", 5};
+	struct socket_sendbuffer nothing = {client, SOCKET_BUFFER_RAWPOINTER, "", 0};
+	assert_int_equal(skynet_socket_sendbuffer(w->service, &words), -1);
+	assert_non_null(strstr(w->log, "no default peer"));
+	assert_int_equal(
+		skynet_socket_udp_connect(w->service, client, "127.0.0.1", port_of(w, server)), 0);
+	assert_int_equal(skynet_socket_sendbuffer(w->service, &words), 0);
+	assert_int_equal(skynet_socket_send(w->service, client, skynet_strdup("block"), 5), 0);
+	assert_int_equal(skynet_socket_sendbuffer_lowpriority(w->service, &nothing), 0);
+	for (int i = 0; i < 3; i++) {
+		struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_UDP, server);
+		assert_int_equal(told.ud, i < 2 ? 5 : 0);
+		world_done(w, &told);
+	}
+	skynet_socket_close(w->service, client);
+	assert_int_equal(skynet_socket_sendbuffer(w->service, &words), -1);
 }
 
 static void
@@ -276,6 +299,7 @@ main(void)
 		world_test(datagrams_keep_their_bounds),
 		world_test(a_slow_service_has_so_many_datagrams_at_a_time),
 		world_test(the_default_peer_can_be_set_later),
+		world_test(the_default_peer_gets_what_is_sent_as_to_a_stream),
 		world_test(a_peer_may_be_given_by_name),
 		world_test(a_peer_by_number_overtakes_one_by_name),
 		world_test(an_address_of_the_other_kind_is_dropped_with_a_line),

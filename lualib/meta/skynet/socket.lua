@@ -85,8 +85,10 @@ function socket.lwrite(id, data, size) end
 
 --- Sends the same to many, and keeps it once.
 ---@param ids integer[]
----@param data string
-function socket.broadcast(ids, data) end
+---@param data string|string[]|lightuserdata|userdata
+---@param size? integer of a block
+---@return integer count how many sockets have taken it
+function socket.broadcast(ids, data, size) end
 
 --- Sends without waiting for more to send with it.
 ---@param id integer
@@ -118,7 +120,8 @@ function socket.udp_address(address) end
 ---@return integer
 function socket.header(bytes) end
 
---- Looks a name up on the spot: its worker waits. Raises when it cannot.
+--- Finds the addresses of a number, of localhost, or of a name in the hosts file. Raises for
+--- others.
 ---@param host string
 ---@return string[] addresses
 function socket.resolve(host) end

@@ -1,18 +1,16 @@
---- UDP sockets. Part of skynet.socket.
+--- UDP sockets: a part of skynet.socket, which takes these functions over.
 local driver = require("skynet.socketdriver")
 local streams = require("skynet.streams")
 local arguments = require("skynet.socket.arguments")
 local told = require("skynet.socket.told")
 
-local udp = {
+---@class skynet.socket
+local socket = {
 	sendto = driver.udp_send,
 	udp_address = driver.udp_address,
 }
 
-local function hold_datagrams(id, f, failure)
-	if not id then
-		error(failure, 3)
-	end
+local function hold(id, f)
 	streams.hold(id)
 	told.callbacks_of(id).datagram = f
 	return id
@@ -23,10 +21,9 @@ end
 ---@param host? string a local address to bind it to
 ---@param port? integer
 ---@return integer id
-function udp.udp(f, host, port)
+function socket.udp(f, host, port)
 	arguments.check_type(f, "function", "f")
-	local id = arguments.checked(driver.udp, host, port)
-	return hold_datagrams(id, f, "udp init failed")
+	return hold(arguments.checked(driver.udp, host, port), f)
 end
 
 --- Opens a UDP socket that is bound to an address.
@@ -34,10 +31,9 @@ end
 ---@param port integer not 0
 ---@param f fun(data: string, from: string)
 ---@return integer id
-function udp.udp_listen(host, port, f)
+function socket.udp_listen(host, port, f)
 	arguments.check_type(f, "function", "f")
-	local id = arguments.checked(driver.udp_listen, host, port)
-	return hold_datagrams(id, f, "udp listen host failed")
+	return hold(arguments.checked(driver.udp_listen, host, port), f)
 end
 
 --- Opens a UDP socket with a default peer.
@@ -45,10 +41,9 @@ end
 ---@param port integer
 ---@param f fun(data: string, from: string)
 ---@return integer id
-function udp.udp_dial(host, port, f)
+function socket.udp_dial(host, port, f)
 	arguments.check_type(f, "function", "f")
-	local id = arguments.checked(driver.udp_dial, host, port)
-	return hold_datagrams(id, f, "udp dial host failed")
+	return hold(arguments.checked(driver.udp_dial, host, port), f)
 end
 
 --- Sets the default peer of a UDP socket.
@@ -56,7 +51,7 @@ end
 ---@param host string
 ---@param port integer
 ---@param f? fun(data: string, from: string) replaces the socket's function
-function udp.udp_connect(id, host, port, f)
+function socket.udp_connect(id, host, port, f)
 	arguments.check_callback(f)
 	arguments.check_held(id)
 	arguments.checked(driver.udp_connect, id, host, port)
@@ -65,4 +60,4 @@ function udp.udp_connect(id, host, port, f)
 	end
 end
 
-return udp
+return socket
