@@ -55,14 +55,14 @@ shared := -shared
 ifeq ($(shell uname -s),Darwin)
 shared := -bundle -undefined dynamic_lookup
 keg = $(shell brew --prefix 2>/dev/null)/opt/$(1)/lib/pkgconfig
-export PKG_CONFIG_PATH := $(call keg,libedit):$(call keg,lua@5.4):$(PKG_CONFIG_PATH)
+export PKG_CONFIG_PATH := $(call keg,libedit):$(call keg,lua@5.4):$(call keg,openssl@3):$(PKG_CONFIG_PATH)
 else
 for_system := -fno-plt
 endif
 warnings += $(if $(SAN),,$(if $(WERROR),-Werror))
 cflags = -std=gnu11 $(warnings) -fvisibility=hidden $(for_system) $(CFLAGS) $(sanitize) -pthread \
 	$(if $(DEBUG),-DSK_DEBUG) $(if $(allocator),-DSK_HAS_JEMALLOC) -Iskynet-src $(CPPFLAGS) \
-	$(shell pkg-config --cflags $(packages) libedit)
+	$(shell pkg-config --cflags $(packages) libedit libcrypto)
 libs = $(shell pkg-config --libs $(packages)) -pthread -ldl -lm $(LDLIBS)
 link = $(CC) $(CFLAGS) $(sanitize) $(LDFLAGS)
 
@@ -170,9 +170,11 @@ $(B)/skynet: $(core) $(B)/skynet-src/main.o $(B)/libs
 $(eval $(call module_rules,service-src,cservice))
 $(eval $(call module_rules,lualib-src,luaclib))
 $(eval $(call module_rules,test/service-src,test/cservice))
+# What a module links beside its own files: packages of pkg-config, and the files of another module.
+$(B)/cservice/gate.so: needs := libcrypto
 $(services) $(libraries) $(test_services):
 	@mkdir -p $(@D)
-	$(call show,link)$(link) $(shared) -o $@ $^
+	$(call show,link)$(link) $(shared) -o $@ $^ $(if $(needs),$(shell pkg-config --libs $(needs)))
 
 $(client): $(B)/examples/client.o
 	$(call show,link)$(link) -o $@ $^ $(shell pkg-config --libs libedit) -pthread
@@ -182,13 +184,13 @@ build/fuzz/%: test/fuzz/%.c FORCE | $(deps)
 	@mkdir -p $(@D)
 	$(call show,link)clang -g -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -Iskynet-src $(shell pkg-config --cflags '$(LUA)') \
-		$< -o $@ $(shell pkg-config --libs '$(LUA)') -ldl -lm
+		$< -o $@ $(shell pkg-config --libs '$(LUA)' libcrypto) -ldl -lm
 
 # A unit test has the whole core in it, except for what it includes as .c itself.
 included = $(patsubst %.c,$(B)/skynet-src/%.o,$(notdir $(filter %.c,$(shell cat $(1)))))
 $(unit_tests): %: %.o $(core) $(B)/libs
 	$(call show,link)$(link) -rdynamic -o $@ $< $(filter-out $(call included,$*.d),$(core)) \
-		$(shell pkg-config --libs cmocka) @$(B)/libs
+		$(shell pkg-config --libs cmocka libcrypto) @$(B)/libs
 
 # A model may name options for the compiler and its checker in lines "cc: ..." and "pan: ...", and in
 # lines "mutants: ..." mistakes that can be built into it, to show that each of them is found.

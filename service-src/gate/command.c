@@ -1,16 +1,18 @@
-/* command.c: the text commands of the gate.
+/* command.c: the commands of the gate: texts, or "lua" messages of one string with the same words.
  *
  *      start ID                     begin to read the connection, or go on
  *      start                        nothing: gates of old needed it once, after launch
  *      pause ID                     stop reading it until `start ID`
  *      forward ID :agent :client    frames go to agent, which answers through client
+ *      accept ID                    frames go to the watchdog again; read it
  *      kick ID                      close it, once what was sent to client has gone out
  *      broker ADDRESS               frames of all connections go there
  *      close                        stop listening; connections stay
+ *      address                      "IP PORT", where it listens
  *      stat                         counters
  *
  * A command that comes as a request (with a session) is answered: an empty response when it is done
- * (`kick`: when the connection is closed), the counters, or an error. Sent without a session,
+ * (`kick`: when the connection is closed), what was asked for, or an error. Sent without a session,
  * nothing is answered. A connection that is gone by now is no mistake of the sender: clients leave
  * when they like. */
 #include "gate.h"
@@ -26,15 +28,9 @@
 
 enum outcome {
 	DONE,	   /* answer: empty */
-	FAILED,	   /* answer: an error */
-	MALFORMED, /* the same, and a log line */
+	GONE,	   /* answer: an error, there is no such connection */
+	MALFORMED, /* answer: an error; and a log line */
 	ANSWERED,  /* is answered elsewhere */
-};
-
-struct request {
-	int session;
-	uint32_t source;
-	char *rest; /* the words behind the command's */
 };
 
 bool
@@ -60,91 +56,116 @@ gate_next_word(char **rest)
 	return word;
 }
 
-/* Reads an id. The connection is NULL if it is gone, or no longer open. */
+/* Reads an id, of a connection in whichever state. */
 static enum outcome
-next_connection(struct gate *gate, struct request *request, struct gate_connection **connection)
+next_connection(struct gate *gate, struct gate_request *request,
+		struct gate_connection **connection)
 {
 	int id;
 	if (!gate_parse_number(gate_next_word(&request->rest), 1, INT32_MAX, &id))
 		return MALFORMED;
-	*connection = gate_connection_find(gate, id);
-	return *connection != NULL ? DONE : FAILED;
+	*connection = gate_connection_find_told(gate, id);
+	return *connection != NULL ? DONE : GONE;
+}
+
+/* The same, of one that is OPEN. */
+static enum outcome
+next_open(struct gate *gate, struct gate_request *request, struct gate_connection **connection)
+{
+	enum outcome outcome = next_connection(gate, request, connection);
+	return outcome == DONE && (*connection)->state != GATE_OPEN ? GONE : outcome;
 }
 
 static enum outcome
-start(struct gate *gate, struct request *request)
+start(struct gate *gate, struct gate_request *request)
 {
 	if (request->rest[strspn(request->rest, " \t\r\n")] == '\0')
 		return DONE;
 	struct gate_connection *connection;
-	enum outcome outcome = next_connection(gate, request, &connection);
-	if (outcome != DONE)
-		return outcome;
-	if (connection->state != GATE_OPEN)
-		return FAILED;
-	gate_input_release(gate, connection, GATE_HELD_BEFORE_START);
-	return DONE;
+	enum outcome outcome = next_open(gate, request, &connection);
+	if (outcome == DONE)
+		gate_input_release(gate, connection, GATE_HELD_BEFORE_START);
+	return outcome;
 }
 
 static enum outcome
-pause_reading(struct gate *gate, struct request *request)
+pause_reading(struct gate *gate, struct gate_request *request)
 {
 	struct gate_connection *connection;
-	enum outcome outcome = next_connection(gate, request, &connection);
-	if (outcome != DONE)
-		return outcome;
-	if (connection->state != GATE_OPEN)
-		return FAILED;
-	gate_connection_hold(gate, connection, GATE_HELD_BEFORE_START);
-	return DONE;
+	enum outcome outcome = next_open(gate, request, &connection);
+	if (outcome == DONE)
+		gate_connection_hold(gate, connection, GATE_HELD_BEFORE_START);
+	return outcome;
 }
 
 /* Reads an address. Returns 0 if there is none. */
 static uint32_t
-next_address(struct gate *gate, struct request *request)
+next_address(struct gate *gate, struct gate_request *request)
 {
 	const char *word = gate_next_word(&request->rest);
 	return *word != '\0' ? skynet_queryname(gate->ctx, word) : 0;
 }
 
+/* Frames go to another service: a new window, because what a former one has not handled is not this
+ * one's. The connection may be freed. */
+static void
+change_service(struct gate *gate, struct gate_connection *connection, uint32_t agent,
+	       uint32_t client)
+{
+	connection->agent = agent;
+	connection->client = client;
+	gate_connection_forget_probe(gate, connection);
+	connection->window_bytes = 0;
+	connection->window_frames = 0;
+	gate_input_release(gate, connection, GATE_HELD_BY_SERVICE);
+}
+
 static enum outcome
-forward(struct gate *gate, struct request *request)
+forward(struct gate *gate, struct gate_request *request)
 {
 	struct gate_connection *connection;
-	enum outcome outcome = next_connection(gate, request, &connection);
-	if (outcome != DONE)
+	enum outcome outcome = next_open(gate, request, &connection);
+	if (outcome == MALFORMED)
 		return outcome;
 	uint32_t agent = next_address(gate, request);
 	uint32_t client = next_address(gate, request);
 	if (agent == 0 || client == 0)
 		return MALFORMED;
-	if (connection->state != GATE_OPEN)
-		return FAILED;
-	connection->agent = agent;
-	connection->client = client;
-	/* A new window: what a former service has not handled is not this one's. */
-	gate_connection_forget_probe(gate, connection);
-	connection->window_bytes = 0;
-	connection->window_frames = 0;
-	gate_input_release(gate, connection, GATE_HELD_BY_SERVICE);
+	if (outcome == DONE)
+		change_service(gate, connection, agent, client);
+	return outcome;
+}
+
+static enum outcome
+accept_frames(struct gate *gate, struct gate_request *request)
+{
+	struct gate_connection *connection;
+	enum outcome outcome = next_open(gate, request, &connection);
+	if (outcome != DONE)
+		return outcome;
+	int id = connection->id;
+	change_service(gate, connection, 0, 0);
+	connection = gate_connection_find_told(gate, id);
+	if (connection != NULL && connection->state == GATE_OPEN)
+		gate_input_release(gate, connection, GATE_HELD_BEFORE_START);
 	return DONE;
 }
 
 static enum outcome
-kick(struct gate *gate, struct request *request)
+kick(struct gate *gate, struct gate_request *request)
 {
 	struct gate_connection *connection;
 	enum outcome outcome = next_connection(gate, request, &connection);
-	if (outcome == FAILED)
+	if (outcome == GONE)
 		return DONE; /* it is closed: what was asked for */
 	if (outcome != DONE)
 		return outcome;
-	gate_connection_finish(gate, connection, request->source, request->session);
+	gate_connection_finish(gate, connection, GATE_CLOSE_NORMAL, request);
 	return ANSWERED;
 }
 
 static enum outcome
-broker(struct gate *gate, struct request *request)
+broker(struct gate *gate, struct gate_request *request)
 {
 	uint32_t address = next_address(gate, request);
 	if (address == 0)
@@ -154,35 +175,65 @@ broker(struct gate *gate, struct request *request)
 }
 
 static enum outcome
-close_port(struct gate *gate, struct request *request)
+close_port(struct gate *gate, struct gate_request *request)
 {
-	(void)request;
 	if (gate->listener != 0)
 		skynet_socket_close(gate->ctx, gate->listener);
 	gate->listener = 0;
-	return DONE;
+	gate_answer(gate, request, NULL);
+	gate_connections_end(gate);
+	return ANSWERED;
 }
 
 static enum outcome
-tell_counters(struct gate *gate, struct request *request)
+tell_address(struct gate *gate, struct gate_request *request)
+{
+	if (gate->address != NULL) {
+		gate_answer(gate, request, gate->address);
+		return ANSWERED;
+	}
+	if (gate->address_request.session != 0)
+		gate_answer_error(gate, &gate->address_request, "another one asks for the address");
+	gate->address_request = *request;
+	return ANSWERED;
+}
+
+void
+gate_command_listening(struct gate *gate, const char *ip, size_t ip_size, int port)
+{
+	char text[COMMAND_BYTES];
+	if (ip != NULL) {
+		(void)snprintf(text, sizeof(text), "%.*s %d", (int)ip_size, ip, port);
+		skynet_free(gate->address);
+		gate->address = skynet_strdup(text);
+		gate_answer(gate, &gate->address_request, gate->address);
+	} else {
+		gate_answer_error(gate, &gate->address_request, "it cannot listen");
+	}
+	gate->address_request.session = 0;
+}
+
+static enum outcome
+tell_counters(struct gate *gate, struct gate_request *request)
 {
 	char text[COMMAND_BYTES];
 	(void)snprintf(text, sizeof(text),
 		       "open %zu lingering %zu accepted %" PRIu64 " refused %" PRIu64
-		       " too_long %" PRIu64 " held %" PRIu64,
-		       gate->open_count, gate->linger_count, gate->accepted_count,
-		       gate->refused_count, gate->too_long_count, gate->held_count);
-	gate_answer(gate, request->source, request->session, PTYPE_RESPONSE, text);
+		       " too_long %" PRIu64 " invalid %" PRIu64 " held %" PRIu64,
+		       gate->open_count, gate->lingering.count, gate->accepted_count,
+		       gate->refused_count, gate->too_long_count, gate->invalid_count,
+		       gate->held_count);
+	gate_answer(gate, request, text);
 	return ANSWERED;
 }
 
 static const struct command {
 	const char *word;
-	enum outcome (*run)(struct gate *gate, struct request *request);
+	enum outcome (*run)(struct gate *gate, struct gate_request *request);
 } commands[] = {
-	{"start", start},	  {"forward", forward}, {"kick", kick},
-	{"pause", pause_reading}, {"broker", broker},	{"close", close_port},
-	{"stat", tell_counters},
+	{"start", start},	   {"forward", forward},    {"kick", kick},
+	{"pause", pause_reading},  {"broker", broker},	    {"close", close_port},
+	{"accept", accept_frames}, {"stat", tell_counters}, {"address", tell_address},
 };
 
 /* Returns NULL for a word that is none. */
@@ -196,8 +247,27 @@ find_command(const char *word)
 	return NULL;
 }
 
+/* Answers what a command has not answered itself. */
+static void
+answer_outcome(struct gate *gate, const struct gate_request *request, enum outcome outcome)
+{
+	switch (outcome) {
+	case DONE:
+		gate_answer(gate, request, NULL);
+		break;
+	case GONE:
+		gate_answer_error(gate, request, "there is no such connection");
+		break;
+	case MALFORMED:
+		gate_answer_error(gate, request, "the command has wrong arguments");
+		break;
+	case ANSWERED:
+		break;
+	}
+}
+
 void
-gate_command(struct gate *gate, int session, uint32_t source, const char *text, size_t size)
+gate_command(struct gate *gate, struct gate_request *request, const char *text, size_t size)
 {
 	/* A message need not end with a NUL, and the words are cut in place. */
 	char words[COMMAND_BYTES];
@@ -205,21 +275,16 @@ gate_command(struct gate *gate, int session, uint32_t source, const char *text, 
 	if (length > 0)
 		memcpy(words, text, length);
 	words[length] = '\0';
-	struct request request = {session, source, words};
-	const struct command *command = find_command(gate_next_word(&request.rest));
+	request->rest = words;
+	const struct command *command = find_command(gate_next_word(&request->rest));
 	if (command == NULL || size >= sizeof(words)) {
 		skynet_error(gate->ctx, "[gate] Unknown command : %.*s", (int)length, text);
-		gate_answer(gate, source, session, PTYPE_ERROR, "it does not know this command");
+		gate_answer_error(gate, request, "it does not know this command");
 		return;
 	}
-	enum outcome outcome = command->run(gate, &request);
+	enum outcome outcome = command->run(gate, request);
 	if (outcome == MALFORMED)
 		skynet_error(gate->ctx, "[gate] Invalid %s command : %.*s", command->word,
 			     (int)length, text);
-	if (outcome == DONE)
-		gate_answer(gate, source, session, PTYPE_RESPONSE, NULL);
-	else if (outcome != ANSWERED)
-		gate_answer(gate, source, session, PTYPE_ERROR,
-			    outcome == MALFORMED ? "the command has wrong arguments"
-						 : "it can't do this");
+	answer_outcome(gate, request, outcome);
 }

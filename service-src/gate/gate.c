@@ -1,20 +1,9 @@
-/* gate.c: the gate: takes in clients on a TCP port and cuts what they send into messages.
+/* gate.c: the gate: takes in clients on a port and cuts what they send into messages. launch.c has
+ * its launch text, docs/gate.md its dialogue.
  *
- * Launch     gate H WATCHDOG BINDING TAG MAX
- *              H         S: frames have a 2-byte length, L: a 4-byte one; big-endian
- *              WATCHDOG  ":hex" or ".name": the service that is told of every client; "!": none
- *              BINDING   PORT or HOST:PORT ("[::1]:8888" for IPv6)
- *              TAG       type of the messages that carry frames; 0: PTYPE_CLIENT
- *              MAX       most connections at a time
- *            It listens before launch returns. See docs/gate.md for the dialogue.
  * Threads    [turn], as every service. */
 #include "gate.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-/* The kernel lowers it to what the system allows. */
-#define BACKLOG 65535
+#include "packed.h"
 
 SKYNET_API struct gate *gate_create(void);
 SKYNET_API void gate_release(struct gate *gate);
@@ -30,6 +19,7 @@ void
 gate_release(struct gate *gate)
 {
 	gate_connections_fini(gate); /* the sockets are closed with their owner */
+	skynet_free(gate->address);
 	skynet_free(gate);
 }
 
@@ -44,12 +34,11 @@ on_client(struct gate *gate, uint32_t source, const void *msg, size_t sz)
 	const unsigned char *tail = (const unsigned char *)msg + sz - 4;
 	uint32_t id = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 |
 		      (uint32_t)tail[3] << 24;
-	if (id > INT32_MAX || gate_connection_find(gate, (int)id) == NULL) {
+	if (id > INT32_MAX || gate_connection_find_told(gate, (int)id) == NULL) {
 		skynet_error(gate->ctx, "Invalid client id %d from %x", (int)id, source);
 		return SKYNET_DONE;
 	}
-	struct socket_sendbuffer buffer = {(int)id, SOCKET_BUFFER_MEMORY, msg, sz - 4};
-	(void)skynet_socket_sendbuffer(gate->ctx, &buffer); /* it may just have closed */
+	gate_connection_write(gate, gate_connection_find_told(gate, (int)id), msg, sz - 4);
 	return SKYNET_KEPT;
 }
 
@@ -58,10 +47,46 @@ static void
 on_listener(struct gate *gate, const struct skynet_socket_message *event, const char *text,
 	    size_t text_size)
 {
-	if (event->type == SKYNET_SOCKET_TYPE_ACCEPT)
-		gate_connection_open(gate, event->ud, text, text_size);
-	else if (event->type == SKYNET_SOCKET_TYPE_ERROR)
+	switch (event->type) {
+	case SKYNET_SOCKET_TYPE_ACCEPT:
+		gate_connection_accept(gate, event->ud, text, text_size);
+		break;
+	case SKYNET_SOCKET_TYPE_CONNECT: /* the first one: it listens; the other: it accepts */
+		if (gate->address == NULL)
+			gate_command_listening(gate, text, text_size, event->ud);
+		break;
+	case SKYNET_SOCKET_TYPE_ERROR:
 		gate_log(gate, "[gate] Cannot accept : %.*s", (int)text_size, text);
+		if (gate->address == NULL)
+			gate_command_listening(gate, NULL, 0, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The connection is gone: an error of its socket. */
+static void
+on_error(struct gate *gate, struct gate_connection *connection, const char *text, size_t text_size)
+{
+	/* A client that has ended its stream may leave before its answers have come; one that was
+	 * never told of has no story. */
+	if (connection->state == GATE_OPEN)
+		gate_tell_error(gate, connection->id, text, text_size);
+	gate->refused_count += connection->state == GATE_UPGRADING;
+	gate_connection_break(gate, connection);
+}
+
+static void
+on_warning(struct gate *gate, struct gate_connection *connection, int kib)
+{
+	if (connection->state != GATE_OPEN)
+		return;
+	gate_tell_warning(gate, connection->id, kib);
+	if (kib > 0)
+		gate_connection_hold(gate, connection, GATE_HELD_BY_OUTPUT);
+	else
+		gate_input_release(gate, connection, GATE_HELD_BY_OUTPUT);
 }
 
 /* What happened to a connection. */
@@ -71,26 +96,16 @@ on_connection(struct gate *gate, struct gate_connection *connection,
 {
 	switch (event->type) {
 	case SKYNET_SOCKET_TYPE_DATA:
-		if (connection->state == GATE_OPEN)
-			gate_input(gate, connection, event->buffer, (size_t)event->ud);
+		gate_input(gate, connection, event->buffer, (size_t)event->ud);
 		break;
 	case SKYNET_SOCKET_TYPE_CLOSE:
 		gate_input_ended(gate, connection);
 		break;
 	case SKYNET_SOCKET_TYPE_ERROR:
-		/* A client that has ended its stream may leave before its answers have come. */
-		if (connection->state == GATE_OPEN)
-			gate_log(gate, "[gate] Connection %d : %.*s", event->id, (int)text_size,
-				 text);
-		gate_connection_break(gate, connection);
+		on_error(gate, connection, text, text_size);
 		break;
 	case SKYNET_SOCKET_TYPE_WARNING:
-		if (connection->state != GATE_OPEN)
-			break;
-		if (event->ud > 0)
-			gate_connection_hold(gate, connection, GATE_HELD_BY_OUTPUT);
-		else
-			gate_input_release(gate, connection, GATE_HELD_BY_OUTPUT);
+		on_warning(gate, connection, event->ud);
 		break;
 	default: /* CONNECT: a start was heard */
 		break;
@@ -104,14 +119,38 @@ on_socket(struct gate *gate, const struct skynet_socket_message *event, size_t s
 	size_t text_size = event->buffer == NULL ? sz - sizeof(*event) : 0;
 	if (event->type == SKYNET_SOCKET_TYPE_ACCEPT && event->id != gate->listener) {
 		skynet_socket_close(gate->ctx, event->ud); /* accepted before `close` was heard */
-	} else if (event->id == gate->listener) {
-		on_listener(gate, event, text, text_size);
-	} else {
-		struct gate_connection *connection = gate_connection_find(gate, event->id);
-		if (connection != NULL)
-			on_connection(gate, connection, event, text, text_size);
+		return;
 	}
-	skynet_free(event->buffer);
+	if (event->id == gate->listener) {
+		on_listener(gate, event, text, text_size);
+		return;
+	}
+	struct gate_connection *connection = gate_connection_find(gate, event->id);
+	if (connection != NULL)
+		on_connection(gate, connection, event, text, text_size);
+	else
+		skynet_free(event->buffer);
+}
+
+static void
+on_lua(struct gate *gate, int session, uint32_t source, const char *msg, size_t sz)
+{
+	struct gate_request request = {session, source, true, NULL};
+	const char *text;
+	size_t size;
+	if (gate_packed_read_string(msg, sz, &text, &size))
+		gate_command(gate, &request, text, size);
+	else
+		gate_answer_error(gate, &request,
+				  "a \"lua\" message to it is one string, a command");
+}
+
+/* The owner is gone? */
+static bool
+is_owners_end(const struct gate *gate, int type, int session, uint32_t source)
+{
+	return type == PTYPE_ERROR && gate->owner != 0 && source == gate->owner &&
+	       session == gate->owner_session;
 }
 
 /* A probe came back, or the time for a look at the lingering connections has come. */
@@ -137,10 +176,13 @@ callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t s
 	 const void *msg, size_t sz)
 {
 	struct gate *gate = ud;
-	(void)ctx; /* the same as gate->ctx */
+	struct gate_request request = {session, source, false, NULL};
 	switch (type) {
 	case PTYPE_TEXT:
-		gate_command(gate, session, source, msg, sz);
+		gate_command(gate, &request, msg, sz);
+		return SKYNET_DONE;
+	case PTYPE_RESERVED_LUA:
+		on_lua(gate, session, source, msg, sz);
 		return SKYNET_DONE;
 	case PTYPE_CLIENT:
 		return on_client(gate, source, msg, sz);
@@ -149,94 +191,22 @@ callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t s
 		return SKYNET_DONE;
 	case PTYPE_RESPONSE:
 	case PTYPE_ERROR:
-		on_response(gate, session, source);
+		if (is_owners_end(gate, type, session, source))
+			(void)skynet_command(ctx, "EXIT", "its owner has ended");
+		else
+			on_response(gate, session, source);
 		return SKYNET_DONE;
 	default:
-		gate_answer(gate, source, session, PTYPE_ERROR,
-			    "it knows commands in text, and frames, only");
+		gate_answer_error(gate, &request, "it knows commands in text, and frames, only");
 		return SKYNET_DONE;
 	}
-}
-
-/* Splits "PORT" or "HOST:PORT", in place; brackets around HOST are dropped. */
-static bool
-parse_binding(char *binding, const char **host, int *port)
-{
-	char *colon = strrchr(binding, ':');
-	*host = NULL;
-	if (colon == NULL)
-		return gate_parse_number(binding, 0, 65535, port);
-	*colon = '\0';
-	if (*binding == '[' && colon[-1] == ']') {
-		colon[-1] = '\0';
-		binding++;
-	}
-	*host = binding;
-	return gate_parse_number(colon + 1, 0, 65535, port);
-}
-
-/* Listens. Returns whether it could; if not, a line says why. */
-static bool
-listen_on(struct gate *gate, const char *address)
-{
-	char *binding = skynet_strdup(address);
-	const char *host;
-	int port;
-	int id = -1;
-	if (!parse_binding(binding, &host, &port))
-		skynet_error(gate->ctx, "Invalid gate address %s", address);
-	else
-		id = skynet_socket_listen(gate->ctx, host, port, BACKLOG); /* logs its failure */
-	skynet_free(binding);
-	if (id < 0)
-		return false;
-	gate->listener = id;
-	skynet_socket_start(gate->ctx, id);
-	return true;
-}
-
-/* Reads the launch text, which is cut into words in place; parm is the same text, whole. Returns
- * whether the gate listens now; if not, a line says why. */
-static bool
-configure(struct gate *gate, char *words, const char *parm)
-{
-	const char *header = gate_next_word(&words);
-	const char *watchdog = gate_next_word(&words);
-	const char *binding = gate_next_word(&words);
-	const char *tag = gate_next_word(&words);
-	const char *max = gate_next_word(&words);
-	int max_count;
-	if (*binding == '\0' || !gate_parse_number(*tag != '\0' ? tag : "0", 0, 255, &gate->type)) {
-		skynet_error(gate->ctx, "Invalid gate parm %s", parm);
-		return false;
-	}
-	if (!gate_parse_number(max, 1, INT32_MAX, &max_count)) {
-		skynet_error(gate->ctx, "Need max connection");
-		return false;
-	}
-	if (strcmp(header, "S") != 0 && strcmp(header, "L") != 0) {
-		skynet_error(gate->ctx, "Invalid data header style");
-		return false;
-	}
-	gate->header_bytes = *header == 'S' ? 2 : 4;
-	gate->type = gate->type != 0 ? gate->type : PTYPE_CLIENT;
-	gate->max = (size_t)max_count;
-	gate->watchdog = *watchdog != '!' ? skynet_queryname(gate->ctx, watchdog) : 0;
-	if (*watchdog != '!' && gate->watchdog == 0) {
-		skynet_error(gate->ctx, "Invalid watchdog %s", watchdog);
-		return false;
-	}
-	return listen_on(gate, binding);
 }
 
 int
 gate_init(struct gate *gate, struct skynet_context *ctx, const char *parm)
 {
 	gate->ctx = ctx;
-	char *words = skynet_strdup(parm != NULL ? parm : "");
-	bool is_listening = configure(gate, words, parm != NULL ? parm : "");
-	skynet_free(words);
-	if (!is_listening)
+	if (!gate_launch(gate, parm != NULL ? parm : ""))
 		return 1;
 	skynet_callback(ctx, gate, callback);
 	return 0;

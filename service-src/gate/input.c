@@ -8,11 +8,7 @@
  *     service ends, always lets it go on. */
 #include "gate.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* Longest "ID data " in front of a frame for the watchdog. */
-#define DATA_PREFIX_BYTES 24
 
 /* Sends a frame on. block, when there is one, is taken. Returns false if the service is gone. */
 static bool
@@ -25,30 +21,18 @@ send_frame(struct gate *gate, uint32_t source, uint32_t service, int session,
 			   frame->size) >= 0;
 }
 
-/* Sends a frame to the watchdog, as "ID data " and its bytes. block is taken. */
-static bool
-send_data(struct gate *gate, int id, const struct gate_frame *frame)
-{
-	char *text = skynet_malloc(DATA_PREFIX_BYTES + frame->size);
-	size_t prefix = (size_t)snprintf(text, DATA_PREFIX_BYTES, "%d data ", id);
-	memcpy(text + prefix, frame->data, frame->size);
-	skynet_free(frame->block);
-	return skynet_send(gate->ctx, 0, gate->watchdog, PTYPE_TEXT | PTYPE_TAG_DONTCOPY, id, text,
-			   prefix + frame->size) >= 0;
-}
-
 /* Hands one frame to whom it is for. Returns false if that service is gone. */
 static bool
 forward_frame(struct gate *gate, const struct gate_connection *connection,
 	      const struct gate_frame *frame)
 {
 	if (gate->broker != 0)
-		return send_frame(gate, 0, gate->broker, connection->id, frame);
+		return send_frame(gate, gate->source, gate->broker, connection->id, frame);
 	if (connection->agent != 0)
 		return send_frame(gate, connection->client, connection->agent, connection->id,
 				  frame);
 	if (gate->watchdog != 0)
-		return send_data(gate, connection->id, frame);
+		return gate_tell_data(gate, connection->id, frame);
 	skynet_free(frame->block); /* nobody was named */
 	return true;
 }
@@ -92,7 +76,7 @@ service_gone(struct gate *gate, struct gate_connection *connection)
 {
 	gate_log(gate, "[gate] Service :%08x of connection %d is gone, the connection is closed",
 		 gate_connection_service(gate, connection), connection->id);
-	gate_connection_finish(gate, connection, 0, 0);
+	gate_connection_finish(gate, connection, GATE_CLOSE_NORMAL, NULL);
 }
 
 /* Keeps what is left of a chunk until the connection is released. */
@@ -112,30 +96,73 @@ keep_rest(struct gate_connection *connection, const struct gate_input *input)
 	connection->rest = rest;
 }
 
+static void
+refuse_long_frame(struct gate *gate, struct gate_connection *connection)
+{
+	static const char reason[] = "a frame is too long";
+	gate->too_long_count++;
+	if (gate->dialect == GATE_TEXT && gate->framing.max_frame == FRAMING_MAX_FRAME)
+		gate_log(gate, "Recv socket message > 16M"); /* as of old */
+	else
+		gate_tell_error(gate, connection->id, reason, strlen(reason));
+	gate_connection_finish(gate, connection, GATE_CLOSE_TOO_LONG, NULL);
+}
+
+static void
+refuse_invalid(struct gate *gate, struct gate_connection *connection,
+	       const struct gate_frame *reason)
+{
+	gate->invalid_count++;
+	gate_tell_error(gate, connection->id, reason->data, reason->size);
+	gate_connection_finish(gate, connection, GATE_CLOSE_INVALID, NULL);
+}
+
+/* Does with a frame what is to be done. Returns whether the connection is open still; if not, it
+ * may have been freed. */
+static bool
+take_frame(struct gate *gate, struct gate_connection *connection, enum gate_frame_result result,
+	   const struct gate_frame *frame)
+{
+	switch (result) {
+	case GATE_FRAME_READY:
+		if (forward_frame(gate, connection, frame) &&
+		    account(gate, connection, frame->size))
+			return true;
+		service_gone(gate, connection);
+		return false;
+	case GATE_FRAME_REPLY:
+		gate_connection_write(gate, connection, frame->block, frame->size);
+		return true;
+	case GATE_FRAME_ENDED:
+		gate_connection_peer_ended(gate, connection, (uint16_t)frame->size);
+		return false;
+	case GATE_FRAME_TOO_LONG:
+		refuse_long_frame(gate, connection);
+		return false;
+	case GATE_FRAME_INVALID:
+		refuse_invalid(gate, connection, frame);
+		return false;
+	case GATE_FRAME_MORE:
+		break;
+	}
+	return true;
+}
+
 /* Cuts and forwards frames until the connection is held or the input is used up. is_last: it is
- * used up in any case, since nothing will come behind it. Returns whether the connection is open
- * still; if not, it may have been freed. */
+ * used up in any case, since nothing will come behind it. Returns as above. */
 static bool
 forward_frames(struct gate *gate, struct gate_connection *connection, struct gate_input *input,
 	       bool is_last)
 {
 	struct gate_frame frame;
-	enum gate_frame_result result = GATE_FRAME_MORE;
+	enum gate_frame_result result;
 	while ((connection->held == 0 || is_last) &&
-	       (result = gate_frame_next(&connection->reader, gate->header_bytes, input, &frame)) ==
-		       GATE_FRAME_READY) {
-		if (!forward_frame(gate, connection, &frame) ||
-		    !account(gate, connection, frame.size)) {
-			service_gone(gate, connection);
+	       (result = gate_frame_next(&gate->framing, &connection->reader, input, &frame)) !=
+		       GATE_FRAME_MORE) {
+		if (!take_frame(gate, connection, result, &frame))
 			return false;
-		}
 	}
-	if (result != GATE_FRAME_TOO_LONG)
-		return true;
-	gate->too_long_count++;
-	gate_log(gate, "Recv socket message > 16M");
-	gate_connection_finish(gate, connection, 0, 0);
-	return false;
+	return true;
 }
 
 /* Forwards the rest, unless and until the connection is held again. Returns whether it is open
@@ -147,7 +174,7 @@ forward_rest(struct gate *gate, struct gate_connection *connection, bool is_last
 	if (rest == NULL)
 		return true;
 	connection->rest = NULL;
-	struct gate_input input = {rest->bytes, rest->size};
+	struct gate_input input = {rest->bytes, rest->size, NULL};
 	bool is_open = forward_frames(gate, connection, &input, is_last);
 	if (is_open)
 		keep_rest(connection, &input); /* I1 */
@@ -156,12 +183,16 @@ forward_rest(struct gate *gate, struct gate_connection *connection, bool is_last
 }
 
 void
-gate_input(struct gate *gate, struct gate_connection *connection, const char *data, size_t size)
+gate_input(struct gate *gate, struct gate_connection *connection, char *chunk, size_t size)
 {
-	struct gate_input input = {data, size};
+	struct gate_input input = {chunk, size, chunk};
+	bool is_open =
+		connection->state == GATE_OPEN || (connection->state == GATE_UPGRADING &&
+						   gate_handshake_input(gate, connection, &input));
 	/* A chunk that was under way when the connection was held goes behind the rest. */
-	if (forward_frames(gate, connection, &input, false))
+	if (is_open && forward_frames(gate, connection, &input, false))
 		keep_rest(connection, &input); /* I1 */
+	skynet_free(input.block);
 }
 
 void
@@ -189,6 +220,8 @@ gate_input_caught_up(struct gate *gate, struct gate_connection *connection)
 void
 gate_input_ended(struct gate *gate, struct gate_connection *connection)
 {
-	if (connection->state == GATE_OPEN && forward_rest(gate, connection, true))
-		gate_connection_peer_ended(gate, connection);
+	if (connection->state == GATE_UPGRADING)
+		gate_connection_settle(gate, connection);
+	else if (connection->state == GATE_OPEN && forward_rest(gate, connection, true))
+		gate_connection_peer_ended(gate, connection, GATE_CLOSE_NORMAL);
 }

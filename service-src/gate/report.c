@@ -3,6 +3,7 @@
  * Whatever a client can cause as often as it likes goes through gate_log, so that no client fills
  * the disk of the machine. */
 #include "gate.h"
+#include "packed.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,16 +44,14 @@ gate_log(struct gate *gate, const char *format, ...)
 }
 
 bool
-gate_report(struct gate *gate, const char *format, ...)
+gate_report(struct gate *gate, void *bytes, size_t size)
 {
-	if (gate->watchdog == 0)
+	if (gate->watchdog == 0) {
+		skynet_free(bytes);
 		return true;
-	char text[TEXT_BYTES];
-	va_list arguments;
-	va_start(arguments, format);
-	(void)vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	if (skynet_send(gate->ctx, 0, gate->watchdog, PTYPE_TEXT, 0, text, strlen(text)) >= 0)
+	}
+	if (skynet_send(gate->ctx, gate->source, gate->watchdog,
+			gate->event_type | PTYPE_TAG_DONTCOPY, 0, bytes, size) >= 0)
 		return true;
 	if (!gate->is_watchdog_gone_told)
 		skynet_error(gate->ctx, "[gate] Watchdog :%08x is gone, new connections are closed",
@@ -61,19 +60,33 @@ gate_report(struct gate *gate, const char *format, ...)
 	return false;
 }
 
-void
-gate_answer(struct gate *gate, uint32_t requester, int session, int type, const char *text)
+/* Borrowed and copied: the cast is for the parameter that DONTCOPY shares. A requester that is gone
+ * needs no answer. */
+static void
+send_answer(struct gate *gate, const struct gate_request *request, int type, const char *bytes,
+	    size_t size)
 {
-	if (requester == 0 || session == 0)
-		return;
-	char error[TEXT_BYTES];
-	if (type == PTYPE_ERROR) { /* as all errors: who, and why */
-		(void)snprintf(error, sizeof error, "gate (:%08x): %s", skynet_current_handle(),
-			       text);
-		text = error;
+	if (request->source != 0 && request->session != 0)
+		(void)skynet_send(gate->ctx, 0, request->source, type, request->session,
+				  (char *)bytes, size);
+}
+
+void
+gate_answer(struct gate *gate, const struct gate_request *request, const char *text)
+{
+	char packed[GATE_PACKED_STRING_HEAD + TEXT_BYTES];
+	size_t size = text != NULL ? strnlen(text, TEXT_BYTES) : 0;
+	if (text != NULL && request->is_packed) {
+		size = gate_packed_string(packed, text, size);
+		text = packed;
 	}
-	/* Borrowed and copied: the cast is for the parameter that DONTCOPY shares. A requester that
-	 * is gone needs no answer. */
-	(void)skynet_send(gate->ctx, 0, requester, type, session, (char *)text,
-			  text != NULL ? strlen(text) : 0);
+	send_answer(gate, request, PTYPE_RESPONSE, text, size);
+}
+
+void
+gate_answer_error(struct gate *gate, const struct gate_request *request, const char *reason)
+{
+	char text[TEXT_BYTES]; /* as all errors: who, and why */
+	(void)snprintf(text, sizeof text, "gate (:%08x): %s", skynet_current_handle(), reason);
+	send_answer(gate, request, PTYPE_ERROR, text, strlen(text));
 }

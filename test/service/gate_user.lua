@@ -1,6 +1,7 @@
 -- gate_user.lua: a watchdog for tests of the gate: it is the agent of all connections, and sends
--- every frame back. Config keys: gate_style (S or L), gate_port, gate_max; gate_fifo: the first
--- connection gets the agent `stuck`, with that FIFO. Frames that mean more than their bytes:
+-- every frame back. Config keys: gate_style (a framing), gate_framing (its options), gate_port,
+-- gate_max, gate_options (more of them, of the gate alone); gate_fifo: the first connection gets the
+-- agent `stuck`, with that FIFO. Frames that mean more than their bytes:
 --   !stat     is answered with the gate's counters
 --   !bye N    is answered with N frames, then the connection is closed from here
 --   !die      the connection's client service is ended before its watchdog knows
@@ -8,6 +9,8 @@ local skynet = require("skynet")
 require("skynet.manager")
 
 local gate
+local style = skynet.getenv("gate_style") or "S"
+local framing = skynet.getenv("gate_framing") or ""
 local clients = {} -- id -> address of the client service
 local stuck
 
@@ -52,7 +55,7 @@ local function on_text(_, source, text)
 		stuck = skynet.launch("stuck", skynet.getenv("gate_fifo"))
 		agent = stuck
 	end
-	local client = skynet.launch("client", id)
+	local client = skynet.launch("client", id, style, framing)
 	clients[id] = client
 	local addresses = skynet.address(agent) .. " " .. skynet.address(client)
 	skynet.send(gate, "text", "forward " .. id .. " " .. addresses)
@@ -82,11 +85,13 @@ skynet.start(function()
 	skynet.dispatch("client", on_client)
 	gate = skynet.launch(
 		"gate",
-		skynet.getenv("gate_style") or "S",
+		style,
 		skynet.address(skynet.self()),
 		skynet.getenv("gate_port"),
 		0,
-		skynet.getenv("gate_max") or 10000
+		skynet.getenv("gate_max") or 10000,
+		framing,
+		skynet.getenv("gate_options") or ""
 	)
 	skynet.error(gate and "ready" or "no gate")
 end)

@@ -226,15 +226,15 @@ requests_are_answered(void **state)
 	did("log [gate] Unknown command : nonsense\nsend from 0 to 10 type 7 session 7: "
 	    "gate (:00000000): it does not know this command\n");
 	deliver(PTYPE_TEXT, 7, WATCHDOG, "start 9", 7);
-	did("send from 0 to 10 type 7 session 7: gate (:00000000): it can't do this\n");
-	deliver(10, 7, WATCHDOG, "", 0);
+	did("send from 0 to 10 type 7 session 7: gate (:00000000): there is no such connection\n");
+	deliver(11, 7, WATCHDOG, "", 0);
 	did("send from 0 to 10 type 7 session 7: "
 	    "gate (:00000000): it knows commands in text, and frames, only\n");
 	deliver(PTYPE_TEXT, 7, WATCHDOG, "pause 5", 7);
 	did("pause 5\nsend from 0 to 10 type 1 session 7: \n");
 	deliver(PTYPE_TEXT, 7, WATCHDOG, "stat\n", 5);
 	did("send from 0 to 10 type 1 session 7: "
-	    "open 1 lingering 0 accepted 1 refused 0 too_long 0 held 0\n");
+	    "open 1 lingering 0 accepted 1 refused 0 too_long 0 invalid 0 held 0\n");
 }
 
 static void

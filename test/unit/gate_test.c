@@ -13,7 +13,7 @@ launch_listens_at_once(void **state)
 	gate_release(gate);
 	assert_int_equal(launch("L ! [::1]:0 0 1"), 0);
 	did("listen ::1 0\nstart 1\n");
-	assert_int_equal(gate->header_bytes, 4);
+	assert_int_equal(gate->framing.header_bytes, 4);
 	assert_int_equal(gate->type, PTYPE_CLIENT);
 	gate_release(gate);
 	/* Gates of old had a buffer size behind it. */
@@ -36,8 +36,8 @@ bad_parms_are_refused(void **state)
 		{"S :10 8888 0", "log Need max connection\n"},
 		{"S :10 8888 0 0", "log Need max connection\n"},
 		{"S :10 8888 0 -1", "log Need max connection\n"},
-		{"X :10 8888 0 3", "log Invalid data header style\n"},
-		{"SL :10 8888 0 3", "log Invalid data header style\n"},
+		{"X :10 8888 0 3", "log Invalid data header style X\n"},
+		{"SL :10 8888 0 3", "log Invalid data header style SL\n"},
 		{"S .nobody 8888 0 3", "log Invalid watchdog .nobody\n"},
 		{"S :10 88888 0 3", "log Invalid gate address 88888\n"},
 		{"S :10 host: 0 3", "log Invalid gate address host:\n"},
@@ -50,6 +50,75 @@ bad_parms_are_refused(void **state)
 	}
 	world.can_listen = false;
 	assert_int_not_equal(launch("S :10 8888 0 3"), 0);
+	gate_release(gate);
+}
+
+static void
+options_are_read(void **state)
+{
+	(void)state;
+	assert_int_equal(launch("delimiter :10 unix:/tmp/a 0 9 1024 delimiter=%0d%0a max_frame=100 "
+				"shares_port=1 nodelay=0 backlog=5 empty=0"),
+			 0);
+	did("listen unix:/tmp/a 0\nstart 1\n");
+	assert_int_equal(gate->framing.delimiter_size, 2);
+	assert_int_equal(gate->framing.max_frame, 100);
+	assert_true(gate->framing.skips_empty);
+	assert_false(gate->has_nodelay);
+	assert_int_equal(world.shares_port, 1);
+	assert_int_equal(world.backlog, 5);
+	gate_release(gate);
+	/* In any order. */
+	assert_int_equal(launch("u16le :10 8888 254 9 events=200 dialect=lua owner=:50"), 0);
+	did("link 50\nlisten anywhere 8888\nstart 1\n");
+	assert_int_equal(gate->event_type, 200);
+	assert_int_equal(gate->dialect, GATE_LUA);
+	gate_release(gate);
+}
+
+static void
+bad_options_are_named(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+		{"max_frames=1",
+		 "log Invalid gate option max_frames: it is unknown, or not for this "
+		 "framing\n"},
+		{"delimiter=x", "log Invalid gate option delimiter: it is unknown, or not for this "
+				"framing\n"},
+		{"shares_port",
+		 "log Invalid gate option shares_port: it is unknown, or not for this "
+		 "framing\n"},
+		{"0 0", "log Invalid gate option 0: it is unknown, or not for this framing\n"},
+		{"max_frame=0", "log Invalid gate option max_frame: its value 0 is wrong\n"},
+		{"max_frame=%3", "log Invalid gate option max_frame: its value %3 is wrong\n"},
+		{"shares_port=yes",
+		 "log Invalid gate option shares_port: its value yes is wrong\n"},
+		{"nodelay=2", "log Invalid gate option nodelay: its value 2 is wrong\n"},
+		{"backlog=0", "log Invalid gate option backlog: its value 0 is wrong\n"},
+		{"dialect=perl", "log Invalid gate option dialect: its value perl is wrong\n"},
+		{"events=256", "log Invalid gate option events: its value 256 is wrong\n"},
+		{"broker=.nobody", "log Invalid gate option broker: its value .nobody is wrong\n"},
+		{"owner=x", "log Invalid gate option owner: its value x is wrong\n"},
+		{"source=", "log Invalid gate option source: its value  is wrong\n"},
+		{"request=", "log Invalid gate option request: its value  is wrong\n"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char parm[100];
+		(void)snprintf(parm, sizeof(parm), "S :10 8888 0 3 %s", cases[i][0]);
+		assert_int_not_equal(launch(parm), 0);
+		did(cases[i][1]);
+		gate_release(gate);
+	}
+	assert_int_not_equal(launch("delimiter :10 8888 0 3"), 0);
+	did("log Need a delimiter, such as delimiter=%0d%0a\n");
+	gate_release(gate);
+	assert_int_not_equal(launch("S :10 unix: 0 3"), 0);
+	did("log Invalid gate address unix:\n");
+	gate_release(gate);
+	die(0x50);
+	assert_int_not_equal(launch("S :10 8888 0 3 owner=:50"), 0);
+	did("link 50\nlog Invalid gate option owner: :00000050 is gone\n");
 	gate_release(gate);
 }
 
@@ -205,7 +274,7 @@ ended_connection_goes_with_its_agent(void **state)
 	did("send from 0 to 10 type 1 session 77: \n");
 	probe_returns(CLIENT);
 	did("close 5\nsend from 0 to 10 type 1 session 78: \n");
-	assert_int_equal(gate->linger_count, 0);
+	assert_int_equal(gate->lingering.count, 0);
 	/* With both gone there is nothing to wait for. */
 	open_with_agent(6);
 	client_ends(6);
@@ -223,7 +292,7 @@ ended_connection_goes_when_its_time_is_over(void **state)
 	client_ends(5);
 	for (int i = 0; i < GATE_LINGER_CS / (GATE_LINGER_TICK_MS / 10) - 1; i++)
 		time_passes(50);
-	assert_int_equal(gate->linger_count, 1);
+	assert_int_equal(gate->lingering.count, 1);
 	forget();
 	time_passes(50);
 	did("close 5\n");
@@ -239,12 +308,12 @@ few_connections_linger(void **state)
 		open_with_agent(id);
 		client_ends(id);
 	}
-	assert_int_equal(gate->linger_count, GATE_LINGER_MAX);
+	assert_int_equal(gate->lingering.count, GATE_LINGER_MAX);
 	open_with_agent(5000);
 	world.is_quiet = false;
 	client_ends(5000);
 	did("close 2\nsend from 0 to 10 type 0 session 0: 5000 close\n");
-	assert_int_equal(gate->linger_count, GATE_LINGER_MAX);
+	assert_int_equal(gate->lingering.count, GATE_LINGER_MAX);
 	assert_null(gate_connection_find(gate, 2));
 }
 
@@ -300,32 +369,38 @@ listening_ends_with_close(void **state)
 static void
 check_gate(void)
 {
-	size_t open = 0, ending = 0, probes = 0, listed = 0;
+	size_t open = 0, upgrading = 0, ending = 0, probes = 0, listed = 0;
 	for (size_t i = 0; i < gate->connections.capacity; i++) {
 		if (gate->connections.slots[i] == NULL)
 			continue;
 		const struct gate_connection *connection = from_id(gate->connections.slots[i]);
-		open += connection->state == GATE_OPEN;
-		ending += connection->state != GATE_OPEN;
+		bool is_ending =
+			connection->state == GATE_ENDED || connection->state == GATE_DRAINING;
+		open += !is_ending;
+		ending += is_ending;
+		upgrading += connection->state == GATE_UPGRADING;
 		probes += connection->probe_session != 0;
 	}
-	for (const struct gate_connection *at = gate->linger_first; at != NULL;
-	     at = at->ending.next) {
+	for (struct gate_connection *at = gate->lingering.first; at != NULL;
+	     at = gate_waiting_next(at)) {
 		assert_int_not_equal(at->state, GATE_OPEN);
 		listed++;
 	}
 	assert_int_equal(open, gate->open_count);
-	assert_int_equal(ending, gate->linger_count);
-	assert_int_equal(listed, gate->linger_count);
+	assert_int_equal(ending, gate->lingering.count);
+	assert_int_equal(listed, gate->lingering.count);
+	assert_int_equal(upgrading, gate->handshakes.count);
 	assert_int_equal(probes, gate->probes.count);
-	assert_true(gate->linger_count == 0 || gate->timer_session != 0);
+	assert_true(gate->lingering.count + gate->handshakes.count == 0 ||
+		    gate->timer_session != 0);
 }
 
 static void
 one_random_event(uint64_t *seed, int *last_id)
 {
-	static const char *const formats[] = {"start %d", "kick %d", "forward %d :20 :30",
-					      "pause %d", "forward %d :10 :10"};
+	static const char *const formats[] = {"start %d",	    "kick %d",
+					      "forward %d :20 :30", "pause %d",
+					      "forward %d :10 :10", "accept %d"};
 	char bytes[600];
 	int id = 2 + (int)unit_random_below(seed, (uint32_t)*last_id);
 	size_t size = 1 + unit_random_below(seed, sizeof(bytes));
@@ -365,8 +440,12 @@ one_random_event(uint64_t *seed, int *last_id)
 	case 9:
 		client_sends(id, bytes, size);
 		break;
+	case 10: /* a websocket; to others, frames like any */
+		client_sends(id, HANDSHAKE "\x81\x82\0\0\0\0hi\x89\x80\0\0\0\0",
+			     strlen(HANDSHAKE) + 14);
+		break;
 	default:
-		(void)snprintf(bytes, sizeof(bytes), formats[unit_random_below(seed, 5)], id);
+		(void)snprintf(bytes, sizeof(bytes), formats[unit_random_below(seed, 6)], id);
 		deliver(PTYPE_TEXT, (int)unit_random_below(seed, 2), WATCHDOG, bytes,
 			strlen(bytes));
 		break;
@@ -374,13 +453,14 @@ one_random_event(uint64_t *seed, int *last_id)
 }
 
 static void
-random_events(void **state)
+random_events_of(const char *parm)
 {
-	(void)state;
 	uint64_t seed = 8888;
 	int last_id = 1;
 	world.is_quiet = true;
-	assert_int_equal(launch("S :10 8888 0 40"), 0);
+	world.dead_count = 0;
+	world.timer = 0;
+	assert_int_equal(launch(parm), 0);
 	for (int i = 0; i < 50000; i++) {
 		one_random_event(&seed, &last_id);
 		if (last_id - 1 > 300) /* most are gone by now */
@@ -400,12 +480,26 @@ random_events(void **state)
 	gate_release(gate);
 }
 
+static void
+random_events(void **state)
+{
+	(void)state;
+	random_events_of("S :10 8888 0 40");
+	random_events_of("L :10 8888 0 40 dialect=lua owner=:50 source=:50");
+	random_events_of("raw :10 8888 0 40 broker=:40");
+	random_events_of("nul :10 8888 0 40");
+	random_events_of("websocket :10 8888 0 40 request=1");
+	random_events_of("websocket ! 8888 0 40 dialect=lua broker=:40");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(launch_listens_at_once),
 		IN_WORLD(bad_parms_are_refused),
+		IN_WORLD(options_are_read),
+		IN_WORLD(bad_options_are_named),
 		WITH_GATE(client_is_read_after_start),
 		WITH_GATE(frames_go_to_the_agent),
 		IN_WORLD(without_a_watchdog_nobody_must_start),

@@ -3,6 +3,10 @@
 #ifndef GATE_WORLD_H
 #define GATE_WORLD_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +19,9 @@
 #define skynet_isremote world_isremote
 #define skynet_error world_error
 #define skynet_now world_now
-#define skynet_socket_listen world_socket_listen
+#define skynet_link world_link
+#define skynet_command world_command
+#define skynet_socket_listen_with world_socket_listen_with
 #define skynet_socket_start world_socket_start
 #define skynet_socket_pause world_socket_pause
 #define skynet_socket_close world_socket_close
@@ -25,12 +31,22 @@
 
 /* The folder's files, in their order of layers. */
 /* clang-format off */
+#include "../../service-src/gate/block.c"
+#include "../../service-src/gate/length.c"
+#include "../../service-src/gate/delimiter.c"
+#include "../../service-src/gate/websocket.c"
 #include "../../service-src/gate/frame.c"
+#include "../../service-src/gate/upgrade.c"
+#include "../../service-src/gate/packed.c"
 #include "../../service-src/gate/table.c"
+#include "../../service-src/gate/waiting.c"
 #include "../../service-src/gate/report.c"
+#include "../../service-src/gate/tell.c"
 #include "../../service-src/gate/connection.c"
+#include "../../service-src/gate/handshake.c"
 #include "../../service-src/gate/input.c"
 #include "../../service-src/gate/command.c"
+#include "../../service-src/gate/launch.c"
 #include "../../service-src/gate/gate.c"
 /* clang-format on */
 
@@ -58,6 +74,9 @@ static struct {
 	skynet_cb callback;
 	bool is_quiet; /* nothing is written down */
 	bool can_listen;
+	int last_link; /* its session */
+	int backlog;
+	int shares_port;
 } world;
 
 static struct gate *gate;
@@ -96,15 +115,49 @@ die(uint32_t handle)
 	world.dead[world.dead_count++] = handle;
 }
 
+/* A "lua" message as text: its strings and numbers, with blanks between. Others as they are. */
+static inline void
+write_message(char *text, size_t room, int type, const unsigned char *message, size_t size)
+{
+	size_t at = 0;
+	bool is_packed = (type == PTYPE_RESERVED_LUA || type == PTYPE_RESPONSE) && size > 0 &&
+			 (message[0] & 7) >= 2 && (message[0] & 7) <= 5;
+	if (!is_packed) {
+		(void)snprintf(text, room, "%.*s%s", size > 100 ? 100 : (int)size,
+			       message != NULL ? (const char *)message : "",
+			       size > 100 ? "..." : "");
+		return;
+	}
+	for (size_t i = 0; i < size;) {
+		unsigned kind = message[i] & 7, how = message[i] >> 3;
+		uint32_t number = 0;
+		i++;
+		if (kind == 4)
+			number = how;
+		else
+			memcpy(&number, message + i, how);
+		i += kind == 4 ? 0 : how;
+		if (kind == 2)
+			at += (size_t)snprintf(text + at, room - at, "%u ", number);
+		else
+			at += (size_t)snprintf(text + at, room - at, "%.*s ", (int)number,
+					       (const char *)message + i);
+		i += kind == 2 ? 0 : number;
+		assert_true(i <= size);
+	}
+	text[at - 1] = '\0';
+}
+
 int
 world_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type, int session,
 	   void *msg, size_t sz)
 {
 	(void)ctx;
 	bool is_taken = type & PTYPE_TAG_DONTCOPY;
-	note("send from %x to %x type %d session %d: %.*s%s", source, destination, type & 0xff,
-	     session, sz > 100 ? 100 : (int)sz, msg != NULL ? (const char *)msg : "",
-	     sz > 100 ? "..." : "");
+	char text[2000];
+	write_message(text, sizeof(text), type & 0xff, msg, sz < 1000 ? sz : 1000);
+	note("send from %x to %x type %d session %d: %s", source, destination, type & 0xff, session,
+	     text);
 	if (is_taken)
 		skynet_free(msg);
 	return is_dead(destination) ? -1 : session;
@@ -175,10 +228,29 @@ world_now(void)
 }
 
 int
-world_socket_listen(struct skynet_context *ctx, const char *host, int port, int backlog)
+world_link(struct skynet_context *ctx, uint32_t destination, int session)
 {
 	(void)ctx;
-	assert_true(backlog > 1000);
+	assert_int_equal(session, 0);
+	note("link %x", destination);
+	return is_dead(destination) ? -1 : (world.last_link = ++world.last_session);
+}
+
+const char *
+world_command(struct skynet_context *ctx, const char *command, const char *parm)
+{
+	(void)ctx;
+	note("%s %s", command, parm != NULL ? parm : "");
+	return NULL;
+}
+
+int
+world_socket_listen_with(struct skynet_context *ctx, const char *host, int port, int backlog,
+			 const struct skynet_socket_options *options)
+{
+	(void)ctx;
+	world.backlog = backlog;
+	world.shares_port = options->shares_port;
 	note("listen %s %d", host != NULL ? host : "anywhere", port);
 	return world.can_listen ? LISTENER : -1;
 }
@@ -218,12 +290,28 @@ world_socket_nodelay(struct skynet_context *ctx, int id)
 	(void)id;
 }
 
+/* Bytes that are no text are written as <hex>. */
+static inline void
+note_write(int id, const unsigned char *bytes, size_t size)
+{
+	char text[2000];
+	size_t at = 0;
+	for (size_t i = 0; i < size && at + 10 < sizeof(text); i++) {
+		bool is_text = (bytes[i] >= ' ' && bytes[i] < 0x7f) || bytes[i] == '\r' ||
+			       bytes[i] == '\n';
+		at += (size_t)snprintf(text + at, sizeof(text) - at, is_text ? "%c" : "<%02x>",
+				       bytes[i]);
+	}
+	text[at] = '\0';
+	note("write %d: %s", id, text);
+}
+
 int
 world_socket_sendbuffer(struct skynet_context *ctx, struct socket_sendbuffer *buffer)
 {
 	(void)ctx;
 	assert_int_equal(buffer->type, SOCKET_BUFFER_MEMORY);
-	note("write %d: %.*s", buffer->id, (int)buffer->sz, (const char *)buffer->buffer);
+	note_write(buffer->id, buffer->buffer, buffer->sz);
 	skynet_free((void *)buffer->buffer);
 	return 0;
 }
@@ -320,6 +408,14 @@ time_passes(uint64_t cs)
 	if (world.timer != 0)
 		deliver(PTYPE_RESPONSE, world.timer, 0, NULL, 0);
 }
+
+/* A client asks for a websocket, and the answer. */
+#define HANDSHAKE                                                                     \
+	"GET /x HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+#define HANDSHAKE_ANSWER                                                                    \
+	"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 
 static inline int
 launch(const char *parm)
