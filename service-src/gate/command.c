@@ -1,7 +1,7 @@
 /* command.c: the commands of the gate: texts, or "lua" messages of one string with the same words.
  *
  *      start ID                     begin to read the connection, or go on
- *      start                        nothing: gates of old needed it once, after launch
+ *      start                        begin to accept, if the gate was launched to wait for that
  *      pause ID                     stop reading it until `start ID`
  *      forward ID :agent :client    frames go to agent, which answers through client
  *      accept ID                    frames go to the watchdog again; read it
@@ -77,10 +77,19 @@ next_open(struct gate *gate, struct gate_request *request, struct gate_connectio
 }
 
 static enum outcome
+start_accepting(struct gate *gate)
+{
+	if (gate->waits && gate->listener != 0)
+		skynet_socket_start(gate->ctx, gate->listener);
+	gate->waits = false;
+	return DONE;
+}
+
+static enum outcome
 start(struct gate *gate, struct gate_request *request)
 {
 	if (request->rest[strspn(request->rest, " \t\r\n")] == '\0')
-		return DONE;
+		return start_accepting(gate);
 	struct gate_connection *connection;
 	enum outcome outcome = next_open(gate, request, &connection);
 	if (outcome == DONE)

@@ -166,6 +166,7 @@ struct gate {
 	size_t max;
 	bool has_nodelay;    /* frames go out at once */
 	bool tells_requests; /* the watchdog gets the head of a websocket's request */
+	bool waits;	     /* nobody is accepted before the first `start` */
 	/* The port. */
 	int listener;	 /* 0: not listening any more */
 	uint32_t broker; /* gets the frames of all connections; 0: none was named */

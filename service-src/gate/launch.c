@@ -67,6 +67,12 @@ set_request(struct launch *launch, const char *value)
 }
 
 static bool
+set_waits(struct launch *launch, const char *value)
+{
+	return framing_parse_flag(value, &launch->gate->waits);
+}
+
+static bool
 set_dialect(struct launch *launch, const char *value)
 {
 	bool is_lua = strcmp(value, "lua") == 0;
@@ -105,6 +111,7 @@ static const struct option {
 	{"backlog", set_backlog}, {"shares_port", set_shares_port}, {"nodelay", set_nodelay},
 	{"dialect", set_dialect}, {"events", set_events},	    {"broker", set_broker},
 	{"owner", set_owner},	  {"source", set_source},	    {"request", set_request},
+	{"waits", set_waits},
 };
 
 /* Sets one option. value: decoded, `size` bytes. */
@@ -212,7 +219,8 @@ listen_on(const struct launch *launch)
 	if (id < 0)
 		return false;
 	gate->listener = id;
-	skynet_socket_start(gate->ctx, id);
+	if (!gate->waits)
+		skynet_socket_start(gate->ctx, id);
 	return true;
 }
 

@@ -77,6 +77,25 @@ options_are_read(void **state)
 }
 
 static void
+launched_to_wait_it_waits(void **state)
+{
+	(void)state;
+	assert_int_equal(launch("S :10 8888 0 3 waits=1"), 0);
+	did("listen anywhere 8888\n");
+	text("start");
+	did("start 1\n");
+	text("start");
+	did("");
+	gate_release(gate);
+	assert_int_equal(launch("S :10 8888 0 3 waits=1"), 0);
+	forget();
+	text("close");
+	text("start");
+	did("close 1\n");
+	gate_release(gate);
+}
+
+static void
 bad_options_are_named(void **state)
 {
 	(void)state;
@@ -499,6 +518,7 @@ main(void)
 		IN_WORLD(launch_listens_at_once),
 		IN_WORLD(bad_parms_are_refused),
 		IN_WORLD(options_are_read),
+		IN_WORLD(launched_to_wait_it_waits),
 		IN_WORLD(bad_options_are_named),
 		WITH_GATE(client_is_read_after_start),
 		WITH_GATE(frames_go_to_the_agent),
