@@ -74,8 +74,9 @@ lua_callback(struct skynet_context *ctx, void *ud, int type, int session, uint32
 	     const void *msg, size_t sz)
 {
 	(void)ctx;
-	run_callback(ud, type, session, source, msg, sz);
-	return SKYNET_DONE;
+	struct engine *engine = ud;
+	run_callback(engine, type, session, source, msg, sz);
+	return engine->message.is_taken ? SKYNET_KEPT : SKYNET_DONE;
 }
 
 static int
@@ -103,6 +104,22 @@ l_callback(lua_State *L)
 }
 
 /* --- messages ------------------------------------------------------------------------------ */
+
+/* keep(msg, sz) -> msg, sz: the block of the message in hand is the caller's now, who frees it or
+ * sends it on. Works as the unpack function of a protocol. */
+static int
+l_keep(lua_State *L)
+{
+	struct envelope *message = &engine_of(L)->message;
+	luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
+	(void)luaL_checkinteger(L, 2);
+	luaL_argcheck(L, lua_touserdata(L, 1) == message->data, 1,
+		      "not the block of the message in hand");
+	luaL_argcheck(L, !message->is_taken, 1, "it is kept already");
+	message->is_taken = true;
+	lua_settop(L, 2);
+	return 2;
+}
 
 /* What send and redirect have in common; session and payload are at index session_index. */
 static int
@@ -258,6 +275,7 @@ static const luaL_Reg core_functions[] = {
 	{"callback", l_callback},
 	{"send", l_send},
 	{"redirect", l_redirect},
+	{"keep", l_keep},
 	{"command", l_command},
 	{"intcommand", l_intcommand},
 	{"addresscommand", l_addresscommand},

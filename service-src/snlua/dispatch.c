@@ -272,7 +272,7 @@ dispatch_message(struct skynet_context *ctx, void *ud, int type, int session, ui
 	if (engine->scratch.capacity > SCRATCH_KEPT_BYTES)
 		codec_buffer_free(&engine->scratch);
 	handle_message(engine);
-	return SKYNET_DONE;
+	return engine->message.is_taken ? SKYNET_KEPT : SKYNET_DONE;
 }
 
 void
@@ -288,5 +288,8 @@ dispatch_inside(lua_State *L, struct engine *engine, const struct envelope *mess
 	engine->resumer = resumer;
 	engine->leaf = leaf;
 	engine->current = current;
+	/* The same block, most likely: who takes it here takes it there. */
+	if (outer_message.data == message->data)
+		outer_message.is_taken = engine->message.is_taken;
 	engine->message = outer_message;
 }

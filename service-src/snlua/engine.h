@@ -126,6 +126,7 @@ struct envelope {
 	uint32_t source;
 	const void *data; /* borrowed until the callback returns */
 	size_t size;
+	bool is_taken; /* skynet.core.keep: the block is the program's now */
 };
 
 /* A deferred answer, the upvalue of a response closure. */

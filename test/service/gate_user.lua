@@ -1,6 +1,6 @@
 -- gate_user.lua: a watchdog for tests of the gate: it is the agent of all connections, and sends
 -- every frame back. Config keys: gate_style (a framing), gate_framing (its options), gate_port,
--- gate_max, gate_options (more of them, of the gate alone); gate_fifo: the first connection gets the
+-- gate_max, gate_options (more of them, of the gate); gate_fifo: the first connection gets the
 -- agent `stuck`, with that FIFO. Frames that mean more than their bytes:
 --   !stat     is answered with the gate's counters
 --   !bye N    is answered with N frames, then the connection is closed from here

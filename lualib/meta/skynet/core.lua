@@ -45,6 +45,15 @@ function core.send(address, type, session, message, size) end
 ---@return integer|false|nil session
 function core.redirect(address, source, type, session, message, size) end
 
+--- Makes the block of the message that is being handled the caller's: it frees it, with
+--- skynet.trash, or sends it on. Only before its task has waited; it may be the unpack function of
+--- a protocol, whose handler then owns the block. Raises for any other block.
+---@param message lightuserdata
+---@param size integer
+---@return lightuserdata message
+---@return integer size
+function core.keep(message, size) end
+
 --- Runs a command of the framework; docs/c-services.md lists them.
 ---@param name string
 ---@param parameter? string|number
