@@ -5,10 +5,13 @@ local check = require("check")
 local cases = {}
 
 local MODULES <const> = {
+	["client.socket"] = "lualib/meta/client/socket.lua",
+	md5 = "lualib/meta/md5.lua",
 	skynet = "lualib/meta/skynet.lua",
 	["skynet.codecache"] = "lualib/meta/skynet/codecache.lua",
 	["skynet.core"] = "lualib/meta/skynet/core.lua",
 	["skynet.coroutine"] = "lualib/meta/skynet/coroutine.lua",
+	["skynet.crypt"] = "lualib/meta/skynet/crypt.lua",
 	["skynet.memory"] = "lualib/meta/skynet/memory.lua",
 	["skynet.netpack"] = "lualib/meta/skynet/netpack.lua",
 	["skynet.profile"] = "lualib/meta/skynet/profile.lua",

@@ -1,0 +1,4 @@
+---@meta client.crypt
+-- skynet.crypt under the name that programs use which are no services.
+
+return require("skynet.crypt")
