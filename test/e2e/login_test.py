@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import tempfile
+from pathlib import Path
 
 from harness import BUILD, SKYNET, Process, case, connect, free_port, main, wait_closed
 from lua_program import LuaProgram
@@ -122,10 +124,140 @@ def clients_that_say_nothing_or_nonsense_leave_nothing_behind():
         check_lines(server.client()[1:], dialogue(r"\S+"))
 
 
+# What other clients than that of the example need.
+HEAD = """
+package.cpath = os.getenv("LUACLIB") .. "/?.so"
+local socket, crypt = require("client.socket"), require("client.crypt")
+local encode, decode = crypt.base64encode, crypt.base64decode
+local login_port, game_port = tonumber(arg[1]), tonumber(arg[2])
+local received = {}
+
+-- What `take` makes of what has come, once it is enough; it also returns what is left over.
+local function read(fd, take)
+    while true do
+        local result, rest = take(received[fd] or "")
+        if result then
+            received[fd] = rest
+            return result
+        end
+        local bytes = socket.recv(fd)
+        if bytes == "" then
+            return "the end"
+        elseif bytes then
+            received[fd] = (received[fd] or "") .. bytes
+        else
+            socket.usleep(1000)
+        end
+    end
+end
+
+local function read_line(fd)
+    return read(fd, function(text)
+        return text:match("^(.-)\\n(.*)$")
+    end)
+end
+
+local function read_packet(fd)
+    return read(fd, function(bytes)
+        local ok, packet, behind = pcall(string.unpack, ">s2", bytes)
+        if ok then
+            return packet, bytes:sub(behind)
+        end
+    end)
+end
+
+local function send_line(fd, bytes)
+    socket.send(fd, encode(bytes) .. "\\n")
+end
+
+-- Returns the secret, and the last line.
+local function login(after_all)
+    local fd = socket.connect("127.0.0.1", login_port)
+    local challenge, private = decode(read_line(fd)), crypt.randomkey()
+    send_line(fd, crypt.dhexchange(private))
+    local secret = crypt.dhsecret(decode(read_line(fd)), private)
+    send_line(fd, crypt.hmac64(challenge, secret))
+    local token = ("%s@%s:%s"):format(encode("hello"), encode("sample"), encode("password"))
+    send_line(fd, crypt.desencode(secret, token))
+    after_all(fd)
+    return secret, read_line(fd)
+end
+"""
+
+
+def run_program(server, text):
+    """Runs a Lua program behind HEAD to its end. Returns the lines that it prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "program.lua")
+        path.write_text(HEAD + text)
+        with LuaProgram(path, server.login_port, server.game_port) as program:
+            program.wait()
+            return program.output.all()
+
+
+@case
+def who_has_said_all_may_end_its_stream_and_gets_the_answer():
+    with Example() as server:
+        lines = run_program(
+            server,
+            """
+            local _, line = login(function(fd)
+                socket.shutdown(fd, "w")
+            end)
+            print(line)
+            """,
+        )
+        assert lines == ["200 MQ=="], lines
+
+
+@case
+def a_first_packet_counts_once_and_the_latest_connection_is_the_one():
+    with Example() as server:
+        lines = run_program(
+            server,
+            """
+            local secret, line = login(print)
+            local name = ("%s@%s#%s"):format(encode("hello"), encode("sample"), line:sub(5))
+
+            local function enter(index)
+                local fd = socket.connect("127.0.0.1", game_port)
+                local text = name .. ":" .. index
+                local signature = encode(crypt.hmac_hash(secret, text))
+                socket.send(fd, (">s2"):pack(text .. ":" .. signature))
+                print(index, read_packet(fd))
+                return fd
+            end
+
+            local first = enter(1)
+            socket.send(first, (">s2"):pack("question\\0\\0\\0\\7"))
+            enter(1)
+            enter(0)
+            local second = enter(2)
+            print("first", read_packet(first))
+            socket.send(second, (">s2"):pack("another\\0\\0\\0\\7"))
+            print("second", (read_packet(second):gsub("%c", "%%")))
+            socket.send(second, (">s2"):pack("bad"))
+            print("second", read_packet(second))
+            enter(3)
+            """,
+        )
+        assert lines[1:] == [
+            "1\t200 OK",
+            "1\t403 Index Expired",
+            "0\t403 Index Expired",
+            "2\t200 OK",
+            "first\tthe end",
+            "second\tquestion%%%%%",
+            "second\tthe end",
+            "3\t200 OK",
+        ], lines
+
+
 @case
 def a_stranger_to_the_game_server_is_told_so():
     with Example() as server:
         for said, status in (
+            (b"", b"400 Bad Request"),
             (b"hello", b"400 Bad Request"),
             (b"a@b#c:1:d", b"404 User Not Found"),
         ):
