@@ -232,7 +232,10 @@ end
 --- The handler for snax.gateserver.
 local function make_handler(conf)
 	function handler.open(_, gate_conf)
-		if conf.register_handler then
+		if (gate_conf.framing or "u16be") ~= "u16be" then
+			local text = "the framing of a msgserver is u16be, not %s"
+			error(text:format(tostring(gate_conf.framing)), 0)
+		elseif conf.register_handler then
 			return conf.register_handler(gate_conf.servername)
 		end
 	end

@@ -149,6 +149,7 @@ case("commands_are_answered_by_their_handlers", function()
 		{ "kick", "hello", 1 },
 		{ "register", "sample" },
 	})
+	check.raises("is u16be, not line", handler.open, 5, { framing = "line" })
 	check.raises('no command "register"', handler.command, "register", 5)
 	check.raises('no command "nil"', handler.command, nil, 5)
 end)
