@@ -13,7 +13,6 @@
 #include "skynet_crypt/text.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 #include <lua.h>
 #include <openssl/crypto.h>
 #include <openssl/md5.h>

@@ -62,16 +62,28 @@ end
 local helpers = {}
 local last_helper = 0
 
-local function start_helper(slot)
-	helpers[slot] = skynet.newservice(SERVICE_NAME)
-	link.link(helpers[slot], function(_, reason)
+local function forget_helper(address)
+	for i, helper_address in ipairs(helpers) do
+		if helper_address == address then
+			table.remove(helpers, i)
+			return
+		end
+	end
+end
+
+local function start_helper()
+	local helper_address = skynet.newservice(SERVICE_NAME)
+	helpers[#helpers + 1] = helper_address
+	link.link(helper_address, function(_, reason)
 		skynet.error("a helper of the login server has ended, another starts: " .. reason)
-		start_helper(slot)
+		forget_helper(helper_address)
+		start_helper()
 	end)
 end
 
+--- The next one, or nil while there is none.
 local function next_helper()
-	last_helper = last_helper % #helpers + 1
+	last_helper = last_helper < #helpers and last_helper + 1 or 1
 	return helpers[last_helper]
 end
 
@@ -128,14 +140,17 @@ local function serve(conf, client)
 end
 
 local function accept(conf, id, address)
-	if client_count >= conf.max_handshakes then
-		client_log("too many clients log in at once (%d): %s", client_count, address)
+	local helper_address = next_helper()
+	if client_count >= conf.max_handshakes or not helper_address then
+		local why = helper_address and "too many clients log in at once"
+			or "there is no helper"
+		client_log("%s (%d): %s", why, client_count, address)
 		socket.close_fd(id)
 		return
 	end
 	client_count = client_count + 1
 	local client <close> = setmetatable({
-		helper = next_helper(),
+		helper = helper_address,
 		id = id,
 		is_ended = false,
 	}, client_class)
@@ -157,8 +172,8 @@ local function start_server(conf)
 		end
 		skynet.retpack(conf.command_handler(command, ...))
 	end)
-	for slot = 1, conf.instance do
-		start_helper(slot)
+	for _ = 1, conf.instance do
+		start_helper()
 	end
 	local options = conf.tls and { tls = conf.tls } or nil
 	local listener, host, port = socket.listen(conf.host, conf.port, conf.backlog, options)

@@ -291,6 +291,11 @@ case("a_helper_that_dies_is_replaced", function()
 	check.equal(client:line(), false)
 	client:close()
 	log.wait(mark, "a helper of the login server has ended")
+	local early = login_client.connect(port)
+	if not early:line() then -- it came before the other helper was there
+		log.wait(mark, "there is no helper %(0%): 127%.0%.0%.1:")
+	end
+	early:close()
 	log.wait(mark, "LAUNCH snlua login_probe")
 	skynet.sleep(100)
 	check.equal(subid(login(port, "sample hello")), "2")
