@@ -50,7 +50,7 @@ CFLAGS ?= $(if $(DEBUG),-O0 -g3,$(if $(SAN),-O1 -g,-O2 -g))
 warnings := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wswitch-enum
 sanitize := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 allocator = $(if $(SAN),,$(JEMALLOC))# the sanitizers bring their own
-packages = '$(LUA)' libcares $(allocator)
+packages = '$(LUA)' libcares openssl $(allocator)
 shared := -shared
 ifeq ($(shell uname -s),Darwin)
 shared := -bundle -undefined dynamic_lookup

@@ -407,3 +407,12 @@ sk_node_reopen_log(struct sk_node *node)
 		      sk_message_new(SK_MESSAGE_PLAIN, PTYPE_SYSTEM, 0, 0, NULL, 0));
 	leave(core, visit);
 }
+
+void
+sk_node_reload_tls(struct sk_node *node)
+{
+	struct sk_core *core = &node->core;
+	struct visit visit = enter(core);
+	(void)sk_sockets_reload_tls(core->sockets); /* it has logged what failed */
+	leave(core, visit);
+}

@@ -50,5 +50,8 @@ void sk_node_stop(struct sk_node *node);
 /* Sends the log service an empty PTYPE_SYSTEM message: reopen the file.  [any thread but
  * workers] */
 void sk_node_reopen_log(struct sk_node *node);
+/* Reads the certificates and keys of TLS again, logging what cannot be used.  [any thread but
+ * workers] */
+void sk_node_reload_tls(struct sk_node *node);
 
 #endif

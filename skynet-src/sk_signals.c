@@ -30,9 +30,11 @@ end_at_once(const struct sk_signals *signals, int number)
 static void
 do_wanted_locked(struct sk_signals *signals)
 {
-	if (signals->wants_reopen)
+	if (signals->wants_reload) {
 		sk_node_reopen_log(signals->node);
-	signals->wants_reopen = false;
+		sk_node_reload_tls(signals->node);
+	}
+	signals->wants_reload = false;
 	if (signals->stop_count > 0)
 		sk_node_stop(signals->node);
 }
@@ -41,7 +43,7 @@ static void
 act_locked(struct sk_signals *signals, int number)
 {
 	if (number == SIGHUP)
-		signals->wants_reopen = true;
+		signals->wants_reload = true;
 	else if (++signals->stop_count > 1)
 		end_at_once(signals, number);
 	if (signals->has_started)

@@ -1,8 +1,8 @@
-/* sk_signals.h: the thread that acts on signals: stop the node, reopen its log.
+/* sk_signals.h: the thread that acts on signals: stop the node, reload its files.
  *
  * Model      SIGINT and SIGTERM stop the node in good order; a second one ends the process at once,
- *            with status 128 + signal. SIGHUP reopens the log. Signals that come while the node
- *            starts are kept until it has.
+ *            with status 128 + signal. SIGHUP reopens the log, and reads certificates again.
+ *            Signals that come while the node starts are kept until it has.
  * Life       init before any other thread is started (they inherit the blocked signals); started;
  *            fini before the node is freed.
  * Threads    [boot]
@@ -28,7 +28,7 @@ struct sk_signals {
 	/* Under lock. */
 	pthread_mutex_t lock;
 	bool has_started;  /* the node runs */
-	bool wants_reopen; /* of the log, and it has not been done */
+	bool wants_reload; /* log and certificates, and it has not been done */
 	bool is_over;	   /* the thread is to end */
 	int stop_count;	   /* how often a stop was asked for */
 };

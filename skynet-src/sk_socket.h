@@ -35,8 +35,8 @@ enum sk_socket_counter {
 	SK_SOCKET_COUNTERS,	    /* how many counters there are */
 };
 
-/* Reads the settings socket_output_limit, socket_output_total (bytes) and socket_linger (seconds)
- * from core->env.
+/* Reads the settings socket_output_limit, socket_output_total (bytes), socket_linger and
+ * tls_handshake_timeout (seconds) from core->env.
  * Returns NULL when out of descriptors. [boot] */
 struct sk_sockets *sk_sockets_new(struct sk_core *core);
 /* Gives up the look-ups that are under way and ends the layer's own thread, if it has one. To be
@@ -64,6 +64,10 @@ void sk_sockets_discard(struct sk_sockets *sockets, struct skynet_socket_message
 
 /* The time of a socket is up: sk_socket_set_timer. entry: taken, in no timer any more.  [poller] */
 void sk_sockets_expired(struct sk_sockets *sockets, struct sk_timer_entry *entry);
+
+/* Reads the files of all TLS options in use again; see skynet_tls_reload.  [any, online, no lock
+ * held] */
+int sk_sockets_reload_tls(struct sk_sockets *sockets);
 
 /* How many sockets exist.  [any] */
 int sk_sockets_count(const struct sk_sockets *sockets);

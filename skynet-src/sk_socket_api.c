@@ -12,6 +12,7 @@
 #include "sk_socket_listen.h"
 #include "sk_socket_ready.h"
 #include "sk_socket_shared.h"
+#include "sk_socket_tls.h"
 #include "sk_socket_udp.h"
 #include "sk_socket_write.h"
 
@@ -161,6 +162,33 @@ skynet_socket_resolve(const char *host, char ips[][SKYNET_SOCKET_IP_SIZE], int m
 	for (int i = 0; i < count; i++)
 		sk_address_print_ip(&addresses[i], ips[i]);
 	return count;
+}
+
+/* --- TLS ----------------------------------------------------------------------------------- */
+
+int
+skynet_socket_secure(struct skynet_context *ctx, int id, const struct skynet_tls_options *options,
+		     int is_server)
+{
+	char error[SK_SOCKET_LINE_SIZE];
+	int result = SK_EINVAL;
+	struct sk_socket_tls *tls = sk_socket_tls_new(
+		sockets_of(ctx), options, is_server ? SK_TLS_SERVER : SK_TLS_CLIENT, NULL, error);
+	if (tls)
+		result = sk_socket_secure(sockets_of(ctx), id, tls, error);
+	return done_or_log(ctx, result, error);
+}
+
+int
+skynet_socket_tls_info(struct skynet_context *ctx, int id, struct skynet_tls_info *info)
+{
+	return sk_socket_tls_describe(sockets_of(ctx), id, info) == SK_OK ? 0 : -1;
+}
+
+int
+skynet_tls_reload(struct skynet_context *ctx)
+{
+	return sk_sockets_reload_tls(sockets_of(ctx));
 }
 
 /* --- output -------------------------------------------------------------------------------- */

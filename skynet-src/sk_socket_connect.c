@@ -12,6 +12,7 @@
 #include "sk_socket_life.h"
 #include "sk_socket_stream.h"
 #include "sk_socket_tell.h"
+#include "sk_socket_tls.h"
 #include "sk_socket_udp.h"
 #include "sk_socket_unix.h"
 
@@ -112,16 +113,17 @@ begin_first_possible(struct sk_sockets *sockets, struct sk_socket *s)
 static void
 succeed(struct sk_sockets *sockets, struct sk_socket *s)
 {
-	char ip[SK_ADDRESS_TEXT_SIZE];
 	if (s->alternatives)
 		limit_attempt(s, 0); /* that was for connecting */
 	skynet_free(s->alternatives);
 	s->alternatives = NULL;
+	if (s->tls) {
+		sk_socket_tls_begin(sockets, s, NULL);
+		return;
+	}
 	s->stage = SK_SOCKET_OPEN;
 	s->is_writable = true;
-	sk_address_print_ip(&s->address, ip);
-	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, 0,
-		       s->unix_name ? sk_socket_unix_host(s->unix_name) : ip);
+	sk_socket_tell_address(sockets, s, 0);
 	sk_socket_flush(sockets, s);
 	sk_socket_read_on(sockets, s);
 }
@@ -244,11 +246,20 @@ is_destination_valid(const char *host, int port, char error[SK_SOCKET_LINE_SIZE]
 	return false;
 }
 
+static bool
+add_tls(struct sk_sockets *sockets, struct sk_socket_seed *seed, const char *host,
+	const struct skynet_tls_options *options, char error[SK_SOCKET_LINE_SIZE])
+{
+	seed->ops = &sk_socket_tls_ops;
+	seed->tls = sk_socket_tls_new(sockets, options, SK_TLS_CLIENT,
+				      seed->unix_name ? NULL : host, error);
+	return seed->tls != NULL;
+}
+
 int
 sk_socket_connect(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
 		  const struct skynet_socket_options *options, char error[SK_SOCKET_LINE_SIZE])
 {
-	(void)options; /* none is about connections that go out yet */
 	struct sk_socket_seed seed = {
 		.ops = &sk_socket_stream_ops,
 		.stage = SK_SOCKET_RESOLVING,
@@ -260,10 +271,15 @@ sk_socket_connect(struct sk_sockets *sockets, uint32_t owner, const char *host, 
 		return SK_EINVAL;
 	if (sk_socket_unix_is_host(host) && !(seed.unix_name = sk_socket_unix_new(host, error)))
 		return SK_EINVAL;
+	if (options->tls && !add_tls(sockets, &seed, host, options->tls, error)) {
+		sk_socket_unix_free(seed.unix_name);
+		return SK_EINVAL;
+	}
 	bool is_known = seed.unix_name || sk_address_parse(&seed.address, host, port) == SK_OK;
 	int id = sk_socket_add(sockets, &seed);
 	if (id < 0) {
 		sk_socket_unix_free(seed.unix_name);
+		sk_socket_tls_free(seed.tls);
 		return sk_socket_too_many("connect", error);
 	}
 	if (!is_known)

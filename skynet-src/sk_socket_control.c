@@ -4,6 +4,7 @@
 #include "sk_socket_life.h"
 #include "sk_socket_stream.h"
 #include "sk_socket_tell.h"
+#include "sk_socket_tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +18,17 @@ static void
 open_for(struct sk_sockets *sockets, struct sk_socket *s, uint32_t caller)
 {
 	bool is_transfer = s->stage == SK_SOCKET_OPEN && s->owner != caller;
+	bool has_handshake =
+		s->stage == SK_SOCKET_WAITING && s->tls && s->ops->kind == SK_SOCKET_STREAM;
 	sk_socket_set_owner(s, caller);
 	s->stage = SK_SOCKET_OPEN;
 	s->is_reading = s->ops->read != NULL;
 	if (s->is_reading && sk_socket_watch(sockets, s) != SK_OK) {
 		sk_socket_fail_system(sockets, s, errno);
+		return;
+	}
+	if (has_handshake) {
+		sk_socket_tls_begin(sockets, s, "start");
 		return;
 	}
 	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, 0,
@@ -42,6 +49,7 @@ sk_socket_start(struct sk_sockets *sockets, uint32_t caller, int id)
 	switch ((enum sk_socket_stage)s->stage) {
 	case SK_SOCKET_RESOLVING:
 	case SK_SOCKET_CONNECTING:
+	case SK_SOCKET_SECURING:
 		/* The outcome goes to the new owner. */
 		sk_socket_set_owner(s, caller);
 		s->is_reading = true;

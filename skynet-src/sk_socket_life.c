@@ -8,7 +8,9 @@
 #include "sk_socket_tell.h"
 #include "sk_socket_total.h"
 #include "sk_socket_unix.h"
+#include "sk_tls.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -76,6 +78,8 @@ sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s)
 	s->fd = -1;
 	sk_socket_stop_timer(sockets, s);
 	sk_output_clear(&s->output);
+	sk_socket_tls_free(s->tls);
+	s->tls = NULL;
 	sk_socket_total_follow(sockets, s);
 	skynet_free(s->alternatives);
 	s->alternatives = NULL;
@@ -117,6 +121,16 @@ end_in_order(struct sk_sockets *sockets, struct sk_socket *s)
 /* --- input and output ---------------------------------------------------------------------- */
 
 void
+sk_socket_have_told_again(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	s->is_readable = false;
+	s->is_watched = false;
+	sk_poller_remove(&sockets->core->scheduler.poller, s->fd);
+	if (sk_socket_watch(sockets, s) != SK_OK)
+		sk_socket_fail_system(sockets, s, errno);
+}
+
+void
 sk_socket_read_on(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	if (!s->is_reading || !s->is_readable || s->is_read_over || s->is_orphan ||
@@ -128,22 +142,23 @@ sk_socket_read_on(struct sk_sockets *sockets, struct sk_socket *s)
 void
 sk_socket_flush(struct sk_sockets *sockets, struct sk_socket *s)
 {
-	if (s->output.bytes == 0 || !s->is_writable)
+	if (!s->is_writable || sk_socket_waiting_bytes(s) == 0)
 		return;
 	s->ops->flush(sockets, s);
-	if (s->stage == SK_SOCKET_CLOSING && s->output.bytes == 0)
+	if (s->stage == SK_SOCKET_CLOSING && sk_socket_waiting_bytes(s) == 0)
 		end_in_order(sockets, s);
 	sk_socket_check_output(sockets, s);
 }
 
 /* --- close --------------------------------------------------------------------------------- */
 
-/* Whether output that waits can leave, without waiting for an address or a connection first. */
+/* Whether output that waits can leave, without waiting for an address, a connection or a handshake
+ * first. */
 static bool
 has_output_to_send(const struct sk_socket *s)
 {
-	return s->output.bytes > 0 && !s->is_write_over && !s->is_resolving &&
-	       s->stage != SK_SOCKET_RESOLVING && s->stage != SK_SOCKET_CONNECTING;
+	return sk_socket_waiting_bytes(s) > 0 && !s->is_write_over && !s->is_resolving &&
+	       s->stage >= SK_SOCKET_WAITING && (!s->tls || sk_tls_is_ready(s->tls->session));
 }
 
 /* A peer that does not read is not waited for longer than linger_ms. The kernel sees to that for
@@ -165,6 +180,8 @@ sk_socket_close(struct sk_sockets *sockets, struct sk_socket *s)
 	if (s->stage >= SK_SOCKET_CLOSING)
 		return;
 	sk_socket_tell_close(sockets, s);
+	if (s->ops->finish)
+		s->ops->finish(s);
 	if (!has_output_to_send(s)) {
 		end_in_order(sockets, s);
 		return;

@@ -28,6 +28,10 @@ void sk_socket_flush(struct sk_sockets *sockets, struct sk_socket *s);
 void sk_socket_set_timer(struct sk_sockets *sockets, struct sk_socket *s, unsigned delay_ms);
 void sk_socket_stop_timer(struct sk_sockets *sockets, struct sk_socket *s);
 
+/* Has the poller tell again what it has told, later: for a reader that lets others have their turn
+ * before it has read all. It may fail. */
+void sk_socket_have_told_again(struct sk_sockets *sockets, struct sk_socket *s);
+
 /* Ends it at once. Tells nothing. */
 void sk_socket_end(struct sk_sockets *sockets, struct sk_socket *s);
 /* Tells ERROR and CLOSE, and ends it at once. */

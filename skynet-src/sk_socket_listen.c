@@ -19,6 +19,7 @@
 #include "sk_socket_life.h"
 #include "sk_socket_stream.h"
 #include "sk_socket_tell.h"
+#include "sk_socket_tls.h"
 #include "sk_socket_unix.h"
 
 #include <errno.h>
@@ -96,10 +97,16 @@ admit(struct sk_sockets *sockets, struct sk_socket *s, int fd, const union sk_ad
 		.fd = fd,
 		.is_writable = true,
 	};
+	if (s->tls) {
+		seed.ops = &sk_socket_tls_ops;
+		seed.is_writable = false;
+		seed.tls = sk_socket_tls_of_listener(s->tls);
+	}
 	sk_address_from_system(&seed.address, peer);
 	int id = sk_socket_add(sockets, &seed);
 	if (id < 0) {
 		(void)close(fd);
+		sk_socket_tls_free(seed.tls);
 		(void)sk_socket_too_many("accept", reason);
 		complain(sockets, s, reason);
 		return false;
@@ -174,17 +181,6 @@ survive(struct sk_sockets *sockets, struct sk_socket *s, int error)
 	return false;
 }
 
-/* Lets the poller tell again what it has told, later. */
-static void
-have_told_again(struct sk_sockets *sockets, struct sk_socket *s)
-{
-	s->is_readable = false;
-	s->is_watched = false;
-	sk_poller_remove(&sockets->core->scheduler.poller, s->fd);
-	if (sk_socket_watch(sockets, s) != SK_OK)
-		sk_socket_fail_system(sockets, s, errno);
-}
-
 static void
 accept_all(struct sk_sockets *sockets, struct sk_socket *s)
 {
@@ -201,7 +197,7 @@ accept_all(struct sk_sockets *sockets, struct sk_socket *s)
 			return;
 	}
 	if (refused >= REFUSED_MAX)
-		have_told_again(sockets, s);
+		sk_socket_have_told_again(sockets, s);
 }
 
 /* --- opening a port ------------------------------------------------------------------------ */
@@ -235,17 +231,15 @@ open_port(const struct sk_address *address, const struct skynet_socket_options *
 static void
 tell_listening(struct sk_sockets *sockets, int id)
 {
-	char ip[SK_ADDRESS_TEXT_SIZE];
 	struct sk_socket *s = sk_socket_enter(sockets, id);
 	if (!s)
 		return;
-	sk_address_print_ip(&s->address, ip);
-	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, sk_address_port(&s->address),
-		       s->unix_name ? sk_socket_unix_host(s->unix_name) : ip);
+	sk_socket_tell_address(sockets, s, sk_address_port(&s->address));
 	sk_socket_leave(sockets, s);
 }
 
-/* Makes a socket of a descriptor that listens. seed: its fd and unix_name are taken. */
+/* Makes a socket of a descriptor that listens. seed: its fd and unix_name are taken, tls if
+ * there is room for the socket. */
 static int
 add_listener(struct sk_sockets *sockets, const struct sk_socket_seed *seed,
 	     char error[SK_SOCKET_LINE_SIZE])
@@ -284,6 +278,26 @@ listen_unix(struct sk_sockets *sockets, struct sk_socket_seed *seed, const char 
 	return SK_ESYSTEM;
 }
 
+static int
+listen_ip(struct sk_sockets *sockets, struct sk_socket_seed *seed, const char *host, int port,
+	  const struct skynet_socket_options *options, char error[SK_SOCKET_LINE_SIZE])
+{
+	int result = sk_address_find_local(&seed->address, host, port, error, SK_SOCKET_LINE_SIZE);
+	if (result != SK_OK)
+		return result;
+	seed->fd = open_port(&seed->address, options);
+	if (seed->fd < 0) {
+		char text[SK_ADDRESS_TEXT_SIZE];
+		char reason[SK_SOCKET_TEXT_MAX];
+		sk_address_print(&seed->address, text);
+		(void)snprintf(error, SK_SOCKET_LINE_SIZE, "socket: cannot listen on %s: %s", text,
+			       sk_socket_error_text(errno, reason));
+		return SK_ESYSTEM;
+	}
+	sk_address_of_descriptor(&seed->address, seed->fd);
+	return add_listener(sockets, seed, error);
+}
+
 int
 sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, int port,
 		 const struct skynet_socket_options *options, char error[SK_SOCKET_LINE_SIZE])
@@ -293,20 +307,15 @@ sk_socket_listen(struct sk_sockets *sockets, uint32_t owner, const char *host, i
 		.stage = SK_SOCKET_WAITING,
 		.owner = owner,
 	};
-	if (sk_socket_unix_is_host(host))
-		return listen_unix(sockets, &seed, host, options, error);
-	int result = sk_address_find_local(&seed.address, host, port, error, SK_SOCKET_LINE_SIZE);
-	if (result != SK_OK)
-		return result;
-	seed.fd = open_port(&seed.address, options);
-	if (seed.fd < 0) {
-		char text[SK_ADDRESS_TEXT_SIZE];
-		char reason[SK_SOCKET_TEXT_MAX];
-		sk_address_print(&seed.address, text);
-		(void)snprintf(error, SK_SOCKET_LINE_SIZE, "socket: cannot listen on %s: %s", text,
-			       sk_socket_error_text(errno, reason));
-		return SK_ESYSTEM;
+	if (options->tls) {
+		seed.tls = sk_socket_tls_new(sockets, options->tls, SK_TLS_SERVER, NULL, error);
+		if (!seed.tls)
+			return SK_EINVAL;
 	}
-	sk_address_of_descriptor(&seed.address, seed.fd);
-	return add_listener(sockets, &seed, error);
+	int id = sk_socket_unix_is_host(host)
+			 ? listen_unix(sockets, &seed, host, options, error)
+			 : listen_ip(sockets, &seed, host, port, options, error);
+	if (id < 0)
+		sk_socket_tls_free(seed.tls);
+	return id;
 }

@@ -9,6 +9,7 @@
 #include "sk_socket_life.h"
 #include "sk_socket_ready.h"
 #include "sk_socket_tell.h"
+#include "sk_socket_tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,19 @@
 /* What a closed socket has still to send may take so long. */
 #define LINGER_DEFAULT_S 60
 
+/* A TLS handshake may take so long. */
+#define HANDSHAKE_DEFAULT_S 10
+
 /* --- the layer ----------------------------------------------------------------------------- */
+
+/* 0 or less: for ever, which is 0. */
+static unsigned
+milliseconds(long seconds)
+{
+	if (seconds <= 0)
+		return 0;
+	return seconds > INT_MAX / 1000 ? INT_MAX : (unsigned)seconds * 1000;
+}
 
 struct sk_sockets *
 sk_sockets_new(struct sk_core *core)
@@ -34,13 +47,14 @@ sk_sockets_new(struct sk_core *core)
 	struct sk_sockets *sockets = skynet_calloc(1, sizeof *sockets);
 	long limit = sk_env_number(core->env, "socket_output_limit", OUTPUT_LIMIT_DEFAULT_BYTES);
 	long total = sk_env_number(core->env, "socket_output_total", OUTPUT_TOTAL_DEFAULT_BYTES);
-	long linger_s = sk_env_number(core->env, "socket_linger", LINGER_DEFAULT_S);
 	sockets->core = core;
 	sockets->output_limit_bytes = limit > 0 ? (size_t)limit : 0;
 	sockets->output_total_bytes = total > 0 ? (size_t)total : 0;
-	sockets->linger_ms = linger_s <= 0		 ? 0
-			     : linger_s > INT_MAX / 1000 ? INT_MAX
-							 : (unsigned)linger_s * 1000;
+	sockets->linger_ms =
+		milliseconds(sk_env_number(core->env, "socket_linger", LINGER_DEFAULT_S));
+	sockets->handshake_ms = milliseconds(
+		sk_env_number(core->env, "tls_handshake_timeout", HANDSHAKE_DEFAULT_S));
+	sockets->tls_store = sk_tls_store_new();
 	sockets->spare_fd = spare_fd;
 	(void)pthread_mutex_init(&sockets->spare_lock, NULL);
 	sockets->resolver = sk_resolver_new(core, sk_socket_resolved, sockets);
@@ -76,6 +90,7 @@ sk_sockets_free(struct sk_sockets *sockets)
 		if (chunk)
 			free_chunk(sockets, chunk);
 	}
+	sk_tls_store_free(sockets->tls_store);
 	if (sockets->spare_fd >= 0)
 		(void)close(sockets->spare_fd); /* only /dev/null */
 	(void)pthread_mutex_destroy(&sockets->spare_lock);
@@ -117,6 +132,19 @@ sk_sockets_counter_name(enum sk_socket_counter counter)
 	return "";
 }
 
+static void
+complain(void *ud, const char *line)
+{
+	const struct sk_sockets *sockets = ud;
+	sk_core_log(sockets->core, 0, "error: %s (what was read before stays in use)", line);
+}
+
+int
+sk_sockets_reload_tls(struct sk_sockets *sockets)
+{
+	return sk_tls_store_reload(sockets->tls_store, complain, sockets);
+}
+
 /* --- events -------------------------------------------------------------------------------- */
 
 static void
@@ -142,6 +170,8 @@ sk_sockets_event(struct sk_sockets *sockets, uint64_t token, unsigned flags)
 		s->is_readable = true; /* R2 */
 	if (s->stage == SK_SOCKET_CONNECTING)
 		sk_socket_connect_event(sockets, s, flags);
+	else if (SK_UNLIKELY(s->stage == SK_SOCKET_SECURING))
+		sk_socket_tls_event(sockets, s);
 	else if (s->ops->kind == SK_SOCKET_READINESS)
 		sk_socket_ready_event(sockets, s, flags);
 	else
@@ -168,6 +198,8 @@ give_up_waiting(struct sk_sockets *sockets, struct sk_socket *s)
 	if (s->stage == SK_SOCKET_CLOSING) {
 		sk_socket_count(sockets, SK_SOCKET_LINGER);
 		sk_socket_end(sockets, s);
+	} else if (s->stage == SK_SOCKET_SECURING) {
+		sk_socket_tls_timed_out(sockets, s);
 	} else if (s->stage == SK_SOCKET_CONNECTING) {
 		sk_socket_fail_birth(sockets, s, sk_socket_error_text(ETIMEDOUT, text));
 	} else {

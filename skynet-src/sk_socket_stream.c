@@ -53,9 +53,8 @@ read_scratch(const struct sk_socket *s)
 	return size;
 }
 
-/* The peer sends no more. The socket stays open for output until it is closed here. */
-static void
-end_reading(struct sk_sockets *sockets, struct sk_socket *s)
+void
+sk_socket_end_reading(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	s->is_read_over = true;
 	s->is_readable = false;
@@ -84,15 +83,15 @@ read_chunk(struct sk_sockets *sockets, struct sk_socket *s)
 	if (size > 0)
 		hand_over_chunk(sockets, s, (size_t)size);
 	else if (size == 0)
-		end_reading(sockets, s);
+		sk_socket_end_reading(sockets, s);
 	else if (errno == EAGAIN || errno == EWOULDBLOCK)
 		s->is_readable = false; /* R2 */
 	else
 		sk_socket_fail_system(sockets, s, errno);
 }
 
-static void
-swallow(struct sk_socket *s)
+void
+sk_socket_swallow(struct sk_socket *s)
 {
 	if (!s->is_readable || s->is_read_over || s->fd < 0)
 		return;
@@ -104,9 +103,8 @@ swallow(struct sk_socket *s)
 
 /* --- the way out --------------------------------------------------------------------------- */
 
-/* The other end takes no more; what waits is lost. */
-static void
-end_writing(struct sk_sockets *sockets, struct sk_socket *s, int error)
+void
+sk_socket_end_writing(struct sk_sockets *sockets, struct sk_socket *s, int error)
 {
 	char text[SK_SOCKET_TEXT_MAX];
 	sk_output_clear(&s->output);
@@ -132,8 +130,8 @@ write_once(const struct sk_socket *s, struct iovec *vectors, int count)
 	return sendmsg(s->fd, &message, MSG_NOSIGNAL);
 }
 
-static ssize_t
-write_vectors(const struct sk_socket *s, struct iovec *vectors, int count)
+ssize_t
+sk_socket_write_vectors(const struct sk_socket *s, struct iovec *vectors, int count)
 {
 	ssize_t sent;
 	do
@@ -149,13 +147,13 @@ send_some(struct sk_sockets *sockets, struct sk_socket *s)
 	struct iovec vectors[VECTORS_MAX];
 	size_t size;
 	int count = sk_output_vector(&s->output, vectors, VECTORS_MAX, &size);
-	ssize_t sent = write_vectors(s, vectors, count);
+	ssize_t sent = sk_socket_write_vectors(s, vectors, count);
 	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		s->is_writable = false; /* W2 */
 		return false;
 	}
 	if (sent < 0) {
-		end_writing(sockets, s, errno);
+		sk_socket_end_writing(sockets, s, errno);
 		return false;
 	}
 	sk_output_advance(&s->output, (size_t)sent);
@@ -184,7 +182,7 @@ const struct sk_socket_ops sk_socket_stream_ops = {
 	.kind = SK_SOCKET_STREAM,
 	.read = read_chunk,
 	.flush = flush,
-	.swallow = swallow,
+	.swallow = sk_socket_swallow,
 };
 
 const struct sk_socket_ops sk_socket_foreign_ops = {

@@ -4,6 +4,7 @@
 #include "sk_socket_table.h"
 
 #include "sk_poller.h"
+#include "sk_tls.h"
 #include "skynet.h"
 
 #include <errno.h>
@@ -115,6 +116,7 @@ fill_slot(struct sk_socket *s, const struct sk_socket_seed *seed)
 	s->write_ticks = 0;
 	s->alternatives = NULL;
 	s->timer = NULL;
+	s->tls = seed->tls;
 }
 
 int
@@ -188,6 +190,22 @@ sk_socket_set_owner(struct sk_socket *s, uint32_t owner)
 	/* Relaxed: only a hint where to look; the look is under the lock. A dead service's turns
 	 * are over before its sockets are looked for, so what it has written is seen. */
 	atomic_store_explicit(&chunk->owners[s->place], owner, memory_order_relaxed);
+}
+
+size_t
+sk_socket_tls_waiting_bytes(const struct sk_socket *s)
+{
+	return s->output.bytes + s->tls->plain.bytes + sk_tls_unsent_bytes(s->tls->session);
+}
+
+void
+sk_socket_tls_free(struct sk_socket_tls *tls)
+{
+	if (!tls)
+		return;
+	sk_tls_free(tls->session);
+	sk_output_clear(&tls->plain);
+	skynet_free(tls);
 }
 
 void

@@ -13,6 +13,7 @@
  *   sk_socket_life      what every socket does: read on, flush, fail, close, end
  *   sk_socket_write     what services send, until the end of the turn
  *   sk_socket_stream    bytes: connections, and descriptors of others
+ *   sk_socket_tls       connections that speak TLS
  *   sk_socket_listen    ports, and the connections that come in
  *   sk_socket_udp       datagrams
  *   sk_socket_connect   connections that go out
@@ -40,6 +41,8 @@
  *                                                                | CLOSING |
  *   every stage, when nothing waits (or at once: shutdown)       +---------+
  *   ---------> GONE: the slot is free when the lock is released <-----+ drained, or failed
+ *
+ * A connection with TLS comes to OPEN through one stage more, SECURING: watched, and shaking hands.
  *
  * T1  A slot's memory stays until the node ends, so a pointer to a slot is always valid; whose it
  *     is tells its id, read under its lock. 0: free. CLAIMED: being filled by who claimed it, the
@@ -84,6 +87,8 @@
 struct sk_resolver;
 struct sk_socket_unix;
 struct sk_timer_entry;
+struct sk_tls;
+struct sk_tls_store;
 
 /* How many sockets exist at most; a slot's index is its socket's id modulo this. */
 #define SK_SOCKETS_MAX 65536
@@ -107,6 +112,7 @@ enum sk_socket_kind {
 enum sk_socket_stage {
 	SK_SOCKET_RESOLVING,
 	SK_SOCKET_CONNECTING,
+	SK_SOCKET_SECURING,
 	SK_SOCKET_WAITING,
 	SK_SOCKET_OPEN,
 	SK_SOCKET_CLOSING,
@@ -132,6 +138,17 @@ struct sk_socket_ops {
 	 * sk_error, with one line in error, "" if it is not worth one. NULL: they are queued. */
 	int (*send)(struct sk_sockets *sockets, struct sk_socket *s, const void *bytes, size_t size,
 		    char error[SK_SOCKET_LINE_SIZE]);
+	/* The service closes: adds what the protocol has to say at the end to what waits, if it is
+	 * not to be said behind output that waits itself. NULL: nothing is to be said. */
+	void (*finish)(struct sk_socket *s);
+};
+
+/* What a socket with TLS has besides. Of a listener: what its connections get. */
+struct sk_socket_tls {
+	struct sk_tls *session;
+	struct sk_output plain; /* sent before TLS; leaves before the handshake */
+	const char *text;	/* of the CONNECT when it is over; NULL: the peer's IP */
+	bool is_announced;	/* the owner knows it as a connection: ERROR is not enough (C1) */
 };
 
 struct sk_socket {
@@ -159,7 +176,7 @@ struct sk_socket {
 	bool wants_nodelay;
 	bool is_plain_file; /* always ready, and cannot be watched */
 	bool is_resolving;  /* a datagram socket waits for its peer's address: all output waits */
-	const struct sk_socket_ops *ops;  /* constant while the slot is in use */
+	const struct sk_socket_ops *ops;  /* constant while the slot is in use, but for STARTTLS */
 	struct sk_address address;	  /* of the peer; a listener's own; Unix-domain: NONE */
 	struct sk_socket_unix *unix_name; /* the same of a Unix-domain socket, if it has a name */
 	int saved_flags;	/* of a foreign descriptor, to be restored; -1: not changed */
@@ -172,6 +189,7 @@ struct sk_socket {
 	uint64_t write_ticks;
 	struct sk_address_list *alternatives; /* or NULL */
 	struct sk_timer_entry *timer;	      /* D1; or NULL */
+	struct sk_socket_tls *tls;	      /* or NULL: plain */
 	/* Under lock, but they stay when the slot changes hands (W3). next_dirty: only the worker
 	 * on whose list the slot is. */
 	struct sk_worker *dirty_worker;
@@ -194,6 +212,8 @@ struct sk_sockets {
 	size_t output_limit_bytes; /* of one socket; 0: none */
 	size_t output_total_bytes; /* of all; 0: none */
 	unsigned linger_ms;	   /* 0: for ever */
+	unsigned handshake_ms;	   /* 0: for ever */
+	struct sk_tls_store *tls_store;
 	/* Atomic. */
 	_Atomic uint64_t last_number; /* ids are drawn from it */
 	_Atomic int32_t count;	      /* of sockets */
@@ -219,6 +239,7 @@ struct sk_socket_seed {
 	int ip_kind;
 	struct sk_address address;
 	struct sk_socket_unix *unix_name; /* taken as fd is */
+	struct sk_socket_tls *tls;	  /* taken when there is room for the socket; or NULL */
 };
 
 /* Makes a socket. Returns its id, or SK_ELIMIT. From then on others may have closed it already. */
@@ -248,6 +269,18 @@ void sk_socket_set_owner(struct sk_socket *s, uint32_t owner);
 
 /* Gives the slot of a socket that is GONE back, and unlocks it. */
 void sk_socket_give_back(struct sk_sockets *sockets, struct sk_socket *s);
+
+size_t sk_socket_tls_waiting_bytes(const struct sk_socket *s);
+
+/* What the service has sent, and the kernel has not taken. */
+static inline size_t
+sk_socket_waiting_bytes(const struct sk_socket *s)
+{
+	return SK_LIKELY(!s->tls) ? s->output.bytes : sk_socket_tls_waiting_bytes(s);
+}
+
+/* NULL: does nothing. */
+void sk_socket_tls_free(struct sk_socket_tls *tls);
 
 /* Has the descriptor watched, if it is not yet; its id is what the poller will tell. Returns 0, or
  * SK_ESYSTEM with errno set. A plain file is none that can be watched: is_plain_file is set. */

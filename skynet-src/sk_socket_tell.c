@@ -4,6 +4,7 @@
 #include "sk_message.h"
 #include "sk_service.h"
 #include "sk_socket_total.h"
+#include "sk_socket_unix.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,15 @@ sk_socket_tell(struct sk_sockets *sockets, struct sk_socket *s, int type, int ud
 		s->is_orphan = true;
 }
 
+void
+sk_socket_tell_address(struct sk_sockets *sockets, struct sk_socket *s, int ud)
+{
+	char ip[SK_ADDRESS_TEXT_SIZE];
+	sk_address_print_ip(&s->address, ip);
+	sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_CONNECT, ud,
+		       s->unix_name ? sk_socket_unix_host(s->unix_name) : ip);
+}
+
 bool
 sk_socket_hand_over(struct sk_sockets *sockets, struct sk_socket *s, int type, int ud, char *buffer,
 		    const char *text)
@@ -98,7 +108,7 @@ sk_socket_tell_close(struct sk_sockets *sockets, struct sk_socket *s)
 void
 sk_socket_check_output(struct sk_sockets *sockets, struct sk_socket *s)
 {
-	size_t bytes = s->output.bytes;
+	size_t bytes = sk_socket_waiting_bytes(s);
 	sk_socket_total_follow(sockets, s);
 	if (bytes == 0 && s->warnings > 0) {
 		s->warnings = 0;

@@ -7,7 +7,7 @@
 void
 sk_socket_total_follow(struct sk_sockets *sockets, struct sk_socket *s)
 {
-	size_t steps = s->output.bytes / SK_SOCKET_TOTAL_STEP;
+	size_t steps = sk_socket_waiting_bytes(s) / SK_SOCKET_TOTAL_STEP;
 	if (SK_LIKELY(steps == s->summed_steps))
 		return;
 	if (steps > UINT32_MAX)

@@ -60,11 +60,40 @@ SKYNET_API struct skynet_socket_shared *skynet_socket_share(const void *bytes, s
 /* NULL: does nothing.  [any] */
 SKYNET_API void skynet_socket_unshare(struct skynet_socket_shared *shared);
 
+/* Whether the other end has to prove who it is. */
+#define SKYNET_TLS_VERIFY_DEFAULT \
+	0			 /* REQUIRED of servers, and of clients if there are authorities */
+#define SKYNET_TLS_VERIFY_NONE 1 /* it is not asked */
+#define SKYNET_TLS_VERIFY_OPTIONAL 2 /* see each field's role in docs/tls.md */
+#define SKYNET_TLS_VERIFY_REQUIRED 3 /* or there is no connection */
+
+/* How TLS is spoken. All zero: the defaults. Files are in PEM form; docs/tls.md tells more. */
+struct skynet_tls_options {
+	const char *certificate; /* file: ours, with its chain; or several, behind commas */
+	const char *key;	 /* file: its key; or as many. NULL: in the certificate's file */
+	const char *authorities; /* file or folder: whom to trust. NULL: as the system does */
+	const char *server_name; /* connect: who it must be. NULL: the host connected to */
+	const char *alpn;	 /* names of protocols, behind commas, the best one first */
+	const char *minimum_version; /* "1.2" (the default) or "1.3" */
+	const char *ciphers;	     /* of TLS 1.2, in OpenSSL's notation */
+	const char *ciphersuites;    /* of TLS 1.3, in OpenSSL's notation */
+	int verify;		     /* SKYNET_TLS_VERIFY_... */
+};
+
+/* Sets the field of that name, from a text: for verify "true", "false" or "optional". value:
+ * borrowed as long as the options are used. Returns 0, or -1: no such field, or no such way to
+ * verify.  [any] */
+SKYNET_API int skynet_tls_option(struct skynet_tls_options *options, const char *name,
+				 const char *value);
+
 /* How a socket is opened. All zero: as the functions without options do. */
 struct skynet_socket_options {
 	/* listen: others may listen on the same port, if they say so too. The system spreads the
 	 * clients over them. */
 	int shares_port;
+	/* The connection, or all that come in, speak TLS (borrowed); NULL: they do not. CONNECT is
+	 * told when the handshake is over. */
+	const struct skynet_tls_options *tls;
 };
 
 /* Listens on host:port (host NULL or "": all IPv4 addresses; a name: one from the hosts file; port
@@ -108,6 +137,30 @@ SKYNET_API void skynet_socket_close(struct skynet_context *ctx, int id);
 SKYNET_API void skynet_socket_shutdown(struct skynet_context *ctx, int id);
 /* Sets TCP_NODELAY. */
 SKYNET_API void skynet_socket_nodelay(struct skynet_context *ctx, int id);
+
+/* Goes on in TLS on a connection that is open or was accepted, as the client or the server of the
+ * handshake. What was sent before leaves first. CONNECT with the text "secure" follows when the
+ * handshake is over, or ERROR and CLOSE. Returns 0, or -1 (reason in the log). */
+SKYNET_API int skynet_socket_secure(struct skynet_context *ctx, int id,
+				    const struct skynet_tls_options *options, int is_server);
+
+/* What a TLS connection has agreed on. Texts that are too long are cut. */
+struct skynet_tls_info {
+	char version[16];      /* "TLSv1.3" */
+	char cipher[64];       /* OpenSSL's name */
+	char alpn[64];	       /* the protocol; "": none */
+	char server_name[256]; /* whom the client asked for; "": nobody */
+	char subject[256];     /* of the peer's certificate (RFC 2253); "": it has none */
+	char problem[128];     /* why that proves nothing; "": it does, or was not looked at */
+	int is_verified;       /* 1: the peer has proved who it is */
+};
+
+/* Returns 0, or -1: no such socket, or its handshake is not over. */
+SKYNET_API int skynet_socket_tls_info(struct skynet_context *ctx, int id,
+				      struct skynet_tls_info *info);
+/* Reads the files of all TLS options in use again, for the connections to come, as SIGHUP does. What
+ * cannot be used is logged, and the old one stays. Returns how many options that was. */
+SKYNET_API int skynet_tls_reload(struct skynet_context *ctx);
 
 /* Sends buffer->buffer, whole and in order. Returns 0, or -1 (no such socket, closing, or over the
  * output limit; a MEMORY buffer is freed). */
