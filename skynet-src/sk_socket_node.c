@@ -52,8 +52,9 @@ sk_sockets_new(struct sk_core *core)
 	sockets->output_total_bytes = total > 0 ? (size_t)total : 0;
 	sockets->linger_ms =
 		milliseconds(sk_env_number(core->env, "socket_linger", LINGER_DEFAULT_S));
-	sockets->handshake_ms = milliseconds(
-		sk_env_number(core->env, "tls_handshake_timeout", HANDSHAKE_DEFAULT_S));
+	if (!core->simulation) /* virtual time does not wait for what comes from outside */
+		sockets->handshake_ms = milliseconds(
+			sk_env_number(core->env, "tls_handshake_timeout", HANDSHAKE_DEFAULT_S));
 	sockets->tls_store = sk_tls_store_new();
 	sockets->spare_fd = spare_fd;
 	(void)pthread_mutex_init(&sockets->spare_lock, NULL);

@@ -109,6 +109,8 @@ driver_check_options(lua_State *L, int index, const char *what)
 	if (lua_isnoneornil(L, index))
 		return options;
 	luaL_checktype(L, index, LUA_TTABLE);
+	lua_newtable(L);
+	int anchor = lua_gettop(L);
 	lua_pushnil(L);
 	while (lua_next(L, index)) {
 		/* A copy: lua_tostring would change a key that is a number. */
@@ -117,6 +119,8 @@ driver_check_options(lua_State *L, int index, const char *what)
 		lua_insert(L, -2); /* key, copy, value */
 		if (name && is_listen && strcmp(name, "shares_port") == 0)
 			options.shares_port = check_boolean(L, index, name);
+		else if (name && strcmp(name, "tls") == 0)
+			options.tls = driver_check_tls(L, index, anchor);
 		else
 			luaL_argerror(L, index,
 				      lua_pushfstring(L, "%s has no option '%s'", what,

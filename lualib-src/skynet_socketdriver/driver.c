@@ -125,6 +125,10 @@ luaopen_skynet_socketdriver(lua_State *L)
 		{"lsend", driver_lsend},
 		{"share", driver_share},
 		{"broadcast", driver_broadcast},
+		/* tls.c */
+		{"secure", driver_secure},
+		{"tls_info", driver_tls_info},
+		{"tls_reload", driver_tls_reload},
 		/* udp.c */
 		{"udp", driver_udp},
 		{"udp_listen", driver_udp_listen},

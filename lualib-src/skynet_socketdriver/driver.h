@@ -2,6 +2,7 @@
  *
  *   arguments.c   ids, hosts and options, as Lua gives them
  *   send.c        what is sent: texts, tables, blocks, shared buffers; to one or to many
+ *   tls.c         TLS options, and what a connection has agreed on
  *   udp.c         datagrams
  *   buffer.c      the bytes that a socket has received, for libraries that read
  *   message.c     socket messages, and blocks of bytes
@@ -41,11 +42,18 @@ int driver_check_id(lua_State *L, int index);
  * host; the port follows. */
 struct driver_host driver_check_host(lua_State *L, int index);
 bool driver_is_unix_host(const struct driver_host *host);
-/* Reads a table of options, or none. what: "connect" or "listen", which differ in their options. */
+/* Reads a table of options, or none. what: "connect" or "listen", which differ in their options.
+ * Leaves one value on the stack, which keeps what the options point to. */
 struct skynet_socket_options driver_check_options(lua_State *L, int index, const char *what);
 
 /* Pushes an id, or nil when it is negative. Returns 1. */
 int driver_push_id(lua_State *L, int id);
+
+/* --- tls.c ----------------------------------------------------------------------------------- */
+
+/* Reads the value on top of the stack: false (gives NULL), true, or a table of TLS options. index:
+ * the argument that an error names. anchor: a table that keeps what the options point to. */
+const struct skynet_tls_options *driver_check_tls(lua_State *L, int index, int anchor);
 
 /* --- send.c ---------------------------------------------------------------------------------- */
 
@@ -59,6 +67,10 @@ int driver_send(lua_State *L);
 int driver_lsend(lua_State *L);
 int driver_share(lua_State *L);
 int driver_broadcast(lua_State *L);
+
+int driver_secure(lua_State *L);
+int driver_tls_info(lua_State *L);
+int driver_tls_reload(lua_State *L);
 
 int driver_udp(lua_State *L);
 int driver_udp_listen(lua_State *L);

@@ -5,6 +5,18 @@
 -- `unpack` takes apart; docs/sockets.md has the meaning of each. A socket is a positive number.
 -- luacheck: ignore 212
 
+--- How TLS is spoken; docs/tls.md tells more. Files are in PEM form.
+---@class skynet.tls
+---@field certificate? string|string[] file: ours, with its chain; several: the client chooses
+---@field key? string|string[] file: its key; without: in the certificate's file
+---@field authorities? string file or folder: whom to trust; without: whom the system trusts
+---@field verify? boolean|"optional" whether the peer has to prove who it is
+---@field server_name? string connect: who it must be; without: the host
+---@field alpn? string|string[] names of protocols, the best one first
+---@field minimum_version? "1.2"|"1.3"
+---@field ciphers? string of TLS 1.2, in OpenSSL's notation
+---@field ciphersuites? string of TLS 1.3, in OpenSSL's notation
+
 ---@class skynet.socketdriver
 local socketdriver = {}
 
@@ -12,7 +24,8 @@ local socketdriver = {}
 ---@param host string an address, a name, "unix:/path" or "unix:@name"; without port: "host:port" or
 --- "[v6]:port"
 ---@param port? integer 1..65535
----@param options? table there is none yet
+---@param options? { tls?: boolean|skynet.tls } tls: the connection speaks TLS; CONNECT follows
+--- the handshake
 ---@return integer? id nil: the log says why
 function socketdriver.connect(host, port, options) end
 
@@ -21,9 +34,36 @@ function socketdriver.connect(host, port, options) end
 ---@param host string as for connect; a name must be one of the hosts file
 ---@param port? integer 0: any free one
 ---@param backlog? integer connections that may wait; it is always what the system allows
----@param options? { shares_port?: boolean } shares_port: others who say so too may listen there
+---@param options? { shares_port?: boolean, tls?: skynet.tls } shares_port: others who say so too
+--- may listen there; tls: those who come speak TLS
 ---@return integer id
 function socketdriver.listen(host, port, backlog, options) end
+
+--- Goes on in TLS on a connection that is open, or was accepted. What was sent before leaves first.
+--- A message CONNECT (2) with the text "secure", or ERROR (5) and CLOSE (3), follows.
+---@param id integer
+---@param role "client"|"server" in the handshake
+---@param tls? boolean|skynet.tls a client needs server_name, or verify = false
+---@return boolean begun false: the log says why
+function socketdriver.secure(id, role, tls) end
+
+---@class skynet.tls_info
+---@field version string such as "TLSv1.3"
+---@field cipher string OpenSSL's name
+---@field alpn? string the protocol that was agreed on
+---@field server_name? string whom the client asked for
+---@field subject? string of the peer's certificate (RFC 2253)
+---@field problem? string why that proves nothing, if verify let it pass
+---@field verified boolean the peer has proved who it is
+
+--- What a TLS connection has agreed on.
+---@param id integer
+---@return skynet.tls_info? info nil: no such socket, or its handshake is not over
+function socketdriver.tls_info(id) end
+
+--- Reads the files of all TLS options in use again, for the connections to come, as SIGHUP does.
+---@return integer failed so many options keep what they had; the log says why
+function socketdriver.tls_reload() end
 
 --- Adopts a descriptor of the operating system, which is never closed here.
 ---@param fd integer
