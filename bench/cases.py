@@ -1,6 +1,7 @@
 """The benchmarks. ALL maps their names to functions; bench/README.md says what each measures."""
 import os
 import subprocess
+import tempfile
 import time
 
 from harness import BenchError, free_port, usable_cpus
@@ -134,13 +135,13 @@ def ready(process):
     return process
 
 
-def echo_case(b, kind, start_server, target_of):
+def echo_case(b, kind, start_server, target_of, bare=("limit_echo",), mode="echo"):
     port, limit_port = free_port(), free_port()
     server = ready(start_server(port))
-    limit = ready(b.program("limit_echo", limit_port))
+    limit = ready(b.program(bare[0], limit_port, *bare[1:]))
     for connections, window in ((1, 1), (10, 1), (200, 1), (100, 16)):
         def load(at):
-            return b.run_program("load", "echo", at, connections, window, PAYLOAD,
+            return b.run_program("load", mode, at, connections, window, PAYLOAD,
                                  b.setup.seconds)
         try:
             b.compare_rates("requests/s", {
@@ -178,6 +179,22 @@ def socket_target(connections, window):
 def socket_echo(b):
     echo_case(b, "skynet.socket", lambda port: b.node(thread=THREADS, start="bench_socket_echo",
                                                       bench_port=port), socket_target)
+
+
+@benchmark
+def tls_echo(b):
+    with tempfile.TemporaryDirectory(prefix="skynet-bench-") as folder:
+        file = f"{folder}/server.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", "/CN=bench", "-keyout", f"{folder}/key.pem",
+             "-out", file], check=True, stderr=subprocess.DEVNULL)
+        with open(file, "a", encoding="ascii") as both, \
+                open(f"{folder}/key.pem", encoding="ascii") as key:
+            both.write(key.read())
+        echo_case(b, "c", lambda port: b.node(thread=THREADS, bootstrap=f"bench_echo {port} {file}"),
+                  lambda connections, window: {"of_limit": (">=", 0.6)},
+                  ("limit_tls", file), "tls_echo")
 
 
 @benchmark

@@ -5,6 +5,8 @@
  *     each: a new one is sent for each that has come back, those that came back together in one
  *     write. Begins to count when every connection has had an answer.
  *     Prints RESULT per_s=N p50_us=N p99_us=N.
+ * load tls_echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS
+ *     The same over TLS 1.3, without looking at the certificate.
  * load connect PORT COUNT
  *     Opens COUNT connections one after the other. Prints RESULT begin_ns=N seconds=N, then holds
  *     them until its standard input ends.
@@ -22,6 +24,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -39,6 +42,7 @@
 
 struct connection {
 	int fd;
+	SSL *ssl; /* NULL: plain */
 	bool has_answered;
 	bool waits_for_room;
 	uint32_t in_flight, oldest;   /* of sent_at, a ring; I1 */
@@ -48,6 +52,7 @@ struct connection {
 };
 
 struct load {
+	SSL_CTX *context; /* NULL: plain */
 	struct connection *connections;
 	int count;
 	uint32_t window;
@@ -83,6 +88,59 @@ open_connection(int port)
 	return fd;
 }
 
+/* --- bytes, sealed or not -------------------------------------------------------------------- */
+
+static SSL_CTX *
+new_context(void)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	if (context == NULL || SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1)
+		fail("TLS");
+	SSL_CTX_set_read_ahead(context, 1);
+	SSL_CTX_set_mode(context,
+			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	return context;
+}
+
+/* Shakes hands; the descriptor blocks. */
+static SSL *
+secure(SSL_CTX *context, int fd)
+{
+	SSL *ssl = SSL_new(context);
+	if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_connect(ssl) != 1) {
+		fprintf(stderr, "load: the TLS handshake failed\n");
+		exit(1);
+	}
+	return ssl;
+}
+
+/* As recv and send: -1 with EAGAIN when there is nothing, or no room. */
+static ssize_t
+tls_result(SSL *ssl, int result)
+{
+	if (result > 0)
+		return result;
+	int error = SSL_get_error(ssl, result);
+	errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : ECONNRESET;
+	return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+static ssize_t
+connection_read(struct connection *c, void *bytes, size_t size)
+{
+	return c->ssl ? tls_result(c->ssl, SSL_read(c->ssl, bytes, (int)size))
+		      : recv(c->fd, bytes, size, 0);
+}
+
+static ssize_t
+connection_write(struct connection *c, const void *bytes, size_t size)
+{
+	return c->ssl ? tls_result(c->ssl, SSL_write(c->ssl, bytes, (int)size))
+		      : send(c->fd, bytes, size, MSG_NOSIGNAL);
+}
+
+/* --- the figures ----------------------------------------------------------------------------- */
+
 static unsigned
 bucket_of(uint64_t ns)
 {
@@ -114,6 +172,8 @@ percentile_us(const struct load *load, double share)
 	return 0;
 }
 
+/* --- connections ----------------------------------------------------------------------------- */
+
 static void
 connection_watch(struct load *load, struct connection *c, int operation, uint32_t events)
 {
@@ -125,7 +185,9 @@ connection_watch(struct load *load, struct connection *c, int operation, uint32_
 static void
 connection_flush(struct load *load, struct connection *c)
 {
-	ssize_t n = send(c->fd, load->pattern + c->unsent_offset, c->unsent, MSG_NOSIGNAL);
+	if (c->unsent == 0)
+		return;
+	ssize_t n = connection_write(c, load->pattern + c->unsent_offset, c->unsent);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		fail("send");
 	if (n > 0) {
@@ -164,13 +226,14 @@ connection_answered(struct load *load, struct connection *c, uint64_t now)
 	}
 }
 
-static void
-connection_readable(struct load *load, struct connection *c)
+/* Reads once. Returns whether there may be more, which the kernel does not know of. */
+static bool
+connection_receive(struct load *load, struct connection *c)
 {
 	static unsigned char buffer[READ_BYTES];
-	ssize_t n = recv(c->fd, buffer, load->pattern_size - load->frame, 0);
+	ssize_t n = connection_read(c, buffer, load->pattern_size - load->frame);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0) {
 		fprintf(stderr, "load: the server closed a connection\n");
 		exit(1);
@@ -188,7 +251,15 @@ connection_readable(struct load *load, struct connection *c)
 		}
 		connection_answered(load, c, now);
 	}
-	connection_fill(load, c, now);
+	return c->ssl != NULL;
+}
+
+static void
+connection_readable(struct load *load, struct connection *c)
+{
+	while (connection_receive(load, c))
+		;
+	connection_fill(load, c, now_ns());
 }
 
 static void
@@ -237,6 +308,8 @@ load_open(struct load *load, int port, size_t payload)
 	for (int i = 0; i < load->count; i++) {
 		struct connection *c = &load->connections[i];
 		c->fd = open_connection(port);
+		if (load->context)
+			c->ssl = secure(load->context, c->fd);
 		if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0)
 			fail("fcntl");
 		connection_watch(load, c, EPOLL_CTL_ADD, EPOLLIN);
@@ -244,9 +317,10 @@ load_open(struct load *load, int port, size_t payload)
 }
 
 static int
-echo(int port, char **args)
+echo(int port, char **args, bool is_tls)
 {
 	static struct load load;
+	load.context = is_tls ? new_context() : NULL;
 	load.count = (int)positive_number("CONNECTIONS", args[0]);
 	load.window = (uint32_t)positive_number("WINDOW", args[1]);
 	size_t payload = (size_t)positive_number("PAYLOAD", args[2]);
@@ -270,8 +344,11 @@ echo(int port, char **args)
 	printf("RESULT per_s=%.0f p50_us=%.1f p99_us=%.1f\n",
 	       (double)load.frames * 1e9 / (double)elapsed, percentile_us(&load, 0.5),
 	       percentile_us(&load, 0.99));
-	for (int i = 0; i < load.count; i++)
+	for (int i = 0; i < load.count; i++) {
+		SSL_free(load.connections[i].ssl);
 		close(load.connections[i].fd);
+	}
+	SSL_CTX_free(load.context);
 	free(load.connections);
 	free(load.pattern);
 	close(load.epoll_fd);
@@ -348,13 +425,14 @@ main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files); /* if not, socket will tell */
 	}
-	if (argc == 7 && strcmp(argv[1], "echo") == 0)
-		return echo((int)positive_number("PORT", argv[2]), argv + 3);
+	bool is_tls = argc > 1 && strcmp(argv[1], "tls_echo") == 0;
+	if (argc == 7 && (is_tls || strcmp(argv[1], "echo") == 0))
+		return echo((int)positive_number("PORT", argv[2]), argv + 3, is_tls);
 	if (argc == 4 && strcmp(argv[1], "connect") == 0)
 		return connect_many((int)positive_number("PORT", argv[2]), argv + 3);
 	if (argc == 5 && strcmp(argv[1], "drain") == 0)
 		return drain((int)positive_number("PORT", argv[2]), argv + 3);
-	fprintf(stderr, "usage: load echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS\n"
+	fprintf(stderr, "usage: load echo|tls_echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS\n"
 			"       load connect PORT COUNT\n"
 			"       load drain PORT COUNT BYTES\n");
 	return 2;

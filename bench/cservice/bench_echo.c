@@ -1,6 +1,6 @@
 /* bench_echo.c: sends every whole frame back to the connection it came from.
  *
- * Launched with "PORT"; prints READY when it listens.
+ * Launched with "PORT", or "PORT CERTIFICATE" to speak TLS with what is in that file; prints READY when it listens.
  *
  * I1  partial[id % CONNECTIONS_MAX] holds the beginning of a frame of connection id whose rest has
  *     not come yet; at most that many sockets exist at once. */
@@ -125,7 +125,10 @@ bench_echo_init(void *instance, struct skynet_context *ctx, const char *parm)
 	struct bench_echo *self = instance;
 	int port = (int)positive_number("PORT", parm);
 	skynet_callback(ctx, self, callback);
-	self->listener = skynet_socket_listen(ctx, "127.0.0.1", port, BACKLOG);
+	const char *blank = strchr(parm, ' ');
+	const struct skynet_tls_options tls = {.certificate = blank ? blank + 1 : NULL};
+	const struct skynet_socket_options options = {.tls = blank ? &tls : NULL};
+	self->listener = skynet_socket_listen_with(ctx, "127.0.0.1", port, BACKLOG, &options);
 	if (self->listener < 0)
 		return 1;
 	skynet_socket_start(ctx, self->listener);
