@@ -127,6 +127,53 @@ case("what_is_incomplete_is_dropped_at_the_end", function()
 	check.equal(select("#", netpack.pop(queue)), 0)
 end)
 
+--- What filter says about a message that was never sent: (type, id, third, fourth).
+local function filter_made(type, id, number, bytes)
+	local pointer = bytes and driver.str2p(bytes)
+	local address = pointer and tonumber(("%p"):format(pointer)) or 0
+	local message, size = driver.str2p(string.pack("i4i4i4i4j", type, id, number, 0, address))
+	local result = table.pack(netpack.filter(queue, message, size))
+	driver.drop(message, size)
+	queue = result[1]
+	return table.unpack(result, 2, result.n)
+end
+
+local function filter_data(id, bytes)
+	return filter_made(1, id, #bytes, bytes)
+end
+
+case("an_id_that_comes_back_begins_anew", function()
+	local CLOSE <const>, ERROR <const> = 3, 5
+	for _, ending in ipairs({ CLOSE, ERROR }) do
+		check.equal(filter_data(7, "\0\5ab"), nil)
+		check.equal(filter_made(ending, 7, 0), ending == CLOSE and "close" or "error")
+		local type, id, pointer, size = filter_data(7, "\0\1x")
+		check.equal(type, "data")
+		check.equal(id, 7)
+		check.equal(netpack.tostring(pointer, size), "x")
+	end
+end)
+
+case("packets_that_nobody_took_come_first", function()
+	check.equal(filter_data(8, "\0\1a\0\1b"), "more")
+	check.equal(filter_data(9, "\0\1c"), "more")
+	local texts = {}
+	for id, pointer, size in netpack.pop, queue do
+		texts[#texts + 1] = id .. netpack.tostring(pointer, size)
+	end
+	check.equal(table.concat(texts, " "), "8a 8b 9c")
+end)
+
+case("what_is_no_affair_of_a_gate_is_dropped", function()
+	local UDP <const>, READY <const> = 6, 8
+	check.equal(select("#", filter_made(UDP, 5, 2, "hi\1\0\1\127\0\0\1")), 0)
+	check.equal(select("#", filter_made(READY, 5, 1)), 0)
+	local type, id, kib = filter_made(7, 5, 1024)
+	check.equal(type, "warning")
+	check.equal(id, 5)
+	check.equal(kib, 1024)
+end)
+
 case("an_error_is_told_with_its_text", function()
 	local near, far, listener = connect()
 	close(near, far, listener)

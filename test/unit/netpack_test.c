@@ -158,6 +158,32 @@ a_promise_costs_no_memory(void **state)
 	packets_fini(&packets);
 }
 
+static void
+the_queue_keeps_its_order_while_it_grows(void **state)
+{
+	(void)state;
+	struct packets packets = {0};
+	uint32_t fed = 0, taken = 0;
+	for (int turn = 0; turn < 200; turn++) { /* three in, two out: it wraps, then it grows */
+		for (int i = 0; i < 3; i++) {
+			char bytes[6] = {0, 4};
+			memcpy(bytes + 2, &fed, sizeof fed);
+			feed(&packets, (int)fed++, bytes, sizeof bytes);
+		}
+		for (int i = 0; i < 2; i++) {
+			struct packet packet = {0};
+			assert_true(packets_pop(&packets, &packet));
+			assert_int_equal(packet.id, taken);
+			assert_int_equal(packet.size, sizeof taken);
+			assert_memory_equal(packet.block, &taken, sizeof taken);
+			skynet_free(packet.block);
+			taken++;
+		}
+	}
+	assert_int_equal(packets.count, fed - taken);
+	packets_fini(&packets);
+}
+
 #define SOCKETS 100
 
 /* Ids whose chains meet, streams cut and mixed at random, some forgotten in the middle. */
@@ -208,6 +234,7 @@ main(void)
 		cmocka_unit_test(chunks_of_every_size_give_the_same_packets),
 		cmocka_unit_test(the_largest_packet_comes_whole),
 		cmocka_unit_test(a_promise_costs_no_memory),
+		cmocka_unit_test(the_queue_keeps_its_order_while_it_grows),
 		cmocka_unit_test(sockets_do_not_disturb_one_another),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
