@@ -197,7 +197,7 @@ function gateserver.closeclient(fd)
 		gate_of[fd] = false
 		skynet.send(gate, "lua", "kick " .. fd)
 	elseif gate == nil then
-		-- Which gate it had is forgotten with its end. No other has a connection of this id.
+		-- Which gate it had is forgotten with its end. No other has this connection.
 		for each in pairs(gates) do
 			skynet.send(each, "lua", "kick " .. fd)
 		end
