@@ -18,6 +18,7 @@ local gateport = {}
 ---@field delimiter string? of the framing "delimiter"
 ---@field empty boolean? false: empty frames are skipped
 ---@field shares_port boolean? others may listen on the same port
+---@field tls table<string, string|boolean>? connections are encrypted; as of skynet.socket.listen
 ---@field request boolean? tell of the requests that websockets begin with
 
 --- A value as the launch text of the gate has it.
@@ -90,6 +91,19 @@ local function add_options(words, conf)
 	end
 end
 
+--- The words of the options of TLS.
+local function add_tls(words, tls)
+	for name, value in pairs(tls) do
+		if type(name) ~= "string" or not name:find("^[%w_]+$") then
+			error(("bad field 'tls': it has no option %s"):format(tostring(name)), 0)
+		elseif type(value) ~= "string" and type(value) ~= "boolean" then
+			local text = "bad field 'tls.%s': a text or boolean expected, got %s"
+			error(text:format(name, type(value)), 0)
+		end
+		words[#words + 1] = ("tls.%s=%s"):format(name, encode(tostring(value)))
+	end
+end
+
 --- Opens a port. Nobody is accepted before the gate is told `start`. Raises what is wrong with
 --- conf, and when the port can't be had. Waits.
 ---@param conf snax.gateport.conf
@@ -115,6 +129,7 @@ function gateport.open(conf, watchdog, tag, options)
 		options,
 	}
 	add_options(words, conf)
+	add_tls(words, field(conf, "tls", "table", {}))
 	local gate = skynet.launch("gate", table.concat(words, " "))
 	if not gate then
 		error(("Listen error: %s (the reason is in the log)"):format(binding_of(conf)), 0)

@@ -55,7 +55,7 @@ gate_connection_accept(struct gate *gate, int id, const char *address, size_t ad
 	gate->is_full_told = false;
 	if (gate->has_nodelay)
 		skynet_socket_nodelay(gate->ctx, id); /* a frame is a whole answer */
-	if (gate->framing.kind == FRAMING_WEBSOCKET) {
+	if (gate->has_tls || gate->framing.kind == FRAMING_WEBSOCKET) {
 		gate_handshake_begin(gate, connection, address, address_size);
 		return;
 	}

@@ -69,11 +69,13 @@ on_listener(struct gate *gate, const struct skynet_socket_message *event, const 
 static void
 on_error(struct gate *gate, struct gate_connection *connection, const char *text, size_t text_size)
 {
-	/* A client that has ended its stream may leave before its answers have come; one that was
-	 * never told of has no story. */
+	/* A client that has ended its stream may leave before its answers have come. */
 	if (connection->state == GATE_OPEN)
 		gate_tell_error(gate, connection->id, text, text_size);
-	gate->refused_count += connection->state == GATE_UPGRADING;
+	if (connection->state == GATE_UPGRADING) {
+		gate->refused_count++;
+		gate_log(gate, "[gate] No handshake : %.*s", (int)text_size, text);
+	}
 	gate_connection_break(gate, connection);
 }
 
@@ -107,7 +109,11 @@ on_connection(struct gate *gate, struct gate_connection *connection,
 	case SKYNET_SOCKET_TYPE_WARNING:
 		on_warning(gate, connection, event->ud);
 		break;
-	default: /* CONNECT: a start was heard */
+	case SKYNET_SOCKET_TYPE_CONNECT: /* a start was heard */
+		if (gate->has_tls && connection->state == GATE_UPGRADING)
+			gate_handshake_secured(gate, connection);
+		break;
+	default:
 		break;
 	}
 }

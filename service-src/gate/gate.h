@@ -11,7 +11,7 @@
  *              report.c      log lines, answers, messages to the watchdog
  *              tell.c        what the watchdog is told, in text or as "lua" messages
  *              connection.c  a connection's life, from accept to close
- *              handshake.c   the part of it before a websocket is open
+ *              handshake.c   the part of it before TLS and websockets are open
  *              input.c       from bytes to messages, and holding a client back
  *              command.c     the commands
  *              launch.c      the launch text
@@ -38,7 +38,8 @@
 /* How often the ones that wait are looked at. No timer runs while none waits. */
 #define GATE_LINGER_TICK_MS 500
 
-/* The handshake of a websocket must be over after this time, in 1/100 s. */
+/* The handshakes of a connection, of TLS and of a websocket, must be over after this time, in
+ * 1/100 s. */
 #define GATE_HANDSHAKE_CS 1000
 
 /* What is told to the other end of a websocket that is closed from here: RFC 6455, 7.4.1. */
@@ -56,9 +57,9 @@
 
 /* A connection's life.
  *
- *   accept   UPGRADING (only of a websocket)
+ *   accept   UPGRADING (only with TLS, or of a websocket)
  *   ------->    |
- *      |        | the handshake is over
+ *      |        | the handshakes are over
  *      v        v    the client ends its stream
  *   -----> OPEN ------------------------------> ENDED
  *           |                                     |
@@ -166,6 +167,7 @@ struct gate {
 	size_t max;
 	bool has_nodelay;    /* frames go out at once */
 	bool tells_requests; /* the watchdog gets the head of a websocket's request */
+	bool has_tls;	     /* connections are encrypted */
 	bool waits;	     /* nobody is accepted before the first `start` */
 	/* The port. */
 	int listener;	 /* 0: not listening any more */
@@ -277,7 +279,10 @@ void gate_connections_fini(struct gate *gate);
 /* Begins the handshake of a new connection. */
 void gate_handshake_begin(struct gate *gate, struct gate_connection *connection,
 			  const char *address, size_t address_size);
-/* Goes on with it. Returns whether the connection is OPEN now; if not, it may have been freed. */
+/* That of TLS is over: what the socket is told, when it is. The connection may be freed. */
+void gate_handshake_secured(struct gate *gate, struct gate_connection *connection);
+/* Goes on with that of a websocket. Returns whether the connection is OPEN now; if not, it may have
+ * been freed. */
 bool gate_handshake_input(struct gate *gate, struct gate_connection *connection,
 			  struct gate_input *input);
 /* Frees what it needs. */

@@ -1,5 +1,6 @@
-/* handshake.c: a websocket from accept until its handshake is over. So long nobody is told of it: a
- * client that wants something else is refused, and one that says nothing has GATE_HANDSHAKE_CS. */
+/* handshake.c: a connection from accept until the handshakes of TLS and of a websocket are over. So
+ * long nobody is told of it: a client that wants something else is refused, and one that says
+ * nothing has GATE_HANDSHAKE_CS. TLS itself is the socket's business, which tells of its end. */
 #include "gate.h"
 #include "upgrade.h"
 
@@ -31,7 +32,7 @@ gate_handshake_fini(struct gate *gate, struct gate_connection *connection)
 
 /* From UPGRADING to OPEN. Returns whether it is. */
 static bool
-open_websocket(struct gate *gate, struct gate_connection *connection)
+open_connection(struct gate *gate, struct gate_connection *connection)
 {
 	struct gate_handshake *handshake = connection->handshake;
 	gate_waiting_remove(gate, connection);
@@ -39,12 +40,21 @@ open_websocket(struct gate *gate, struct gate_connection *connection)
 	connection->is_close_told = false;
 	memset(&connection->reader, 0, sizeof(connection->reader));
 	connection->rest = NULL;
-	gate_tell_request(gate, connection->id, handshake->head.bytes, handshake->head.size);
+	if (handshake->head.size > 0)
+		gate_tell_request(gate, connection->id, handshake->head.bytes,
+				  handshake->head.size);
 	bool is_open =
 		gate_connection_open(gate, connection, handshake->address, handshake->address_size);
 	gate_block_fini(&handshake->head);
 	skynet_free(handshake);
 	return is_open;
+}
+
+void
+gate_handshake_secured(struct gate *gate, struct gate_connection *connection)
+{
+	if (gate->framing.kind != FRAMING_WEBSOCKET)
+		(void)open_connection(gate, connection);
 }
 
 bool
@@ -58,7 +68,7 @@ gate_handshake_input(struct gate *gate, struct gate_connection *connection,
 		return false;
 	gate_connection_write(gate, connection, skynet_strdup(answer), strlen(answer));
 	if (result == GATE_UPGRADE_DONE)
-		return open_websocket(gate, connection);
+		return open_connection(gate, connection);
 	gate->refused_count++;
 	gate_connection_settle(gate, connection);
 	return false;

@@ -25,6 +25,7 @@ struct launch {
 	int backlog;
 	int event_type; /* -1: the dialect's */
 	struct skynet_socket_options options;
+	struct skynet_tls_options tls; /* its texts are words of the launch text */
 };
 
 /* --- options --------------------------------------------------------------------------------- */
@@ -114,10 +115,22 @@ static const struct option {
 	{"waits", set_waits},
 };
 
+/* Sets an option of TLS; any of them asks for it. */
+static enum framing_option
+set_tls(struct launch *launch, const char *name, const char *value)
+{
+	launch->options.tls = &launch->tls;
+	launch->gate->has_tls = true;
+	return framing_option_result(skynet_tls_option(&launch->tls, name, value) == 0);
+}
+
 /* Sets one option. value: decoded, `size` bytes. */
 static enum framing_option
 set_option(struct launch *launch, const char *key, const char *value, size_t size)
 {
+	static const char tls_prefix[] = "tls.";
+	if (strncmp(key, tls_prefix, strlen(tls_prefix)) == 0)
+		return set_tls(launch, key + strlen(tls_prefix), value);
 	for (size_t i = 0; i < sizeof(option_table) / sizeof(option_table[0]); i++) {
 		if (strcmp(option_table[i].key, key) == 0)
 			return framing_option_result(option_table[i].set(launch, value));

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -424,6 +425,51 @@ def a_browser_speaks_with_it():
                 env=dict(os.environ, HOME=folder),
             )
             assert b"got 5,70000 code 4001 clean true" in done.stdout, done.stdout[-300:]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# --- TLS --------------------------------------------------------------------------------------
+
+
+def make_certificate(folder):
+    """A file with a certificate of 127.0.0.1 that it has signed itself, and its key."""
+    files = [os.path.join(folder, name) for name in ("certificate.pem", "key.pem")]
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    words += ["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]]
+    subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+    return files
+
+
+@case
+def tls_is_an_option_of_every_framing():
+    folder = tempfile.mkdtemp(prefix="skynet-test-")
+    try:
+        certificate, key = make_certificate(folder)
+        context = ssl.create_default_context(cafile=certificate)
+        options = f"tls.certificate={certificate} tls.key={key}"
+        for framing in (LENGTHS[1], MARKS[0], WebSocket()):
+            with FramingNode(framing, gate_options=options) as node:
+                fds = node.fd_count()
+                for _ in range(20):  # plain bytes: refused, and nobody is told
+                    plain = connect(node.port)
+                    plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    plain.shutdown(socket.SHUT_WR)
+                    wait_closed(plain)
+                    plain.close()
+                node.wait_log("No handshake")
+                assert "LAUNCH client" not in node.text()
+                connection = context.wrap_socket(connect(node.port), server_hostname="127.0.0.1")
+                is_websocket = framing.name == "websocket"
+                stream = upgrade(connection) if is_websocket else Stream(connection)
+                for size in (1, 1000, 60000):
+                    connection.sendall(framing.encode(b"x" * size))
+                    assert framing.read(stream) == b"x" * size
+                if not is_websocket:  # else a close frame comes behind the end, which Python minds
+                    connection.unwrap()
+                connection.close()
+                node.wait_fds(fds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

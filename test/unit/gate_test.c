@@ -77,6 +77,46 @@ options_are_read(void **state)
 }
 
 static void
+tls_comes_first(void **state)
+{
+	(void)state;
+	assert_int_equal(launch("S :10 8888 0 3 tls.certificate=/a%20b.pem tls.verify=optional"),
+			 0);
+	assert_string_equal(world.certificate, "/a b.pem");
+	forget();
+	client_connects(5);
+	did("timeout 500\nstart 5\n"); /* its handshake; nobody is told yet */
+	event(SKYNET_SOCKET_TYPE_CONNECT, 5, 0, "start");
+	did("send from 0 to 10 type 0 session 0: 5 open 5 1.2.3.4:5:0\npause 5\n");
+	text("start 5");
+	did("start 5\n");
+	event(SKYNET_SOCKET_TYPE_CONNECT, 5, 0, "start");
+	client_sends(5, "\0\1x", 3);
+	did("send from 0 to 10 type 0 session 5: 5 data x\n");
+	client_connects(6); /* and one that does not know how */
+	event(SKYNET_SOCKET_TYPE_ERROR, 6, 0, "TLS: wrong version number");
+	did("start 6\nlog [gate] No handshake : TLS: wrong version number\nshutdown 6\n");
+	client_connects(7); /* and one that says nothing */
+	forget();
+	time_passes(GATE_HANDSHAKE_CS);
+	did("close 7\n");
+	assert_int_equal(gate->refused_count, 2);
+	gate_release(gate);
+	static const char *const wrong[][2] = {
+		{"tls.sertificate=x",
+		 "log Invalid gate option tls.sertificate: its value x is wrong\n"},
+		{"tls.verify=1", "log Invalid gate option tls.verify: its value 1 is wrong\n"},
+	};
+	for (size_t i = 0; i < 2; i++) {
+		char parm[100];
+		(void)snprintf(parm, sizeof(parm), "S :10 8888 0 3 %s", wrong[i][0]);
+		assert_int_not_equal(launch(parm), 0);
+		did(wrong[i][1]);
+		gate_release(gate);
+	}
+}
+
+static void
 launched_to_wait_it_waits(void **state)
 {
 	(void)state;
@@ -425,7 +465,7 @@ one_random_event(uint64_t *seed, int *last_id)
 	size_t size = 1 + unit_random_below(seed, sizeof(bytes));
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (char)(unit_random_below(seed, 8) == 0 ? unit_random(seed) : 0);
-	switch (unit_random_below(seed, 12)) {
+	switch (unit_random_below(seed, 13)) {
 	case 0:
 	case 1:
 		client_connects(++*last_id);
@@ -458,6 +498,9 @@ one_random_event(uint64_t *seed, int *last_id)
 		break;
 	case 9:
 		client_sends(id, bytes, size);
+		break;
+	case 11: /* of a new one: TLS is there */
+		event(SKYNET_SOCKET_TYPE_CONNECT, id, 0, "start");
 		break;
 	case 10: /* a websocket; to others, frames like any */
 		client_sends(id, HANDSHAKE "\x81\x82\0\0\0\0hi\x89\x80\0\0\0\0",
@@ -508,6 +551,8 @@ random_events(void **state)
 	random_events_of("raw :10 8888 0 40 broker=:40");
 	random_events_of("nul :10 8888 0 40");
 	random_events_of("websocket :10 8888 0 40 request=1");
+	random_events_of("websocket :10 8888 0 40 tls.certificate=x");
+	random_events_of("line :10 8888 0 40 tls.certificate=x");
 	random_events_of("websocket ! 8888 0 40 dialect=lua broker=:40");
 }
 
@@ -518,6 +563,7 @@ main(void)
 		IN_WORLD(launch_listens_at_once),
 		IN_WORLD(bad_parms_are_refused),
 		IN_WORLD(options_are_read),
+		IN_WORLD(tls_comes_first),
 		IN_WORLD(launched_to_wait_it_waits),
 		IN_WORLD(bad_options_are_named),
 		WITH_GATE(client_is_read_after_start),

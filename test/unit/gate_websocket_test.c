@@ -90,7 +90,7 @@ refused_clients_are_told_why(void **state)
 	client_ends(6);
 	did("close 6\n");
 	event(SKYNET_SOCKET_TYPE_ERROR, 7, 0, "Connection reset by peer");
-	did("shutdown 7\n");
+	did("log [gate] No handshake : Connection reset by peer\nshutdown 7\n");
 	assert_int_equal(gate->open_count, 0);
 }
 

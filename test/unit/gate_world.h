@@ -77,6 +77,7 @@ static struct {
 	int last_link; /* its session */
 	int backlog;
 	int shares_port;
+	char certificate[64];
 } world;
 
 static struct gate *gate;
@@ -251,6 +252,8 @@ world_socket_listen_with(struct skynet_context *ctx, const char *host, int port,
 	(void)ctx;
 	world.backlog = backlog;
 	world.shares_port = options->shares_port;
+	(void)snprintf(world.certificate, sizeof(world.certificate), "%s",
+		       options->tls != NULL ? options->tls->certificate : "none");
 	note("listen %s %d", host != NULL ? host : "anywhere", port);
 	return world.can_listen ? LISTENER : -1;
 }
