@@ -198,6 +198,29 @@ def tls_echo(b):
 
 
 @benchmark
+def framing(b):
+    for connections, window in ((10, 1), (100, 16)):
+        ports = {name: free_port() for name in ("u16be", "line", "websocket")}
+        nodes = [ready(b.node(thread=THREADS, bootstrap=f"bench_framing {port} {name}"))
+                 for name, port in ports.items()]
+        figures = b.compare({
+            name: b.run_program("load", "echo", port, connections, window, PAYLOAD,
+                                b.setup.seconds, name)
+            for name, port in ports.items()
+        })
+        rates = {name: figures[name]["per_s"] for name in ports}
+        b.print({"unit": "requests/s", "thread": THREADS, "payload": PAYLOAD,
+                 "connections": connections, "window": window}, {
+            **rates,
+            "line_of_u16be": rates["line"] / rates["u16be"],
+            "websocket_of_u16be": rates["websocket"] / rates["u16be"],
+            "spread": figures["u16be"]["spread"],
+        }, {"line_of_u16be": (">=", 0.9), "websocket_of_u16be": (">=", 0.9)})
+        for node in nodes:
+            node.stop()
+
+
+@benchmark
 def connect(b):
     count = b.setup.sized(8000, 200)
 

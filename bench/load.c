@@ -1,9 +1,9 @@
 /* load.c: the load generator: one thread, epoll, closed loop.
  *
- * load echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS
+ * load echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS [FRAMING]
  *     Opens CONNECTIONS to 127.0.0.1:PORT and keeps WINDOW frames of PAYLOAD bytes in flight on
  *     each: a new one is sent for each that has come back, those that came back together in one
- *     write. Begins to count when every connection has had an answer.
+ *     write. Begins to count when every connection has had an answer. FRAMING: see load_framing.h.
  *     Prints RESULT per_s=N p50_us=N p99_us=N.
  * load tls_echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS
  *     The same over TLS 1.3, without looking at the certificate.
@@ -15,9 +15,10 @@
  *     them, sends a byte on the first. Ends when the server does.
  *
  * I1  What is in flight on a connection is a queue of times, one per frame; answers come in order.
- * I2  All frames are the same bytes, so the stream is a repetition of one frame, and every byte
+ * I2  All frames are the same bytes, so each stream is a repetition of one frame, and every byte
  *     that comes back is compared with it. */
 #include "bench.h"
+#include "load_framing.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -51,14 +52,19 @@ struct connection {
 	uint64_t sent_at[WINDOW_MAX];
 };
 
+/* A frame, again and again, more often than a window has room for; I2 */
+struct stream {
+	unsigned char *bytes;
+	size_t size;
+	size_t frame;
+};
+
 struct load {
 	SSL_CTX *context; /* NULL: plain */
 	struct connection *connections;
 	int count;
 	uint32_t window;
-	size_t frame;
-	unsigned char *pattern; /* frames, one after the other, more than a window of them; I2 */
-	size_t pattern_size;
+	struct stream out, back;
 	int epoll_fd;
 	int answered; /* connections that have answered */
 	bool is_counting;
@@ -187,12 +193,12 @@ connection_flush(struct load *load, struct connection *c)
 {
 	if (c->unsent == 0)
 		return;
-	ssize_t n = connection_write(c, load->pattern + c->unsent_offset, c->unsent);
+	ssize_t n = connection_write(c, load->out.bytes + c->unsent_offset, c->unsent);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		fail("send");
 	if (n > 0) {
 		c->unsent -= (size_t)n;
-		c->unsent_offset = (c->unsent_offset + (size_t)n) % load->frame;
+		c->unsent_offset = (c->unsent_offset + (size_t)n) % load->out.frame;
 	}
 	if ((c->unsent > 0) != c->waits_for_room) {
 		c->waits_for_room = c->unsent > 0;
@@ -206,7 +212,7 @@ connection_fill(struct load *load, struct connection *c, uint64_t now)
 {
 	while (c->in_flight < load->window) {
 		c->sent_at[(c->oldest + c->in_flight++) % load->window] = now;
-		c->unsent += load->frame;
+		c->unsent += load->out.frame;
 	}
 	connection_flush(load, c);
 }
@@ -231,20 +237,20 @@ static bool
 connection_receive(struct load *load, struct connection *c)
 {
 	static unsigned char buffer[READ_BYTES];
-	ssize_t n = connection_read(c, buffer, load->pattern_size - load->frame);
+	ssize_t n = connection_read(c, buffer, load->back.size - load->back.frame);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
 		fprintf(stderr, "load: the server closed a connection\n");
 		exit(1);
 	}
-	if (memcmp(buffer, load->pattern + c->received, (size_t)n) != 0) {
+	if (memcmp(buffer, load->back.bytes + c->received, (size_t)n) != 0) {
 		fprintf(stderr, "load: the server sent back other bytes than it got\n");
 		exit(1);
 	}
 	uint64_t now = now_ns();
 	c->received += (size_t)n;
-	for (; c->received >= load->frame; c->received -= load->frame) {
+	for (; c->received >= load->back.frame; c->received -= load->back.frame) {
 		if (c->in_flight == 0) {
 			fprintf(stderr, "load: the server sent back more than it got\n");
 			exit(1);
@@ -288,28 +294,37 @@ run_until(struct load *load, uint64_t deadline_ns, bool until_all_answered)
 }
 
 static void
-load_open(struct load *load, int port, size_t payload)
+stream_fill(struct stream *stream, enum framing framing, bool is_from_client, size_t payload,
+	    size_t count)
 {
-	load->frame = FRAME_HEADER + payload;
-	load->pattern_size = load->frame * (load->window + 2);
-	load->pattern = malloc(load->pattern_size);
+	stream->bytes = malloc((payload + FRAMING_EXTRA_MAX) * count);
+	if (stream->bytes == NULL)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		stream->frame =
+			put_frame(framing, is_from_client, payload, stream->bytes + stream->size);
+		stream->size += stream->frame;
+	}
+}
+
+static void
+load_open(struct load *load, int port, size_t payload, enum framing framing)
+{
+	stream_fill(&load->out, framing, true, payload, load->window + 2);
+	stream_fill(&load->back, framing, false, payload, load->window + 2);
 	load->connections = calloc((size_t)load->count, sizeof *load->connections);
 	load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (load->pattern == NULL || load->connections == NULL)
+	if (load->connections == NULL)
 		abort();
 	if (load->epoll_fd < 0)
 		fail("epoll_create1");
-	for (size_t i = 0; i < load->pattern_size; i++) {
-		size_t at = i % load->frame;
-		load->pattern[i] = (unsigned char)(at == 0   ? payload >> 8
-						   : at == 1 ? payload & 0xff
-							     : 'a' + at % 26);
-	}
 	for (int i = 0; i < load->count; i++) {
 		struct connection *c = &load->connections[i];
 		c->fd = open_connection(port);
 		if (load->context)
 			c->ssl = secure(load->context, c->fd);
+		if (framing == FRAMING_WEBSOCKET)
+			shake_hands(c->fd);
 		if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0)
 			fail("fcntl");
 		connection_watch(load, c, EPOLL_CTL_ADD, EPOLLIN);
@@ -317,7 +332,7 @@ load_open(struct load *load, int port, size_t payload)
 }
 
 static int
-echo(int port, char **args, bool is_tls)
+echo(int port, char **args, bool is_tls, enum framing framing)
 {
 	static struct load load;
 	load.context = is_tls ? new_context() : NULL;
@@ -325,12 +340,13 @@ echo(int port, char **args, bool is_tls)
 	load.window = (uint32_t)positive_number("WINDOW", args[1]);
 	size_t payload = (size_t)positive_number("PAYLOAD", args[2]);
 	double seconds = positive_number("SECONDS", args[3]);
-	if (load.window > WINDOW_MAX || (payload + FRAME_HEADER) * (load.window + 2) > READ_BYTES) {
+	if (load.window > WINDOW_MAX ||
+	    (payload + FRAMING_EXTRA_MAX) * (load.window + 2) > READ_BYTES) {
 		fprintf(stderr, "load: at most %d frames and %zu bytes in flight\n", WINDOW_MAX,
 			READ_BYTES);
 		return 2;
 	}
-	load_open(&load, port, payload);
+	load_open(&load, port, payload, framing);
 	uint64_t now = now_ns();
 	for (int i = 0; i < load.count; i++)
 		connection_fill(&load, &load.connections[i], now);
@@ -350,7 +366,8 @@ echo(int port, char **args, bool is_tls)
 	}
 	SSL_CTX_free(load.context);
 	free(load.connections);
-	free(load.pattern);
+	free(load.out.bytes);
+	free(load.back.bytes);
 	close(load.epoll_fd);
 	return load.frames > 0 ? 0 : 1;
 }
@@ -427,13 +444,17 @@ main(int argc, char **argv)
 	}
 	bool is_tls = argc > 1 && strcmp(argv[1], "tls_echo") == 0;
 	if (argc == 7 && (is_tls || strcmp(argv[1], "echo") == 0))
-		return echo((int)positive_number("PORT", argv[2]), argv + 3, is_tls);
+		return echo((int)positive_number("PORT", argv[2]), argv + 3, is_tls, FRAMING_U16BE);
+	if (argc == 8 && strcmp(argv[1], "echo") == 0)
+		return echo((int)positive_number("PORT", argv[2]), argv + 3, false,
+			    framing_named(argv[7]));
 	if (argc == 4 && strcmp(argv[1], "connect") == 0)
 		return connect_many((int)positive_number("PORT", argv[2]), argv + 3);
 	if (argc == 5 && strcmp(argv[1], "drain") == 0)
 		return drain((int)positive_number("PORT", argv[2]), argv + 3);
-	fprintf(stderr, "usage: load echo|tls_echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS\n"
-			"       load connect PORT COUNT\n"
-			"       load drain PORT COUNT BYTES\n");
+	fprintf(stderr,
+		"usage: load echo|tls_echo PORT CONNECTIONS WINDOW PAYLOAD SECONDS [FRAMING]\n"
+		"       load connect PORT COUNT\n"
+		"       load drain PORT COUNT BYTES\n");
 	return 2;
 }
