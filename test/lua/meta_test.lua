@@ -15,6 +15,7 @@ local MODULES <const> = {
 	["skynet.memory"] = "lualib/meta/skynet/memory.lua",
 	["skynet.netpack"] = "lualib/meta/skynet/netpack.lua",
 	["skynet.profile"] = "lualib/meta/skynet/profile.lua",
+	["skynet.resolver"] = "lualib/meta/skynet/resolver.lua",
 	["skynet.simulation"] = "lualib/meta/skynet/simulation.lua",
 	["skynet.socket"] = "lualib/meta/skynet/socket.lua",
 	["skynet.socketdriver"] = "lualib/meta/skynet/socketdriver.lua",
