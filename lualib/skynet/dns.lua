@@ -34,7 +34,6 @@ local dns = {
 ---@field is_done boolean? from now on it is not changed
 ---@field addresses string[]? what was found
 ---@field reason string? why nothing was
----@field is_final boolean? a server has said that there is nothing
 
 ---@class skynet.dns.session
 ---@field resolver userdata
@@ -67,9 +66,8 @@ local function finish(query, addresses, detail, is_final)
 		answers:put(query.key, addresses, detail)
 	else
 		query.reason = detail
-		query.is_final = is_final
 	end
-	if is_final then
+	if is_final then -- a server has said that there is nothing
 		answers:forget(query.key)
 	end
 	for waiter in pairs(query.waiters) do
@@ -178,8 +176,6 @@ local function ask(key, name, is_ipv6, limit_cs)
 	end
 	if query and query.addresses then
 		return query.addresses
-	elseif query and query.is_final then
-		return nil, query.reason
 	end
 	reason = reason or query.reason or ("nothing within %.2f s"):format(limit_cs / 100)
 	return answers:stale(key), reason

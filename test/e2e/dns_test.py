@@ -452,6 +452,16 @@ def the_resolv_conf_of_the_service_names_the_servers():
 
 
 @case
+def the_search_list_counts_and_a_changed_file_is_seen():
+    with Server(one_address) as server, node_for(server) as node:
+        for domain in ("one.test", "two.test"):
+            (node.folder / "resolv.conf").write_text(f"search {domain}\n")
+            node.run("dns.flush()")
+            node.run(resolve("game"))
+            assert server.queries[-1][0] == f"game.{domain}", server.queries
+
+
+@case
 def numbers_are_their_own_answer_and_bad_names_are_none():
     with Server(one_address) as server, node_for(server) as node:
         assert node.run(resolve("127.0.0.1")) == "127.0.0.1,127.0.0.1"

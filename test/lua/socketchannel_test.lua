@@ -615,6 +615,31 @@ case("a request whose time is over raises, and the next one has a new connection
 	check.equal(#ids, 2)
 end)
 
+case("a connection that owes an answer is not used again when nobody waits on it", function()
+	local port, ids = serve(function(id, number)
+		if number > 1 then
+			echo(id)
+			return
+		end
+		socket.readline(id)
+		skynet.sleep(50)
+		socket.write(id, "a\n")
+		skynet.sleep(100)
+		socket.write(id, "late\n")
+	end)
+	local channel = channel_to(port)
+	channel:connect()
+	local results = tasks.together(function()
+		return channel:request("a\n", line)
+	end, function()
+		return channel:request("b\n", line, nil, 100)
+	end)
+	check.equal(results[1][2], "a")
+	check.equal(results[2][1], false)
+	check.equal(channel:request("c\n", line), "c")
+	check.equal(#ids, 2)
+end)
+
 case("while others wait, a late answer is skipped", function()
 	local port, ids = serve(function(id)
 		for i = 1, 3 do
