@@ -20,12 +20,12 @@ local REQUESTS_MAX <const> = 65536
 ---@class skynet.socketchannel.request
 ---@field connection skynet.socketchannel.connection
 ---@field key any its key in `requests`
----@field read? fun(sock): boolean, any, boolean? order mode: reads its answer
+---@field read (fun(sock): boolean, any, boolean?)|false order mode: reads its answer
 ---@field limit_cs integer? how long its task waits
 ---@field parts any[]? of its answer, when that has more than one
----@field is_done boolean?
----@field is_given_up boolean?
----@field ok boolean? how it ended
+---@field is_done boolean
+---@field is_given_up boolean
+---@field ok boolean how it ended
 ---@field data any its answer, or what it raises
 local request_class = { __name = "skynet.socketchannel.request" }
 
@@ -195,6 +195,34 @@ local function run(connection)
 	end
 end
 
+-- Requests -------------------------------------------------------------------------------------
+
+local function add_request(self, answer, limit_cs)
+	local in_order = not self.response
+	local request = setmetatable({
+		connection = self,
+		key = in_order and self.last or answer,
+		read = in_order and answer,
+		limit_cs = limit_cs,
+		-- Room for what comes later: a table that grows costs more than the rest.
+		is_done = false,
+		is_given_up = false,
+		ok = false,
+		data = false,
+	}, request_class)
+	if self.count == 0 then
+		self.heard_cs = skynet.now()
+	end
+	self.requests[request.key] = request
+	self.count = self.count + 1
+	self.waiting = self.waiting + 1
+	if in_order then
+		self.last = self.last + 1
+		skynet.wakeup(self)
+	end
+	return request
+end
+
 -- For the channel ------------------------------------------------------------------------------
 
 --- Ends the connection; what waits on it raises the reason.
@@ -241,22 +269,7 @@ end
 ---@param limit_cs? integer how long
 ---@return any
 function connection_methods:wait(answer, limit_cs)
-	local request <close> = setmetatable({
-		connection = self,
-		key = answer,
-		limit_cs = limit_cs,
-	}, request_class)
-	if self.count == 0 then
-		self.heard_cs = skynet.now()
-	end
-	if not self.response then
-		request.key, request.read = self.last, answer
-		self.last = self.last + 1
-		skynet.wakeup(self)
-	end
-	self.requests[request.key] = request
-	self.count = self.count + 1
-	self.waiting = self.waiting + 1
+	local request <close> = add_request(self, answer, limit_cs)
 	if limit_cs then
 		skynet.sleep(limit_cs, request)
 	else
