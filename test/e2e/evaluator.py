@@ -27,6 +27,7 @@ class Evaluator(Node):
 class Client:
     def __init__(self, port):
         self._connection = connect(port)
+        self.run("return 1")  # it is accepted: the node has its descriptor from now on
 
     def send(self, code):
         send_frame(self._connection, code)
