@@ -101,6 +101,9 @@ local OPTION_TYPES <const> = {
 	options = "table",
 }
 
+--- What socket.write takes.
+local BYTES_TYPES <const> = { string = true, table = true, userdata = true }
+
 local PORT_TEXT <const> = "a port in 1..65535"
 local LIMIT_TEXT <const> = "hundredths of a second, an integer above 0,"
 local BACKUP_TEXT <const> = "a list of hosts, or of tables { host =, port = },"
@@ -187,7 +190,7 @@ end
 ---@param timeout? integer how long it may take, in cs; by default what the channel says
 ---@return any data what the answer has; a list, when it came in several parts
 function channel_methods:request(request, answer, padding, timeout)
-	check(request ~= nil, "request", "bytes", request)
+	check(BYTES_TYPES[type(request)], "request", "bytes", request)
 	check(padding == nil or type(padding) == "table", "padding", "a list of texts", padding)
 	check(is_limit(timeout), "timeout", LIMIT_TEXT, timeout)
 	if answer ~= nil then

@@ -4,7 +4,7 @@ import signal
 import socket
 
 from evaluator import Evaluator, failure
-from harness import SANITIZERS, Process, case, free_port, main, wait_until
+from harness import SANITIZERS, Process, case, free_port, main, run, wait_until
 
 # How a test service talks to Redis. Reads an answer as the protocol has it.
 CLIENT = r"""
@@ -298,6 +298,30 @@ def a_unix_domain_socket_is_a_host():
             node.run(CLIENT)
             node.run(f'channel = socketchannel.channel {{ host = "unix:{path}" }}')
             assert node.run('return together(50, function() ask("ping") end)') == "0"
+
+
+def make_certificate(folder):
+    """A certificate that signs itself, for redis.test. Returns the options of a Redis that has it."""
+    certificate, key = folder / "redis.pem", folder / "redis.key"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-days", "2", "-subj", "/CN=redis.test", "-addext", "subjectAltName=DNS:redis.test",
+        "-keyout", key, "-out", certificate)
+    return ("--port", 0, "--tls-cert-file", certificate, "--tls-key-file", key,
+            "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
+
+
+@case
+def tls_is_an_option_of_the_socket():
+    port = free_port()
+    with Evaluator() as node:
+        words = make_certificate(node.folder)
+        with Redis("--tls-port", port, *words):
+            tls = f'authorities = "{node.folder}/redis.pem", server_name = "%s"'
+            client(node, port, f"options = {{ tls = {{ {tls % 'redis.test'} }} }}")
+            assert node.run('return together(50, function() ask("ping") end)') == "0"
+            client(node, port, f"options = {{ tls = {{ {tls % 'other.test'} }} }}")
+            text = failure(node.run, 'return ask("ping")')
+            assert "[Error: socket]" in text and "certificate" in text, text
 
 
 @case
