@@ -2,6 +2,7 @@
 local skynet = require("skynet")
 local socket = require("skynet.socket")
 local socketchannel = require("skynet.socketchannel")
+local test = require("skynet.test")
 local check = require("check")
 local child = require("child")
 local log = require("log")
@@ -299,6 +300,112 @@ case("a connection that is lost at any point fails who waits, and the next reque
 		check.equal(#ids, #answers + 1)
 	end
 )
+
+case("an answer may come in any pieces, and end in any of them", function()
+	local answer <const> = "1 more first\n1 ok second\n"
+	local cut
+	local port = serve(function(id)
+		socket.readline(id)
+		for i = 1, cut do
+			socket.write(id, answer:sub(i, i))
+			skynet.yield()
+		end
+		socket.close(id)
+	end)
+	local function in_order(sock)
+		local _, ok, text, has_more = by_session(sock)
+		return ok, text, has_more
+	end
+	for _, response in ipairs({ false, by_session }) do
+		local channel = channel_to(port, { response = response or nil })
+		local reader = response and 1 or in_order
+		for size = 0, #answer do
+			cut = size
+			local ok, result = pcall(channel.request, channel, "x\n", reader)
+			if size == #answer then
+				check.equal({ ok, result }, { true, { "first", "second" } })
+			else
+				check.ok(not ok and result == socketchannel.error, size)
+			end
+		end
+	end
+end)
+
+--- A server on whose connections anything may happen: answers that are late, missing, or for
+--- others, and ends at any point.
+local function serve_chaos()
+	local function answer(id, text)
+		local luck = test.random(1, 20)
+		if luck == 1 then
+			socket.close(id)
+		elseif luck == 2 then
+			socket.write(id, text:sub(1, test.random(1, #text)))
+			socket.close(id)
+		elseif luck == 3 then
+			skynet.sleep(test.random(1, 100))
+			socket.write(id, text)
+		elseif luck ~= 4 then
+			socket.write(id, text)
+		end
+	end
+	return serve(function(id)
+		repeat
+			local text = socket.readline(id)
+			if not text then
+				socket.close(id)
+				return
+			end
+			answer(id, ("%s ok %s\n"):format(text, text))
+		until socket.invalid(id)
+	end)
+end
+
+for _, mode in ipairs({ "order", "session" }) do
+	case("whatever happens, each request ends in time with its own answer: " .. mode, function()
+		local port, ids = serve_chaos()
+		local response = mode == "session" and by_session or nil
+		local channel = channel_to(port, { response = response, timeout = 50 })
+		local last, answered, failed = 0, 0, 0
+		local function ask()
+			last = last + 1
+			local text = tostring(last)
+			local function own(sock)
+				local session, ok, answer = by_session(sock)
+				assert(tostring(session) == text, "not the answer to this request")
+				return ok, answer
+			end
+			local begin_cs = skynet.now()
+			local key = response and last or own
+			local ok, result = pcall(channel.request, channel, text .. "\n", key)
+			check.ok(skynet.now() - begin_cs <= 51, "late")
+			if ok then
+				check.equal(result, text)
+				answered = answered + 1
+			else
+				failed = failed + 1
+			end
+		end
+		local bodies = {}
+		for i = 1, 20 do
+			bodies[i] = function()
+				for _ = 1, 20 do
+					ask()
+					skynet.sleep(test.random(0, 3))
+				end
+			end
+		end
+		for _, result in ipairs(tasks.together(table.unpack(bodies))) do
+			check.ok(result[1], result[2])
+		end
+		check.equal(answered + failed, 400)
+		check.ok(answered > 0 and failed > 0)
+		channel:close()
+		skynet.sleep(200)
+		for _, id in ipairs(ids) do
+			check.ok(socket.invalid(id), "the server's end is closed")
+		end
+	end)
+end
 
 case("all who wait on a lost connection raise", function()
 	local port = serve(function(id)
