@@ -295,6 +295,21 @@ def a_silent_server_is_given_up_in_time():
 
 
 @case
+def names_that_nobody_answers_hold_up_nothing():
+    with Server(lambda *_: []) as server, node_for(server) as node:
+        asker = node.client()
+        asker.send("""
+            for i = 1, 100 do
+                skynet.fork(pcall, dns.resolve, ("n%d.example.com"):format(i))
+            end
+            return dns.resolve("last.example.com")
+        """)
+        wait_until(lambda: len(server.queries) > 100, "a hundred queries")
+        for i in range(200):
+            assert node.run(f"return {i}") == str(i)
+
+
+@case
 def a_server_that_answers_the_second_try_is_enough():
     def handle(query, is_tcp):
         return one_address(query, is_tcp) if len(server.queries) > 1 else []

@@ -130,11 +130,16 @@ local function is_hopeless(connection, request)
 	if not connection.response and connection.waiting == 0 then
 		return true
 	end
-	local patience = patience_cs(request)
-	for _, other in pairs(connection.requests) do
-		patience = math.max(patience, patience_cs(other))
+	local silent_cs = skynet.now() - connection.heard_cs
+	if not request.limit_cs or request.limit_cs > silent_cs then
+		return false
 	end
-	return patience > 0 and skynet.now() - connection.heard_cs >= patience
+	for _, other in pairs(connection.requests) do
+		if patience_cs(other) > silent_cs then
+			return false
+		end
+	end
+	return true
 end
 
 local function give_up(request)
