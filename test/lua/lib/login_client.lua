@@ -12,9 +12,10 @@ local login_client = {}
 login_client.__index = login_client
 
 ---@param port integer
+---@param options? table of socket.open
 ---@return login_client
-function login_client.connect(port)
-	local id = assert(socket.open("127.0.0.1", port))
+function login_client.connect(port, options)
+	local id = assert(socket.open("127.0.0.1", port, options))
 	socket.nodelay(id) -- what is written is there at once, and virtual time does not jump
 	return setmetatable({ id = id, private = crypt.randomkey() }, login_client)
 end

@@ -12,6 +12,9 @@ local conf = {
 	multilogin = skynet.getenv("login_multilogin") == "true",
 }
 
+local certificate = skynet.getenv("login_certificate")
+conf.tls = certificate and { certificate = certificate, key = certificate } or nil
+
 --- A token is "server user", or else it is refused: in one way or the other.
 function conf.auth_handler(token)
 	if token == "helper" then
