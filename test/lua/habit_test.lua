@@ -73,7 +73,7 @@ case("an_answer_to_a_send_is_none", function()
 					local respond = skynet.response()
 					seen[#seen + 1] = select("#", respond("TEST"))
 					seen[#seen + 1] = select("#", respond(true, 1))
-					seen[#seen + 1] = select("#", respond(true, 1)) -- no matter how often
+					seen[#seen + 1] = select("#", respond(true, 1)) -- again
 				elseif session ~= 0 then
 					skynet.retpack(seen)
 				end

@@ -155,7 +155,7 @@ local function stop(service)
 	return false, tasks_now
 end
 
---- Fails the first allocation of the action, then the second, and so on, until none is left to fail.
+--- Makes the first allocation of the action fail, then the second, until none is left to fail.
 local function sweep(name)
 	local other = child.start(echo)
 	local service = child.start(victim, other)

@@ -1,5 +1,5 @@
-/* failing_allocator.c: `require "failing_allocator"`, not a service: makes one allocation of this VM
- * fail, to see what becomes of who needed it.
+/* failing_allocator.c: `require "failing_allocator"`, no service: one allocation of this VM fails,
+ * to see what becomes of who needed it.
  *
  * Lua collects garbage when an allocation fails, and tries once more, so two requests fail.
  * Threads    [turn]
