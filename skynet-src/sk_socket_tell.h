@@ -12,8 +12,8 @@
 /* Tells the owner. text: at most SK_SOCKET_TEXT_MAX bytes of it are told; or NULL. */
 void sk_socket_tell(struct sk_sockets *sockets, struct sk_socket *s, int type, int ud,
 		    const char *text);
-/* Tells CONNECT with the address of the peer, or of a listener: the IP, or the host of a Unix-domain
- * socket. */
+/* Tells CONNECT with the address of the peer, or of a listener: the IP, or the host of a
+ * Unix-domain socket. */
 void sk_socket_tell_address(struct sk_sockets *sockets, struct sk_socket *s, int ud);
 /* Hands the owner a DATA, UDP or ACCEPT message (R1). buffer: taken, or NULL. Returns false when
  * the owner is dead. */

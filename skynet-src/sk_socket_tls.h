@@ -21,8 +21,8 @@ struct sk_socket_tls *sk_socket_tls_new(struct sk_sockets *sockets,
 /* What a connection gets from its listener. */
 struct sk_socket_tls *sk_socket_tls_of_listener(const struct sk_socket_tls *listener);
 
-/* Begins the handshake of a socket that is connected and watched. From then on it is SECURING. text:
- * of the CONNECT that tells the owner of success; constant, or NULL: the peer's IP. */
+/* Begins the handshake of a socket that is connected and watched. From then on it is SECURING.
+ * text: of the CONNECT that tells the owner of success; constant, or NULL: the peer's IP. */
 void sk_socket_tls_begin(struct sk_sockets *sockets, struct sk_socket *s, const char *text);
 /* The poller said something about a socket that is SECURING. */
 void sk_socket_tls_event(struct sk_sockets *sockets, struct sk_socket *s);

@@ -1,8 +1,8 @@
 /* sk_tls.h: one TLS connection over a descriptor: bytes in the open to sealed ones and back.
  *
  * Model      OpenSSL never touches the descriptor, but for reading during the handshake. What it
- *            seals is collected on the thread and sent by sk_tls_push; what the kernel does not take
- *            is kept here. What is to be opened is handed in, and opened whole.
+ *            seals is collected on the thread and sent by sk_tls_push; what the kernel does not
+ *            take is kept here. What is to be opened is handed in, and opened whole.
  *            S1  Whatever may have sealed something (shake, open, seal) is followed by sk_tls_push
  *                or sk_tls_drop before the caller lets go of the connection: what was collected
  *                belongs to it alone.
@@ -38,8 +38,8 @@ enum sk_tls_result {
 
 struct sk_tls;
 
-/* For a connection that begins later. config: taken. name: whom a client wants to talk to, a name or
- * an IP address; NULL: nobody in particular. */
+/* For a connection that begins later. config: taken. name: whom a client wants to talk to, a name
+ * or an IP address; NULL: nobody in particular. */
 struct sk_tls *sk_tls_new(struct sk_tls_config *config, const char *name);
 /* NULL: does nothing. */
 void sk_tls_free(struct sk_tls *tls);
@@ -48,8 +48,8 @@ struct sk_tls *sk_tls_of_listener(const struct sk_tls *listener);
 
 /* Makes it ready to shake hands over fd. Returns DONE or FAILED. */
 enum sk_tls_result sk_tls_begin(struct sk_tls *tls, int fd);
-/* Goes on with the handshake, as far as what has arrived allows. Returns DONE (it is over), AGAIN or
- * FAILED. */
+/* Goes on with the handshake, as far as what has arrived allows. Returns DONE (it is over), AGAIN
+ * or FAILED. */
 enum sk_tls_result sk_tls_shake(struct sk_tls *tls);
 /* Whether the handshake is over. */
 bool sk_tls_is_ready(const struct sk_tls *tls);

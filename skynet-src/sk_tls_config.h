@@ -39,8 +39,8 @@ int sk_tls_config_verify(const struct sk_tls_config *config);
 /* A new connection with the newest context, or NULL. */
 SSL *sk_tls_config_open(struct sk_tls_config *config);
 
-/* Makes all contexts that are in use anew. complain is called, without a lock, with one line for each that keeps
- * its old one. Returns how many did. */
+/* Makes all contexts that are in use anew. complain is called, without a lock, with
+ * one line for each that keeps its old one. Returns how many did. */
 int sk_tls_store_reload(struct sk_tls_store *store, void (*complain)(void *ud, const char *line),
 			void *ud);
 

@@ -178,8 +178,8 @@ encode_alpn(const char *list, unsigned char bytes[ALPN_BYTES_MAX])
 	}
 }
 
-/* Of a server: the first of its own protocols that the client speaks too. Without one the
- * handshake fails, as RFC 7301 wants it. argument: the server's list, its size in the first byte. */
+/* Of a server: the first of its own protocols that the client speaks too. Without one the handshake
+ * fails, as RFC 7301 wants it. argument: the server's list, behind a byte with its size. */
 static int
 choose_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_size,
 	    const unsigned char *offered, unsigned int offered_size, void *argument)

@@ -158,8 +158,8 @@ struct skynet_tls_info {
 /* Returns 0, or -1: no such socket, or its handshake is not over. */
 SKYNET_API int skynet_socket_tls_info(struct skynet_context *ctx, int id,
 				      struct skynet_tls_info *info);
-/* Reads the files of all TLS options in use again, for the connections to come, as SIGHUP does. What
- * cannot be used is logged, and the old one stays. Returns how many options that was. */
+/* Reads the files of all TLS options in use again, for the connections to come, as SIGHUP does.
+ * What cannot be used is logged, and the old one stays. Returns how many options that was. */
 SKYNET_API int skynet_tls_reload(struct skynet_context *ctx);
 
 /* Sends buffer->buffer, whole and in order. Returns 0, or -1 (no such socket, closing, or over the

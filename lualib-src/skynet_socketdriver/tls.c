@@ -8,8 +8,8 @@
 
 /* --- options ------------------------------------------------------------------------------- */
 
-/* The value of a field, on top of the stack, as a text: true and false are words, and the texts of a
- * list are joined by commas. The anchor keeps it. */
+/* The value of a field, on top of the stack, as a text: true and false are words, and the texts of
+ * a list are joined by commas. The anchor keeps it. */
 static const char *
 check_text(lua_State *L, int index, int anchor, const char *name)
 {

@@ -1,5 +1,6 @@
-/* socket_tls_test.c: TLS connections, from the service's point of view: what is told, when, and how
- * often, with OpenSSL at the other end; how handshakes go and fail; what leaves, and how it ends. */
+/* socket_tls_test.c: TLS connections, from the service's point of view: what is told, when, and
+ * how often, with OpenSSL at the other end; how handshakes go and fail; what leaves, and how it
+ * ends. */
 #include "tls_world.h"
 
 #include "sk_socket_tls.h"

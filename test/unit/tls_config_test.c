@@ -1,5 +1,5 @@
-/* tls_config_test.c: what TLS options are good for: errors that name the option or the file, contexts
- * that are shared, counted and dropped, and made anew when files change. */
+/* tls_config_test.c: what TLS options are good for: errors that name the option or the file,
+ * contexts that are shared, counted and dropped, and made anew when files change. */
 #include "tls_world.h"
 
 #include "sk_tls_config.h"
