@@ -192,7 +192,8 @@ def tls_echo(b):
         with open(file, "a", encoding="ascii") as both, \
                 open(f"{folder}/key.pem", encoding="ascii") as key:
             both.write(key.read())
-        echo_case(b, "c", lambda port: b.node(thread=THREADS, bootstrap=f"bench_echo {port} {file}"),
+        echo_case(b, "c",
+                  lambda port: b.node(thread=THREADS, bootstrap=f"bench_echo {port} {file}"),
                   lambda connections, window: {"of_limit": (">=", 0.6)},
                   ("limit_tls", file), "tls_echo")
 

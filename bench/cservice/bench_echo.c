@@ -1,6 +1,7 @@
 /* bench_echo.c: sends every whole frame back to the connection it came from.
  *
- * Launched with "PORT", or "PORT CERTIFICATE" to speak TLS with what is in that file; prints READY when it listens.
+ * Launched with "PORT", or "PORT CERTIFICATE" to speak TLS with what is in that file; prints READY
+ * when it listens.
  *
  * I1  partial[id % CONNECTIONS_MAX] holds the beginning of a frame of connection id whose rest has
  *     not come yet; at most that many sockets exist at once. */

@@ -1,7 +1,8 @@
 /* bench_framing.c: a gate whose frames one service sends back: what a framing costs.
  *
- * Launched with "PORT FRAMING"; launches a gate with itself as watchdog and broker, and prints READY.
- * Each frame goes back with what the framing puts around it, written as the client service does. */
+ * Launched with "PORT FRAMING"; launches a gate with itself as watchdog and broker, and prints
+ * READY. Each frame goes back with what the framing puts around it, written as the client service
+ * does. */
 #include "../../service-src/framing.h"
 #include "skynet.h"
 #include "skynet_socket.h"

@@ -301,7 +301,7 @@ def a_unix_domain_socket_is_a_host():
 
 
 def make_certificate(folder):
-    """A certificate that signs itself, for redis.test. Returns the options of a Redis that has it."""
+    """A certificate that signs itself, for redis.test. Returns the options of such a Redis."""
     certificate, key = folder / "redis.pem", folder / "redis.key"
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
         "-days", "2", "-subj", "/CN=redis.test", "-addext", "subjectAltName=DNS:redis.test",
