@@ -1,7 +1,7 @@
 /* sk_output.c: see sk_output.h, also for the invariants O1 to O3. */
 #include "sk_output.h"
 
-#include "sk_socket_shared.h"
+#include "sk_packet.h"
 #include "skynet_socket.h"
 
 #include <assert.h>
@@ -18,7 +18,7 @@ new_piece(const char *start, size_t size, size_t inside)
 	piece->size = size;
 	piece->start = start ? start : piece->bytes;
 	piece->block = NULL;
-	piece->shared = NULL;
+	piece->packet = NULL;
 	return piece;
 }
 
@@ -39,10 +39,10 @@ sk_output_piece_take(void *block, size_t size)
 }
 
 struct sk_output_piece *
-sk_output_piece_share(struct skynet_socket_shared *shared)
+sk_output_piece_share(struct skynet_packet *packet)
 {
-	struct sk_output_piece *piece = new_piece(shared->bytes, shared->size, 0);
-	piece->shared = sk_socket_shared_ref(shared);
+	struct sk_output_piece *piece = new_piece(packet->bytes, packet->size, 0);
+	piece->packet = sk_packet_hold(packet);
 	return piece;
 }
 
@@ -50,7 +50,7 @@ void
 sk_output_piece_free(struct sk_output_piece *piece)
 {
 	skynet_free(piece->block);
-	skynet_socket_unshare(piece->shared);
+	skynet_packet_release(piece->packet);
 	skynet_free(piece);
 }
 

@@ -7,8 +7,8 @@
  *                can be sent in part.
  *            O3  bytes is the sum of all that has not been sent. No piece is empty.
  * Threads    the caller locks.
- * Memory     A piece owns its bytes: they lie in it, or in a block that it has taken. Or it has a
- *            reference to bytes that it shares with pieces of other outputs.
+ * Memory     A piece owns its bytes: they lie in it, or in a block that it has taken. Or it
+ *            holds a packet, whose bytes it shares with pieces of other outputs.
  * Use        sk_output_add(out, sk_output_piece_copy(bytes, size), false);
  *            n = sk_output_vector(out, vectors, max, &size); sent = writev(fd, vectors, n);
  *            sk_output_advance(out, sent);
@@ -22,15 +22,15 @@
 #include <stddef.h>
 
 struct iovec;
-struct skynet_socket_shared;
+struct skynet_packet;
 
 struct sk_output_piece {
 	struct sk_output_piece *next;
 	size_t size;
-	const char *start;		     /* the bytes */
-	void *block;			     /* malloc-ed, with the bytes; or NULL */
-	struct skynet_socket_shared *shared; /* the same, a reference; or NULL */
-	char bytes[];			     /* when both are NULL */
+	const char *start;	      /* the bytes */
+	void *block;		      /* malloc-ed, with the bytes; or NULL */
+	struct skynet_packet *packet; /* the same, held; or NULL */
+	char bytes[];		      /* when both are NULL */
 };
 
 struct sk_output_list {
@@ -49,8 +49,8 @@ struct sk_output {
 struct sk_output_piece *sk_output_piece_copy(const void *bytes, size_t size);
 /* A piece with the bytes themselves. block: taken, malloc-ed. size: not 0. */
 struct sk_output_piece *sk_output_piece_take(void *block, size_t size);
-/* A piece with shared bytes. shared: not empty; gets a reference more, which the piece holds. */
-struct sk_output_piece *sk_output_piece_share(struct skynet_socket_shared *shared);
+/* A piece with the bytes of a packet, which is not empty and gets a holder more. */
+struct sk_output_piece *sk_output_piece_share(struct skynet_packet *packet);
 void sk_output_piece_free(struct sk_output_piece *piece);
 
 /* All zero is an empty output too. */

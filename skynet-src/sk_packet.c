@@ -1,4 +1,4 @@
-/* sk_packet.c: bytes that many messages share; see sk_packet.h. */
+/* sk_packet.c: bytes that many messages and sockets share; see sk_packet.h. */
 #include "sk_packet.h"
 
 #include "sk_post.h"
@@ -9,12 +9,6 @@
 
 /* Results of skynet_send that a packet can have. */
 enum { SEND_NO_DESTINATION = -1, SEND_FULL = -3 };
-
-struct skynet_packet {
-	_Atomic uint32_t holders;
-	size_t size;
-	char bytes[];
-};
 
 static int64_t
 weight_of(const struct skynet_packet *packet)
@@ -38,9 +32,19 @@ skynet_packet_new(const void *bytes, size_t size)
 	return packet;
 }
 
+struct skynet_packet *
+sk_packet_hold(struct skynet_packet *packet)
+{
+	/* Relaxed: who calls this holds the packet already. */
+	atomic_fetch_add_explicit(&packet->holders, 1, memory_order_relaxed);
+	return packet;
+}
+
 void
 skynet_packet_release(struct skynet_packet *packet)
 {
+	if (!packet)
+		return;
 	/* Release pairs with the acquire of who frees: all reading comes before it. */
 	if (atomic_fetch_sub_explicit(&packet->holders, 1, memory_order_acq_rel) != 1)
 		return;
@@ -66,11 +70,9 @@ skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destina
 		atomic_fetch_add_explicit(&receiver->bound.refused, 1, memory_order_relaxed);
 		return SEND_FULL;
 	}
-	/* Relaxed: this thread holds the packet already. */
-	atomic_fetch_add_explicit(&packet->holders, 1, memory_order_relaxed);
 	struct sk_message *message =
 		sk_message_new(SK_MESSAGE_SHARED, type, source ? source : ctx->handle, 0,
-			       packet->bytes, packet->size);
+			       sk_packet_hold(packet)->bytes, packet->size);
 	sk_context_charge(ctx, -sk_post_weight_of(message));
 	sk_post_push(receiver, message);
 	return 0;

@@ -5,13 +5,13 @@
 #include "skynet_socket.h"
 
 #include "sk_hosts.h"
+#include "sk_packet.h"
 #include "sk_service.h"
 #include "sk_socket_connect.h"
 #include "sk_socket_control.h"
 #include "sk_socket_life.h"
 #include "sk_socket_listen.h"
 #include "sk_socket_ready.h"
-#include "sk_socket_shared.h"
 #include "sk_socket_tls.h"
 #include "sk_socket_udp.h"
 #include "sk_socket_write.h"
@@ -210,8 +210,8 @@ is_known_type(struct skynet_context *ctx, const struct socket_sendbuffer *buffer
 	return false;
 }
 
-static const struct skynet_socket_shared *
-object_of(const struct socket_sendbuffer *buffer)
+static const struct skynet_packet *
+packet_of(const struct socket_sendbuffer *buffer)
 {
 	return buffer->type == SOCKET_BUFFER_OBJECT ? buffer->buffer : NULL;
 }
@@ -219,15 +219,15 @@ object_of(const struct socket_sendbuffer *buffer)
 static size_t
 size_of(const struct socket_sendbuffer *buffer)
 {
-	const struct skynet_socket_shared *shared = object_of(buffer);
-	return shared ? shared->size : buffer->sz;
+	const struct skynet_packet *packet = packet_of(buffer);
+	return packet ? packet->size : buffer->sz;
 }
 
 static const void *
 bytes_of(const struct socket_sendbuffer *buffer)
 {
-	const struct skynet_socket_shared *shared = object_of(buffer);
-	return shared ? shared->bytes : buffer->buffer;
+	const struct skynet_packet *packet = packet_of(buffer);
+	return packet ? packet->bytes : buffer->buffer;
 }
 
 static struct sk_output_piece *
@@ -236,7 +236,7 @@ make_piece(const struct socket_sendbuffer *buffer)
 	if (buffer->type == SOCKET_BUFFER_MEMORY)
 		return sk_output_piece_take((void *)buffer->buffer, buffer->sz);
 	if (buffer->type == SOCKET_BUFFER_OBJECT)
-		return sk_output_piece_share((struct skynet_socket_shared *)buffer->buffer);
+		return sk_output_piece_share((struct skynet_packet *)buffer->buffer);
 	return sk_output_piece_copy(buffer->buffer, buffer->sz);
 }
 

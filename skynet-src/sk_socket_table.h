@@ -3,7 +3,6 @@
  * The files of the socket layer; each calls only those above it:
  *   sk_socket_address   IP addresses in the form that messages carry
  *   sk_hosts            names that need no network
- *   sk_socket_shared    bytes that several sockets send without a copy each
  *   sk_output           what one socket has still to send
  *   sk_resolver         names to addresses, on a thread of its own
  *   sk_socket_table     slots and ids

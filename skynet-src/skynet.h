@@ -78,15 +78,15 @@ SKYNET_API int skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t
 SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr,
 			       int type, int session, void *msg, size_t sz);
 
-/* A packet: bytes that many messages share, so that what goes to a thousand services is copied
- * once. Whoever gets such a message must not write to it; it is borrowed until the callback
+/* A packet: bytes that many messages, or the output of many sockets (skynet_socket.h), share, so that
+ * what goes to a thousand is copied once. Whoever gets such a message must not write to it; it is borrowed until the callback
  * returns, whatever that returns.
  *
  * new: bytes are copied; the caller holds the packet until it releases it. NULL: too large (over
  * 2^48-1 bytes). send: a message of that type, with session 0, from source (0: the caller) to a
  * service of this node. Returns 0, -1 (no such service), or -3: its mailbox is full, whatever its
  * policy is, which is counted there. Nobody is told when a service ends before it has taken such a
- * message.  new and release: [any thread] */
+ * message. release of NULL does nothing.  new and release: [any thread] */
 struct skynet_packet;
 SKYNET_API struct skynet_packet *skynet_packet_new(const void *bytes, size_t size);
 SKYNET_API void skynet_packet_release(struct skynet_packet *packet);

@@ -40,7 +40,7 @@ struct skynet_socket_message {
 
 /* What `buffer` of a socket_sendbuffer is. */
 #define SOCKET_BUFFER_MEMORY 0	   /* malloc-ed: taken */
-#define SOCKET_BUFFER_OBJECT 1	   /* a struct skynet_socket_shared: borrowed, sz is ignored */
+#define SOCKET_BUFFER_OBJECT 1	   /* a struct skynet_packet: borrowed, sz is ignored */
 #define SOCKET_BUFFER_RAWPOINTER 2 /* borrowed: copied where needed */
 
 struct socket_sendbuffer {
@@ -49,16 +49,6 @@ struct socket_sendbuffer {
 	const void *buffer;
 	size_t sz;
 };
-
-/* Bytes that many sockets send without a copy each. Counts its references: who shares it has one,
- * and so has each socket that it waits in. */
-struct skynet_socket_shared;
-
-/* Copies the bytes (borrowed), once. size may be 0. The caller gives its reference back with
- * skynet_socket_unshare; what was sent until then still goes out.  [any] */
-SKYNET_API struct skynet_socket_shared *skynet_socket_share(const void *bytes, size_t size);
-/* NULL: does nothing.  [any] */
-SKYNET_API void skynet_socket_unshare(struct skynet_socket_shared *shared);
 
 /* Whether the other end has to prove who it is. */
 #define SKYNET_TLS_VERIFY_DEFAULT \

@@ -1,4 +1,4 @@
-/* bench_broadcast.c: sends one frame to many connections, from one shared buffer.
+/* bench_broadcast.c: sends one frame to many connections, from one packet.
  *
  * Launched with "PORT COUNT BYTES SECONDS"; prints READY when it listens. When COUNT connections
  * are there, sends BYTES to all of them in rounds, for SECONDS; each round begins when a client has
@@ -56,13 +56,13 @@ begin_round(struct bench_broadcast *self, struct skynet_context *ctx)
 	self->is_sent = false;
 	self->is_drained = false;
 	self->begin_ns = now_ns();
-	struct skynet_socket_shared *shared = skynet_socket_share(self->frame, self->size);
+	struct skynet_packet *packet = skynet_packet_new(self->frame, self->size);
 	for (long i = 0; i < self->count; i++) {
 		struct socket_sendbuffer out = {
-			.id = self->ids[i], .type = SOCKET_BUFFER_OBJECT, .buffer = shared};
+			.id = self->ids[i], .type = SOCKET_BUFFER_OBJECT, .buffer = packet};
 		(void)skynet_socket_sendbuffer(ctx, &out); /* a lost one stops the rounds */
 	}
-	skynet_socket_unshare(shared);
+	skynet_packet_release(packet);
 	(void)skynet_timeout(ctx, TIMER_MS, NULL);
 }
 

@@ -8,7 +8,7 @@
 
 /* What share gives to Lua. */
 struct shared {
-	struct skynet_socket_shared *bytes;
+	struct skynet_packet *packet;
 };
 
 /* --- one socket ---------------------------------------------------------------------------- */
@@ -45,7 +45,7 @@ check_userdata(lua_State *L, int index, struct socket_sendbuffer *buffer)
 	const struct shared *shared = luaL_testudata(L, index, SHARED);
 	if (shared) {
 		buffer->type = SOCKET_BUFFER_OBJECT;
-		buffer->buffer = shared->bytes;
+		buffer->buffer = shared->packet;
 		return;
 	}
 	buffer->buffer = lua_touserdata(L, index);
@@ -108,8 +108,8 @@ static int
 free_shared(lua_State *L)
 {
 	struct shared *shared = luaL_checkudata(L, 1, SHARED);
-	skynet_socket_unshare(shared->bytes);
-	shared->bytes = NULL;
+	skynet_packet_release(shared->packet);
+	shared->packet = NULL;
 	return 0;
 }
 
@@ -125,22 +125,22 @@ driver_register_shared(lua_State *L)
 }
 
 /* Replaces the data at index by a shared buffer, if it is none yet. */
-static struct skynet_socket_shared *
+static struct skynet_packet *
 share(lua_State *L, int index)
 {
 	struct shared *shared = luaL_testudata(L, index, SHARED);
 	if (shared)
-		return shared->bytes;
+		return shared->packet;
 	/* Made first: from here on an error frees it. */
 	shared = lua_newuserdatauv(L, sizeof *shared, 0);
-	shared->bytes = NULL;
+	shared->packet = NULL;
 	luaL_setmetatable(L, SHARED);
 	struct socket_sendbuffer buffer = driver_check_buffer(L, 0, index);
-	shared->bytes = skynet_socket_share(buffer.buffer, buffer.sz);
+	shared->packet = skynet_packet_new(buffer.buffer, buffer.sz);
 	if (buffer.type == SOCKET_BUFFER_MEMORY)
 		skynet_free((void *)buffer.buffer);
 	lua_replace(L, index);
-	return shared->bytes;
+	return shared->packet;
 }
 
 /* share(data[, size]) -> what send and broadcast take without another copy */

@@ -2,7 +2,6 @@
  * wrong, with every way of cutting it into system calls. */
 #include "sk_output.h"
 
-#include "sk_socket_shared.h"
 #include "skynet_socket.h"
 #include "unit.h"
 
@@ -17,14 +16,14 @@ add(struct sk_output *out, const char *bytes, bool is_low)
 {
 	size_t size = strlen(bytes);
 	struct sk_output_piece *piece;
-	struct skynet_socket_shared *shared = NULL;
+	struct skynet_packet *packet = NULL;
 	if (size % 3 == 0)
-		piece = sk_output_piece_share(shared = skynet_socket_share(bytes, size));
+		piece = sk_output_piece_share(packet = skynet_packet_new(bytes, size));
 	else if (size % 3 == 1)
 		piece = sk_output_piece_copy(bytes, size);
 	else
 		piece = sk_output_piece_take(skynet_strdup(bytes), size);
-	skynet_socket_unshare(shared); /* the piece has its own reference */
+	skynet_packet_release(packet); /* the piece holds it too */
 	sk_output_add(out, piece, is_low);
 }
 

@@ -11,7 +11,7 @@
 #include <sched.h>
 
 /* The machine: where the caller runs, where the sleeper may, and what fails. */
-static int here;
+static int current_cpu;
 static cpu_set_t mask;
 static int get_result;
 static int set_result;
@@ -20,7 +20,7 @@ static int set_calls;
 static int
 machine_cpu(void)
 {
-	return here;
+	return current_cpu;
 }
 
 static int
@@ -56,7 +56,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	here = 2;
+	current_cpu = 2;
 	get_result = set_result = set_calls = 0;
 	CPU_ZERO(&mask);
 	for (int i = 0; i < 4; i++)
@@ -86,7 +86,7 @@ one_that_is_steered_already_keeps_its_way_back(void **state)
 	struct sk_steer steer = {0};
 	(void)state;
 	sk_steer_away(&steer, pthread_self());
-	here = 3;
+	current_cpu = 3;
 	sk_steer_away(&steer, pthread_self());
 	assert_int_equal(set_calls, 1);
 	sk_steer_back(&steer);
@@ -125,7 +125,7 @@ static void
 where_nobody_tells_the_processor_nothing_changes(void **state)
 {
 	(void)state;
-	here = -1;
+	current_cpu = -1;
 	expect_untouched();
 	assert_int_equal(set_calls, 0);
 }
