@@ -74,6 +74,7 @@ end
 --- Who the client is: server and user, and the secret. Raises if it is nobody.
 local function identify(conf, id)
 	socket.limit(id, BUFFER_LIMIT)
+	socket.nodelay(id) -- else a line may wait for the acknowledgement of the one before
 	local ok, token, secret = shake_hands_within(conf.handshake_timeout, id)
 	if not ok then
 		error(token, 0)

@@ -316,19 +316,6 @@ case("helpers_end_with_their_login_server", function()
 	start({ instance = 1 }) -- and the name is free again
 end)
 
-case("the_dialogue_goes_over_tls_too", function()
-	local path = os.tmpname()
-	local command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-		.. " -subj /CN=login -keyout FILE -out FILE.crt 2>/dev/null"
-		.. " && cat FILE.crt >>FILE && rm FILE.crt"
-	check.ok(os.execute((command:gsub("FILE", path))))
-	local _, port = start({ certificate = path })
-	-- By the node's virtual time the certificate is not valid yet.
-	local client = login_client.connect(port, { tls = { verify = false } })
-	check.equal(subid(client:login("sample hello")), "1")
-	os.remove(path)
-end)
-
 case("other_messages_are_for_command_handler", function()
 	local server = start()
 	check.raises("as you like", skynet.call, server, "lua", "fail")
