@@ -125,13 +125,13 @@ payload_size(const struct gate_websocket *reader)
 static bool
 fill_head(struct gate_websocket *reader, struct gate_input *input, uint8_t need)
 {
-	while (reader->head_have < need) {
-		if (input->size == 0)
-			return false;
-		reader->head[reader->head_have++] = (unsigned char)*input->data++;
-		input->size--;
-	}
-	return true;
+	size_t missing = reader->head_have < need ? (size_t)need - reader->head_have : 0;
+	size_t count = input->size < missing ? input->size : missing;
+	memcpy(reader->head + reader->head_have, input->data, count);
+	reader->head_have += (uint8_t)count;
+	input->data += count;
+	input->size -= count;
+	return count == missing;
 }
 
 /* Begins the payload of a frame whose head is complete. */
