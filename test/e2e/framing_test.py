@@ -455,7 +455,6 @@ def tls_is_an_option_of_every_framing():
                 for _ in range(20):  # plain bytes: refused, and nobody is told
                     plain = connect(node.port)
                     plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                    plain.shutdown(socket.SHUT_WR)
                     wait_closed(plain)
                     plain.close()
                 node.wait_log("No handshake")

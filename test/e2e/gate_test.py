@@ -18,6 +18,7 @@ from harness import (
     frame,
     free_port,
     main,
+    recv_exactly,
     recv_frame,
     send_frame,
     wait_closed,
@@ -72,6 +73,15 @@ class GateNode(Node):
         self.wait_fds(fds)
 
 
+def long_frame(body):
+    return struct.pack(">I", len(body)) + body
+
+
+def recv_long_frame(client):
+    (size,) = struct.unpack(">I", recv_exactly(client, 4))
+    return recv_exactly(client, size)
+
+
 def reset(client):
     """Ends a connection with a reset instead of the usual end of its stream."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -117,9 +127,9 @@ def empty_frames_are_skipped():
 def long_headers_carry_long_frames():
     with GateNode(gate_style="L") as node:
         client = node.connect()
-        client.sendall(struct.pack(">I", 5) + b"hello" + struct.pack(">I", 60000) + b"x" * 60000)
-        assert recv_frame(client) == b"hello"
-        assert recv_frame(client) == b"x" * 60000
+        client.sendall(long_frame(b"hello") + long_frame(b"x" * 60000))
+        assert recv_long_frame(client) == b"hello"
+        assert recv_long_frame(client) == b"x" * 60000
 
 
 # --- bad clients -----------------------------------------------------------------------------
@@ -133,8 +143,8 @@ def a_length_without_a_body_costs_nothing():
         for client in clients:
             client.sendall(struct.pack(">I", 0xFFFFFF) + b"only this")
         last = node.connect()
-        last.sendall(struct.pack(">I", 1) + b"x")
-        assert recv_frame(last) == b"x"
+        last.sendall(long_frame(b"x"))
+        assert recv_long_frame(last) == b"x"
         # 200 times 16 MiB were announced.
         assert node.rss_kb() - before < MEMORY_SLACK_KB, (before, node.rss_kb())
 
@@ -144,11 +154,11 @@ def an_oversized_frame_closes_only_its_connection():
     with GateNode(gate_style="L") as node:
         other = node.connect()
         bad = node.connect()
-        bad.sendall(struct.pack(">I", 1) + b"a" + struct.pack(">I", 1 << 24) + b"b" * 1000)
+        bad.sendall(long_frame(b"a") + struct.pack(">I", 1 << 24) + b"b" * 1000)
         node.wait_log("Recv socket message > 16M")
-        assert wait_closed(bad) in (frame("a"), b"")  # unless the reset overtook it
-        other.sendall(struct.pack(">I", 5) + b"hello")
-        assert recv_frame(other) == b"hello"
+        assert wait_closed(bad) in (long_frame(b"a"), b"")  # unless the reset overtook it
+        other.sendall(long_frame(b"hello"))
+        assert recv_long_frame(other) == b"hello"
 
 
 @case
