@@ -127,6 +127,34 @@ function socket.start(id, f)
 	return started
 end
 
+--- Goes on in TLS on a connection that was open without it (STARTTLS). What was written before
+--- leaves first. What has come before must have been read: it was not protected. When this fails,
+--- the socket is closed. Waits.
+---@param id integer
+---@param role "client"|"server" in the handshake
+---@param tls? boolean|skynet.tls as for socket.open
+---@param timeout? integer hundredths of a second
+---@return integer? id nil when it fails
+---@return string? reason
+function socket.secure(id, role, tls, timeout)
+	arguments.checked(streams.check)
+	local unread = arguments.checked(streams.unread, id)
+	if unread > 0 then
+		socket.close(id)
+		return nil, ("%d bytes have come before TLS had begun"):format(unread)
+	end
+	if not arguments.checked(driver.secure, id, role, tls) then
+		socket.close(id)
+		return nil, "TLS cannot begin: the reason is in the log"
+	end
+	local opened, text = streams.reopen(id, timeout)
+	if not opened then
+		socket.close(id)
+		return nil, text
+	end
+	return opened
+end
+
 --- Sends what was written, then closes. A task that reads from it runs first, and gets false.
 --- Waits at most for that task to run.
 ---@param id integer unknown: nothing happens

@@ -336,6 +336,29 @@ l_start(lua_State *L)
 	return await_outcome(L, engine, stream, 0);
 }
 
+/* unread(id) -> how many bytes have come that were not read yet. Raises where nothing can be read. */
+static int
+l_unread(lua_State *L)
+{
+	const struct stream *stream = check_readable(L, engine_of(L));
+	lua_pushinteger(L, (lua_Integer)stream->bytes.size);
+	return 1;
+}
+
+/* reopen(id[, timeout]) -> as open. For a stream that is open and of which CONNECT or ERROR will be
+ * told once more. */
+static int
+l_reopen(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	struct stream *stream = check_readable(L, engine);
+	int64_t timeout_ms = check_timeout_ms(L, 2);
+	(void)api_check_task(L);
+	if (stream->stage == STREAM_OPEN)
+		stream->stage = STREAM_OPENING;
+	return await_outcome(L, engine, stream, timeout_ms);
+}
+
 /* hold(id): holds a UDP socket. */
 static int
 l_hold(lua_State *L)
@@ -460,6 +483,7 @@ api_open_streams(lua_State *L)
 		{"begin", l_begin},	{"check", l_check},
 		{"open", l_open},	{"listen", l_listen},
 		{"start", l_start},	{"hold", l_hold},
+		{"unread", l_unread},	{"reopen", l_reopen},
 		{"read", l_read},	{"readline", l_readline},
 		{"readall", l_readall}, {"block", l_block},
 		{"close", l_close},	{"shutdown", l_shutdown},

@@ -174,6 +174,19 @@ pause_unread(struct engine *engine, struct stream *stream)
 	skynet_socket_pause(engine->ctx, stream->id);
 }
 
+/* Bytes that come while a stream opens were sent before TLS had begun on it: somebody on the way may
+ * have put them there. */
+static void
+refuse_unprotected(struct engine *engine, struct stream *stream)
+{
+	free(stream->text);
+	stream->text = skynet_strdup("bytes have come before TLS had begun");
+	stream->stage = STREAM_ENDED;
+	skynet_socket_close(engine->ctx, stream->id);
+	if (stream->want != WANT_NOTHING)
+		wake(engine, stream, true);
+}
+
 static void
 take_bytes(struct engine *engine, const struct skynet_socket_message *event)
 {
@@ -182,6 +195,11 @@ take_bytes(struct engine *engine, const struct skynet_socket_message *event)
 		free(event->buffer);
 		if (!stream)
 			skynet_error(engine->ctx, "socket: drop package from %d", event->id);
+		return;
+	}
+	if (stream->stage == STREAM_OPENING) {
+		free(event->buffer);
+		refuse_unprotected(engine, stream);
 		return;
 	}
 	byte_queue_add(&stream->bytes, event->buffer, (size_t)event->ud);
