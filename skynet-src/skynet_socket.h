@@ -51,10 +51,9 @@ struct socket_sendbuffer {
 };
 
 /* Whether the other end has to prove who it is. */
-#define SKYNET_TLS_VERIFY_DEFAULT \
-	0			 /* REQUIRED of servers, and of clients if there are authorities */
-#define SKYNET_TLS_VERIFY_NONE 1 /* it is not asked */
-#define SKYNET_TLS_VERIFY_OPTIONAL 2 /* see each field's role in docs/tls.md */
+#define SKYNET_TLS_VERIFY_DEFAULT 0  /* a server has to; a client if authorities are given */
+#define SKYNET_TLS_VERIFY_NONE 1     /* nobody is asked */
+#define SKYNET_TLS_VERIFY_OPTIONAL 2 /* servers are let pass; clients may have no certificate */
 #define SKYNET_TLS_VERIFY_REQUIRED 3 /* or there is no connection */
 
 /* How TLS is spoken. All zero: the defaults. Files are in PEM form; docs/tls.md tells more. */
