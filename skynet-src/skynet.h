@@ -78,9 +78,9 @@ SKYNET_API int skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t
 SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr,
 			       int type, int session, void *msg, size_t sz);
 
-/* A packet: bytes that many messages, or the output of many sockets (skynet_socket.h), share, so that
- * what goes to a thousand is copied once. Whoever gets such a message must not write to it; it is borrowed until the callback
- * returns, whatever that returns.
+/* A packet: bytes that many messages, or the output of many sockets (skynet_socket.h), share, so
+ * that what goes to a thousand is copied once. Whoever gets such a message must not write to it; it
+ * is borrowed until the callback returns, whatever that returns.
  *
  * new: bytes are copied; the caller holds the packet until it releases it. NULL: too large (over
  * 2^48-1 bytes). send: a message of that type, with session 0, from source (0: the caller) to a

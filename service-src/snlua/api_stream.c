@@ -336,7 +336,8 @@ l_start(lua_State *L)
 	return await_outcome(L, engine, stream, 0);
 }
 
-/* unread(id) -> how many bytes have come that were not read yet. Raises where nothing can be read. */
+/* unread(id) -> how many bytes have come that were not read yet. Raises where nothing can be
+ * read. */
 static int
 l_unread(lua_State *L)
 {

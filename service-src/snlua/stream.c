@@ -174,8 +174,8 @@ pause_unread(struct engine *engine, struct stream *stream)
 	skynet_socket_pause(engine->ctx, stream->id);
 }
 
-/* Bytes that come while a stream opens were sent before TLS had begun on it: somebody on the way may
- * have put them there. */
+/* Bytes that come while a stream opens were sent before TLS had begun on it: somebody on the way
+ * may have put them there. */
 static void
 refuse_unprotected(struct engine *engine, struct stream *stream)
 {
