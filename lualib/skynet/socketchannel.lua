@@ -101,8 +101,35 @@ local OPTION_TYPES <const> = {
 	options = "table",
 }
 
---- What socket.write takes.
-local BYTES_TYPES <const> = { string = true, table = true, userdata = true }
+local function are_texts(list)
+	for i = 1, #list do
+		if type(list[i]) ~= "string" then
+			return false
+		end
+	end
+	return true
+end
+
+--- What socket.write takes without a size. It would raise, too, but when a part of a request has
+--- been sent already it is too late for that.
+local function are_bytes(value)
+	local kind = type(value)
+	return kind == "string"
+		or kind == "table" and are_texts(value)
+		or kind == "userdata" and getmetatable(value) ~= nil -- so it is no bare pointer
+end
+
+local function are_pieces(list)
+	if type(list) ~= "table" then
+		return list == nil
+	end
+	for i = 1, #list do
+		if not are_bytes(list[i]) then
+			return false
+		end
+	end
+	return true
+end
 
 local PORT_TEXT <const> = "a port in 1..65535"
 local LIMIT_TEXT <const> = "hundredths of a second, an integer above 0,"
@@ -190,8 +217,8 @@ end
 ---@param timeout? integer how long it may take, in cs; by default what the channel says
 ---@return any data what the answer has; a list, when it came in several parts
 function channel_methods:request(request, answer, padding, timeout)
-	check(BYTES_TYPES[type(request)], "request", "bytes", request)
-	check(padding == nil or type(padding) == "table", "padding", "a list of texts", padding)
+	check(are_bytes(request), "request", "bytes", request)
+	check(are_pieces(padding), "padding", "a list of texts", padding)
 	check(is_limit(timeout), "timeout", LIMIT_TEXT, timeout)
 	if answer ~= nil then
 		check_answer(self, answer)

@@ -161,6 +161,17 @@ case("padding follows its request", function()
 	check.equal(channel:request("a", line, { "b", "c\n" }), "abc")
 end)
 
+-- If that were found behind the request, this would be answered: to the next one.
+case("a request with bad pieces is not sent at all", function()
+	local channel = channel_to(serve(echo))
+	check.equal(channel:request("first\n", line), "first")
+	check.misuse("'padding': a list", channel.request, channel, "bad\n", line, { "x\n", 1 })
+	check.misuse("'padding': a list", channel.request, channel, "bad\n", line, { { 1 } })
+	check.misuse("'request': bytes", channel.request, channel, { "bad\n", 1 }, line)
+	check.equal(channel:request("second\n", line), "second")
+	channel:close()
+end)
+
 case("what is read has the length that was asked for", function()
 	local channel = channel_to(serve(echo))
 	local got = channel:request("hello world\n", function(sock)
