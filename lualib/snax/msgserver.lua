@@ -56,14 +56,31 @@ local strangers = {}
 
 -- Users -----------------------------------------------------------------------------------------
 
+--- Raises in the name of whoever has called the library's function, unless the value is a text, or
+--- a number where that will do.
+local function check_text(name, value, may_be_number)
+	local kind = type(value)
+	if kind ~= "string" and not (may_be_number and kind == "number") then
+		error(("bad argument '%s': string expected, got %s"):format(name, kind), 3)
+	end
+end
+
 --- The name of a user in the protocol.
 ---@param uid string|integer
 ---@param subid string|integer what the login was answered with
 ---@param server string
 ---@return string username
 function msgserver.username(uid, subid, server)
+	check_text("uid", uid, true)
+	check_text("subid", subid, true)
+	check_text("server", server, true)
 	local encode <const> = crypt.base64encode
 	return ("%s@%s#%s"):format(encode(uid), encode(server), encode(tostring(subid)))
+end
+
+local function decode_all(uid, subid, server)
+	local decode <const> = crypt.base64decode
+	return decode(uid), decode(subid), decode(server)
 end
 
 --- What the name of a user is made of.
@@ -72,18 +89,20 @@ end
 ---@return string subid
 ---@return string server
 function msgserver.userid(username)
-	local uid, server, subid = tostring(username):match("^([^@]*)@([^#]*)#(.*)$")
-	if not uid then
+	check_text("username", username)
+	local uid, server, subid = username:match("^([^@]*)@([^#]*)#(.*)$")
+	local decoded = uid and { pcall(decode_all, uid, subid, server) }
+	if not decoded or not decoded[1] then
 		error(("bad argument 'username': %q is not the name of a user"):format(username), 2)
 	end
-	local decode <const> = crypt.base64decode
-	return decode(uid), decode(subid), decode(server)
+	return table.unpack(decoded, 2)
 end
 
 --- Lets a user in, who can connect from now on.
 ---@param username string
 ---@param secret string 8 bytes
 function msgserver.login(username, secret)
+	check_text("username", username)
 	if users[username] then
 		error(("user %s is logged in already"):format(username), 2)
 	elseif type(secret) ~= "string" or #secret ~= 8 then
@@ -109,6 +128,7 @@ end
 --- Ends a user's stay, and its connection. Of somebody unknown: nothing.
 ---@param username string
 function msgserver.logout(username)
+	check_text("username", username)
 	local user = users[username]
 	if user then
 		users[username] = nil
@@ -120,6 +140,7 @@ end
 ---@param username string
 ---@return string? address "ip:port", nil when it is not connected
 function msgserver.ip(username)
+	check_text("username", username)
 	local user = users[username]
 	return user and user.ip
 end
