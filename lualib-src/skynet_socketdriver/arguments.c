@@ -1,6 +1,7 @@
 /* arguments.c: ids, hosts and options, as Lua gives them. */
 #include "driver.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,8 @@ parse_port(lua_State *L, const char *text, const char *address)
 {
 	char *end;
 	long port = strtol(text, &end, 10);
-	if (end == text || *end != '\0' || port < 0 || port > PORT_MAX)
+	/* strtol would take blanks and signs, too */
+	if (!isdigit((unsigned char)text[0]) || *end != '\0' || port > PORT_MAX)
 		luaL_error(L, "Invalid port in address %s.", address);
 	return (int)port;
 }
@@ -72,6 +74,7 @@ driver_check_host(lua_State *L, int index)
 	struct driver_host host = {.port = 0};
 	size_t length;
 	const char *address = luaL_checklstring(L, index, &length);
+	luaL_argcheck(L, strlen(address) == length, index, "a zero byte in an address");
 	bool has_port = !lua_isnoneornil(L, index + 1);
 	if (has_port || strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
 		if (length >= sizeof host.name)

@@ -1,6 +1,8 @@
 /* info.c: what there is: the sockets of the node, and names that need no network. */
 #include "driver.h"
 
+#include <string.h>
+
 /* How many addresses of one name are told. */
 #define ADDRESSES_MAX 16
 
@@ -97,7 +99,9 @@ int
 driver_resolve(lua_State *L)
 {
 	char ips[ADDRESSES_MAX][SKYNET_SOCKET_IP_SIZE];
-	const char *host = luaL_checkstring(L, 1);
+	size_t length;
+	const char *host = luaL_checklstring(L, 1, &length);
+	luaL_argcheck(L, strlen(host) == length, 1, "a zero byte in a host");
 	int count = skynet_socket_resolve(host, ips, ADDRESSES_MAX);
 	if (count == 0)
 		return luaL_error(L,
