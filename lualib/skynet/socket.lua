@@ -109,6 +109,7 @@ end
 ---@return integer? id nil when it fails
 ---@return string? reason
 function socket.start(id, f)
+	arguments.check_id(id)
 	arguments.check_callback(f)
 	local entry = told.find(id)
 	if entry and entry.onclose and streams.invalid(id) then
@@ -119,6 +120,9 @@ function socket.start(id, f)
 	end
 	local ok, started, reason = pcall(streams.start, id, f ~= nil)
 	if not ok then
+		if not entry then
+			told.forget(id)
+		end
 		error(started, 2)
 	elseif not started then
 		told.forget(id)
@@ -159,6 +163,7 @@ end
 --- Waits at most for that task to run.
 ---@param id integer unknown: nothing happens
 function socket.close(id)
+	arguments.check_id(id)
 	local entry = told.find(id)
 	if entry and not entry.onclose then -- otherwise kept until the core has told
 		told.forget(id)
@@ -169,6 +174,7 @@ end
 --- Closes a socket that this service does not hold, such as one that it has not started yet.
 ---@param id integer
 function socket.close_fd(id)
+	arguments.check_id(id)
 	if not streams.invalid(id) then
 		error("Use socket.close instead", 2)
 	end
@@ -179,6 +185,7 @@ end
 --- received here is lost.
 ---@param id integer
 function socket.abandon(id)
+	arguments.check_id(id)
 	told.forget(id)
 	streams.abandon(id)
 end

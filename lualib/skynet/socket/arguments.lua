@@ -18,6 +18,14 @@ function arguments.check_callback(f)
 	end
 end
 
+--- The same for the id of a socket, which may be anybody's, or nobody's any more.
+function arguments.check_id(id)
+	if math.type(id) ~= "integer" then
+		local text = "bad argument 'id' (the id of a socket expected, got %s)"
+		error(text:format(math.type(id) or type(id)), 3)
+	end
+end
+
 --- Raises unless this service holds the socket.
 function arguments.check_held(id)
 	if math.type(id) ~= "integer" or streams.invalid(id) then
@@ -32,6 +40,18 @@ function arguments.checked(f, ...)
 		error(result, 3)
 	end
 	return result, reason
+end
+
+--- The same for arguments that have a further one in front of them: an error counts that, too.
+function arguments.checked_behind_first(f, ...)
+	local ok, result = pcall(f, ...)
+	if not ok then
+		local text = result:gsub("^bad argument #(%d+)", function(position)
+			return ("bad argument #%d"):format(position + 1)
+		end)
+		error(text, 3)
+	end
+	return result
 end
 
 --- Takes options apart: those for the driver, and the timeout, which is for the library.

@@ -23,7 +23,7 @@ end
 ---@return integer id
 function socket.udp(f, host, port)
 	arguments.check_type(f, "function", "f")
-	return hold(arguments.checked(driver.udp, host, port), f)
+	return hold(arguments.checked_behind_first(driver.udp, host, port), f)
 end
 
 --- Opens a UDP socket that is bound to an address.
