@@ -397,7 +397,8 @@ case("ids_of_nobody_do_no_harm", function()
 			for _, id in ipairs({ gone, 1 << 30, 0, -1 }) do
 				local label = ("%s.%s(%d)"):format(module, name, id)
 				if id > 0 or not refuses_zero(module, name) then
-					try_of_nobody(label, modules[module][name], id, table.unpack(row, 1, 3))
+					local f = modules[module][name]
+					try_of_nobody(label, f, id, table.unpack(row, 1, 3))
 				end
 			end
 		end

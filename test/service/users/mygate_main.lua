@@ -3,7 +3,8 @@ local skynet = require "skynet"
 
 skynet.start(function()
 	local gate = skynet.newservice "mygate"
-	local conf = { address = "127.0.0.1", port = tonumber(skynet.getenv "port"), maxclient = 64 }
+	local port = tonumber(skynet.getenv "port")
+	local conf = { address = "127.0.0.1", port = port, maxclient = 64 }
 	assert(skynet.call(gate, "lua", "open", conf) == "opened")
 	assert(skynet.call(gate, "lua", "count") == 0)
 	skynet.error "ready"

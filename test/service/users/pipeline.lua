@@ -26,7 +26,8 @@ skynet.start(function()
 	for i = 1, 50 do
 		skynet.fork(function()
 			local cmd = i % 10 == 0 and "FAIL " or i % 3 == 0 and "BULK " or "ECHO "
-			local ok, data = pcall(channel.request, channel, cmd .. i .. "\r\n", read_reply)
+			local req = cmd .. i .. "\r\n"
+			local ok, data = pcall(channel.request, channel, req, read_reply)
 			assert(ok == (cmd ~= "FAIL "), data)
 			assert(data == tostring(i), data)
 			left = left - 1

@@ -19,7 +19,8 @@ local SOCKET = {}
 function SOCKET.open(fd, addr)
 	skynet.error("New client from : " .. addr)
 	agents[fd] = skynet.newservice("agent")
-	skynet.call(agents[fd], "lua", "start", { gate = gate, client = fd, watchdog = skynet.self() })
+	local conf = { gate = gate, client = fd, watchdog = skynet.self() }
+	skynet.call(agents[fd], "lua", "start", conf)
 end
 
 function SOCKET.close(fd)
