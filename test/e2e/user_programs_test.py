@@ -169,6 +169,27 @@ def a_gate_of_ones_own_has_its_packets():
         node.wait_fds(base)
 
 
+@case
+def a_gate_of_ones_own_passes_packets_on_to_agents():
+    with Program("mygate_main") as node:
+        base = node.fd_count()
+        clients = [node.connect() for _ in range(10)]
+        for client in clients:
+            assert ask(client, "enter") == b"Welcome"
+            for request in ("later 1", "echo 2", "bye", "", "echo " + "z" * 60000):
+                send_frame(client, request)
+            assert recv_frame(client) == b"2"
+            assert recv_frame(client) == b"unknown 3"
+            assert recv_frame(client) == b"unknown 0"
+            answers = [recv_frame(client), recv_frame(client)]
+            assert sorted(answers) == [b"1", b"z" * 60000]
+        for client in clients:
+            client.close()
+        for _ in clients:
+            node.wait_log("agent has ended")
+        node.wait_fds(base)
+
+
 # --- skynet.socket ---------------------------------------------------------------------------
 
 

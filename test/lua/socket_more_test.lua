@@ -80,6 +80,14 @@ test.case("a UDP socket may have a default peer, and a new function", function()
 	socket.close(server)
 end)
 
+test.case("a datagram for the other family is dropped, with a line", function()
+	local id = socket.udp(print, "127.0.0.1", 0)
+	local to_v6 = "\2\0\9" .. ("\0"):rep(15) .. "\1"
+	test.equal(socket.sendto(id, to_v6, "text"), false)
+	test.logged(("udp %d drops 4 bytes to ::1:9: it sends to IPv4 only"):format(id))
+	socket.close(id)
+end)
+
 test.case("wrong UDP sockets raise", function()
 	local port = free_port()
 	local id = socket.udp_listen("127.0.0.1", port, print)
@@ -135,6 +143,22 @@ test.case("unknown options raise", function()
 	test.raises("colour", socket.open, "127.0.0.1", 1, { colour = "red" })
 	test.raises("colour", socket.listen, "127.0.0.1", 0, nil, { colour = "red" })
 	test.raises("table expected", socket.listen, "127.0.0.1", 0, nil, "red")
+end)
+
+-- Descriptors of others -------------------------------------------------------------------------
+
+test.case("the standard input is read, and stays open", function()
+	local id = assert(socket.stdin())
+	local found
+	for _, info in ipairs(socket.netstat()) do
+		found = found or info.id == id and info.type
+	end
+	test.equal(found, "BIND")
+	test.raises("", socket.start, id)
+	socket.close(id)
+	test.equal(socket.invalid(id), true)
+	local again = assert(socket.stdin()) -- descriptor 0 is there still
+	socket.close(again)
 end)
 
 -- Many ------------------------------------------------------------------------------------------

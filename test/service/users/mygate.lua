@@ -1,6 +1,7 @@
 -- mygate.lua: a gate of one's own, which sends each packet back, and knows a few:
 --   broadcast TEXT   goes to all
 --   bye              is answered, then the connection is closed
+--   enter            has an agent, which gets all further packets as they are
 -- Config key: port.
 local skynet = require "skynet"
 local gateserver = require "snax.gateserver"
@@ -9,6 +10,12 @@ local socketdriver = require "skynet.socketdriver"
 
 local handler = {}
 local connections = {}
+local agents = {}
+
+skynet.register_protocol {
+	name = "client",
+	id = skynet.PTYPE_CLIENT,
+}
 
 function handler.open(_, conf)
 	skynet.error("open " .. conf.address .. " " .. conf.port)
@@ -21,11 +28,21 @@ function handler.connect(fd, addr)
 end
 
 function handler.message(fd, msg, sz)
+	if agents[fd] then
+		skynet.redirect(agents[fd], 0, "client", fd, msg, sz)
+		return
+	end
 	local text = netpack.tostring(msg, sz)
 	if text:find "^broadcast " then
 		for each in pairs(connections) do
 			socketdriver.send(each, netpack.pack(text:sub(11)))
 		end
+		return
+	end
+	if text == "enter" then
+		agents[fd] = skynet.newservice("agent")
+		local conf = { gate = skynet.self(), client = fd, watchdog = skynet.self() }
+		skynet.call(agents[fd], "lua", "start", conf)
 		return
 	end
 	socketdriver.send(fd, netpack.pack(text))
@@ -37,6 +54,10 @@ end
 function handler.disconnect(fd)
 	skynet.error("disconnect", connections[fd] ~= nil)
 	connections[fd] = nil
+	if agents[fd] then
+		skynet.send(agents[fd], "lua", "disconnect")
+		agents[fd] = nil
+	end
 	gateserver.closeclient(fd)
 end
 
@@ -50,6 +71,10 @@ function handler.warning(fd, size)
 end
 
 local CMD = {}
+
+function CMD.forward() -- there is nothing left to do
+	return true
+end
 
 function CMD.count()
 	local n = 0
