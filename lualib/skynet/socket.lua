@@ -141,6 +141,7 @@ end
 ---@return integer? id nil when it fails
 ---@return string? reason
 function socket.secure(id, role, tls, timeout)
+	arguments.check_timeout(timeout)
 	arguments.checked(streams.check)
 	local unread = arguments.checked(streams.unread, id)
 	if unread > 0 then

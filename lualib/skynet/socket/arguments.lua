@@ -1,7 +1,14 @@
 --- What the functions of skynet.socket do with wrong arguments. Part of skynet.socket.
 local streams = require("skynet.streams")
 
+local TIMEOUT_MAX_CS <const> = 0x7fffffff
+
 local arguments = {}
+
+local function is_timeout(value)
+	return value == nil
+		or math.type(value) == "integer" and value >= 0 and value <= TIMEOUT_MAX_CS
+end
 
 --- Raises in the name of whoever has called the library's function.
 function arguments.check_type(value, expected, name)
@@ -15,6 +22,14 @@ end
 function arguments.check_callback(f)
 	if f ~= nil and type(f) ~= "function" then
 		error(("bad argument 'f' (function expected, got %s)"):format(type(f)), 3)
+	end
+end
+
+--- The same for hundredths of a second, which may be missing.
+function arguments.check_timeout(timeout)
+	if not is_timeout(timeout) then
+		local text = "bad argument 'timeout' (0 to 2^31-1 hundredths of a second expected, got %s)"
+		error(text:format(tostring(timeout)), 3)
 	end
 end
 
@@ -64,7 +79,7 @@ function arguments.split_options(options)
 		error(("bad argument 'options' (table expected, got %s)"):format(type(options)), 3)
 	end
 	local timeout = options.timeout
-	if timeout ~= nil and (math.type(timeout) ~= "integer" or timeout < 0) then
+	if not is_timeout(timeout) then
 		error("bad argument 'options': timeout is no number of hundredths of a second", 3)
 	end
 	local rest
