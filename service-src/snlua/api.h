@@ -83,6 +83,9 @@ struct task *api_resumed_task(lua_State *L);
  * debug. */
 void api_add_protocols(lua_State *L);
 
+/* What the module "skynet.queue" returns: makes a critical section (api_section.c). */
+int api_new_section(lua_State *L);
+
 /* The loader of the module "skynet.internals". */
 int api_open_internals(lua_State *L);
 

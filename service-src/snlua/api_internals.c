@@ -166,7 +166,7 @@ l_protocol(lua_State *L)
 	return 6;
 }
 
-/* coroutine(), profile() -> the libraries of that name */
+/* coroutine(), profile() -> the libraries of that name; "skynet.queue" is `queue` itself */
 static int
 l_coroutine(lua_State *L)
 {
@@ -183,10 +183,19 @@ int
 api_open_internals(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{"rename", l_rename},	    {"cancel", l_cancel},   {"tasks", l_tasks},
-		{"timers", l_timers},	    {"count", l_count},	    {"starting", l_starting},
-		{"innermost", l_innermost}, {"kill", l_kill_task},  {"protocol", l_protocol},
-		{"coroutine", l_coroutine}, {"profile", l_profile}, {NULL, NULL},
+		{"rename", l_rename},
+		{"cancel", l_cancel},
+		{"tasks", l_tasks},
+		{"timers", l_timers},
+		{"count", l_count},
+		{"starting", l_starting},
+		{"innermost", l_innermost},
+		{"kill", l_kill_task},
+		{"protocol", l_protocol},
+		{"coroutine", l_coroutine},
+		{"profile", l_profile},
+		{"queue", api_new_section},
+		{NULL, NULL},
 	};
 	luaL_newlib(L, functions);
 	return 1;

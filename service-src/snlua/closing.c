@@ -8,6 +8,7 @@
 
 #include "coroutine.h"
 #include "failure.h"
+#include "section.h"
 #include "timer.h"
 #include "wait.h"
 
@@ -66,6 +67,7 @@ closing_kill_task(struct engine *engine, struct task *task)
 {
 	closing_forget_tokens(engine, task);
 	wait_abandon(engine, task);
+	section_stop_waiting(engine, task);
 	engine_forget_task(engine, task);
 	failure_answer_task(engine, task, "the task that handled it was killed");
 	bool is_start = task->is_start;

@@ -14,6 +14,7 @@
 #include "closing.h"
 #include "failure.h"
 #include "profile.h"
+#include "section.h"
 #include "stream.h"
 #include "traces.h"
 
@@ -157,6 +158,7 @@ void
 engine_free_task(struct engine *engine, struct task *task)
 {
 	await_interrupt(engine);
+	section_forget_task(engine, task);
 	lua_rawgeti(engine->L, LUA_REGISTRYINDEX, engine->anchors);
 	luaL_unref(engine->L, -1, task->anchor);
 	lua_pop(engine->L, 1);
@@ -174,7 +176,8 @@ pool_task(struct engine *engine, struct task *task)
 		engine_free_task(engine, task);
 		return;
 	}
-	if (task->reason || task->tag) {
+	if (task->reason || task->tag || task->stays) {
+		section_forget_task(engine, task);
 		free(task->reason);
 		free(task->tag);
 		task->reason = task->tag = NULL;
@@ -439,6 +442,7 @@ engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L, con
 				  .origins = LUA_NOREF,
 				  .coroutines = LUA_NOREF,
 				  .profiles = LUA_NOREF,
+				  .stays = LUA_NOREF,
 				  .unknown_request = LUA_NOREF,
 				  .overload = LUA_NOREF,
 				  .unknown_response = LUA_NOREF};

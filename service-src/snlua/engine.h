@@ -5,9 +5,9 @@
  *            coroutine is kept and given the next job as it is. After each message: first the tasks
  *            that were woken, then those whose call has failed, then forks, in that order.
  * Parts      engine.c runs tasks; wait.c: what they wait for; timer.c: functions that wait for a
- *            time; failure.c: what is told when something fails; closing.c: the end of a task or
- *            of the service; coroutine.c: coroutines inside of tasks; traces.c: traces; stream.c:
- *            sockets, and who reads from them.
+ *            time; failure.c: what is told when something fails; section.c: critical sections;
+ *            closing.c: the end of a task or of the service; coroutine.c: coroutines inside of
+ *            tasks; traces.c: traces; stream.c: sockets, and who reads from them.
  * Life       engine_init when the VM is made; closing_close_tasks, before the VM is closed, answers
  *            every request that is still open with an error; engine_fini after that.
  * Threads    [turn]; only engine_interrupt: [any], under the core's signal lock.
@@ -51,6 +51,7 @@ enum task_wake {
 };
 
 struct nested;
+struct stay;
 struct stream;
 
 struct task {
@@ -82,6 +83,7 @@ struct task {
 	char *reason;		    /* of WAKE_FAILED, malloc-ed, or NULL */
 	char *tag;		    /* of the trace it belongs to, malloc-ed; NULL: none */
 	struct stream *stream;	    /* from which it reads, or NULL */
+	struct stay *stays;	    /* in critical sections: see section.h */
 	/* The coroutines inside of it that wait with it, the innermost first (coroutine.c). */
 	struct nested *nested;
 };
@@ -184,6 +186,7 @@ struct engine {
 	int timers;	       /* reference to the table session -> function; LUA_NOREF: not made */
 	int origins;	   /* reference to the table session -> where a timer was set; or NOREF */
 	int coroutines;	   /* reference to the table of coroutine.c; or LUA_NOREF */
+	int stays;	   /* reference to the table of section.c; or LUA_NOREF */
 	int profile_count; /* coroutines that are measured */
 	int overload;	   /* reference to who is told that the mailbox grows; LUA_NOREF: nobody */
 	enum code_cache_mode code_mode;

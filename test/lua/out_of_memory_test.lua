@@ -29,6 +29,7 @@ end
 local function victim(other)
 	local allocator = require("failing_allocator")
 	local coroutine = require("skynet.coroutine") -- luacheck: ignore
+	local section = require("skynet.queue")()
 	local action = {}
 	other = math.tointeger(tonumber(other))
 
@@ -98,6 +99,39 @@ local function victim(other)
 		end)
 		co()
 		co()
+		skynet.retpack()
+	end
+
+	--- What is called at its end may be what needs a larger stack, at some depth.
+	local function enter_at(depth)
+		if depth > 0 then
+			return (enter_at(depth - 1))
+		end
+		section(skynet.yield)
+	end
+
+	--- The stack of a new coroutine is small.
+	local function enter_in_coroutine(depth)
+		coroutine.wrap(enter_at)(depth)
+	end
+
+	function action.queue()
+		for depth = 0, 12 do
+			skynet.fork(enter_in_coroutine, depth)
+		end
+		section(section, skynet.sleep, 1)
+		pcall(section, error, "inside")
+		coroutine.wrap(section)(skynet.sleep, 1)
+		skynet.retpack()
+	end
+
+	function action.killed_in_queue()
+		local inside = skynet.fork(section, skynet.sleep, 50)
+		local waiting = skynet.fork(section, skynet.sleep, 1)
+		skynet.yield()
+		skynet.killthread(waiting)
+		skynet.killthread(inside)
+		section(skynet.sleep, 1)
 		skynet.retpack()
 	end
 
@@ -189,6 +223,8 @@ for _, name in ipairs({
 	"timer",
 	"select",
 	"coroutine",
+	"queue",
+	"killed_in_queue",
 	"error",
 	"newservice",
 	"inspect",
