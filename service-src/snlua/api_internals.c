@@ -176,7 +176,7 @@ l_coroutine(lua_State *L)
 static int
 l_profile(lua_State *L)
 {
-	return profile_open(L);
+	return profile_open(L, coroutine_resume_function(), coroutine_wrap_function());
 }
 
 int

@@ -6,7 +6,6 @@
  */
 #include "closing.h"
 
-#include "coroutine.h"
 #include "failure.h"
 #include "section.h"
 #include "timer.h"
@@ -16,41 +15,6 @@
 #include <stdlib.h>
 
 /* --- one task ------------------------------------------------------------------------------ */
-
-/* Called by engine_run_protected with a task: takes it out of the table of tokens. */
-static int
-forget_tokens(lua_State *L)
-{
-	const struct task *task = lua_touserdata(L, 1);
-	lua_rawgeti(L, LUA_REGISTRYINDEX, engine_of(L)->tokens);
-	lua_pushnil(L);
-	while (lua_next(L, 2)) {
-		if (lua_touserdata(L, -1) == task) {
-			lua_pushvalue(L, -2);
-			lua_pushnil(L);
-			lua_rawset(L, 2);
-		}
-		lua_pop(L, 1);
-	}
-	return 0;
-}
-
-void
-closing_forget_tokens(struct engine *engine, struct task *task)
-{
-	if (task->has_token)
-		(void)engine_run_protected(engine, forget_tokens, task);
-	task->has_token = false;
-}
-
-void
-closing_close_coroutines(struct engine *engine, struct task *task)
-{
-	coroutine_close_nested(engine, task);
-	lua_State *outer = engine_enter(engine, task->co); /* so that it can be interrupted */
-	(void)lua_resetthread(task->co);
-	engine_leave(engine, outer, task->co, NULL);
-}
 
 /* Called by engine_run_protected: the start function was ended. */
 static int
@@ -65,14 +29,14 @@ report_failed_start(lua_State *L)
 void
 closing_kill_task(struct engine *engine, struct task *task)
 {
-	closing_forget_tokens(engine, task);
+	engine_forget_tokens(engine, task);
 	wait_abandon(engine, task);
 	section_stop_waiting(engine, task);
 	engine_forget_task(engine, task);
 	failure_answer_task(engine, task, "the task that handled it was killed");
 	bool is_start = task->is_start;
 	engine_unlink_task(engine, task); /* E5 */
-	closing_close_coroutines(engine, task);
+	engine_close_coroutines(engine, task);
 	engine_free_task(engine, task);
 	if (!is_start || engine->is_exiting)
 		return;
@@ -151,7 +115,7 @@ close_all(struct engine *engine)
 			continue;
 		}
 		engine_unlink_task(engine, task); /* E5 */
-		closing_close_coroutines(engine, task);
+		engine_close_coroutines(engine, task);
 		engine_free_task(engine, task);
 		task = engine->all;
 	}

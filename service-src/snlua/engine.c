@@ -11,11 +11,9 @@
  */
 #include "engine.h"
 
-#include "closing.h"
+#include "coroutine.h"
 #include "failure.h"
 #include "profile.h"
-#include "section.h"
-#include "stream.h"
 #include "traces.h"
 
 #include <lauxlib.h>
@@ -81,7 +79,7 @@ void
 engine_unlink_task(struct engine *engine, struct task *task)
 {
 	if (task->stream)
-		stream_leave(engine, task);
+		engine->parts->leave_stream(engine, task);
 	*task->all_link = task->all_next;
 	if (task->all_next)
 		task->all_next->all_link = task->all_link;
@@ -136,29 +134,12 @@ engine_new_task(struct engine *engine)
 	return task;
 }
 
-struct task *
-engine_find_task(const struct engine *engine, const lua_State *co)
-{
-	struct task *task = engine->all;
-	while (task && task->co != co)
-		task = task->all_next;
-	return task;
-}
-
-/* engine_interrupt may hold a coroutine that does not run any more. Both do a read-modify-write of
- * the same word, so either this finds it at work, or it finds what runs now. */
-static void
-await_interrupt(struct engine *engine)
-{
-	while (atomic_fetch_or_explicit(&engine->is_interrupting, 0, memory_order_acq_rel))
-		;
-}
-
 void
 engine_free_task(struct engine *engine, struct task *task)
 {
-	await_interrupt(engine);
-	section_forget_task(engine, task);
+	engine_await_interrupt(engine);
+	if (task->stays)
+		engine->parts->leave_sections(engine, task);
 	lua_rawgeti(engine->L, LUA_REGISTRYINDEX, engine->anchors);
 	luaL_unref(engine->L, -1, task->anchor);
 	lua_pop(engine->L, 1);
@@ -177,7 +158,8 @@ pool_task(struct engine *engine, struct task *task)
 		return;
 	}
 	if (task->reason || task->tag || task->stays) {
-		section_forget_task(engine, task);
+		if (task->stays)
+			engine->parts->leave_sections(engine, task);
 		free(task->reason);
 		free(task->tag);
 		task->reason = task->tag = NULL;
@@ -233,31 +215,39 @@ engine_forget_task(struct engine *engine, struct task *task)
 
 /* --- running ------------------------------------------------------------------------------- */
 
-bool
-engine_run_protected(struct engine *engine, lua_CFunction body, void *argument)
+/* Called by engine_run_protected with a task: takes it out of the table of tokens. */
+static int
+forget_tokens(lua_State *L)
 {
-	lua_State *L = engine->L;
-	lua_pushcfunction(L, body);
-	lua_pushlightuserdata(L, argument);
-	if (lua_pcall(L, 1, 0, 0) == LUA_OK)
-		return true;
-	skynet_error(engine->ctx, "lua memory error : [%x to :%x : %d msgsz = %d]",
-		     engine->message.source, skynet_current_handle(), (int)engine->message.session,
-		     (int)engine->message.size);
-	lua_pop(L, 1);
-	return false;
+	const struct task *task = lua_touserdata(L, 1);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, engine_of(L)->tokens);
+	lua_pushnil(L);
+	while (lua_next(L, 2)) {
+		if (lua_touserdata(L, -1) == task) {
+			lua_pushvalue(L, -2);
+			lua_pushnil(L);
+			lua_rawset(L, 2);
+		}
+		lua_pop(L, 1);
+	}
+	return 0;
 }
 
 void
-engine_tell(lua_State *L, const char *name, int first)
+engine_forget_tokens(struct engine *engine, struct task *task)
 {
-	struct engine *engine = engine_of(L);
-	size_t base = engine->scratch.size;
-	codec_pack(L, first, &engine->scratch);
-	(void)skynet_sendname(engine->ctx, 0, name, PTYPE_RESERVED_LUA, 0,
-			      engine->scratch.data + base, engine->scratch.size - base);
-	engine->scratch.size = base;
-	lua_settop(L, first - 1);
+	if (task->has_token)
+		(void)engine_run_protected(engine, forget_tokens, task);
+	task->has_token = false;
+}
+
+void
+engine_close_coroutines(struct engine *engine, struct task *task)
+{
+	coroutine_close_nested(engine, task);
+	lua_State *outer = engine_enter(engine, task->co); /* so that it can be interrupted */
+	(void)lua_resetthread(task->co);
+	engine_leave(engine, outer, task->co, NULL);
 }
 
 /* A request whose task has ended must have an answer: who waits for it would wait for ever. */
@@ -289,7 +279,7 @@ end_task(struct engine *engine, struct task *task)
 	if (lua_gethook(task->co)) /* its program's own */
 		lua_sethook(task->co, NULL, 0, 0);
 	if (task->has_token) /* of a coroutine that its program has closed while it waited */
-		closing_forget_tokens(engine, task);
+		engine_forget_tokens(engine, task);
 	pool_task(engine, task);
 }
 
@@ -298,7 +288,7 @@ static void
 fail_task(struct engine *engine, struct task *task)
 {
 	engine_unlink_task(engine, task); /* E5 */
-	closing_forget_tokens(engine, task);
+	engine_forget_tokens(engine, task);
 	if (task->tag)
 		traces_log(engine, task->tag, "error", NULL, 0);
 	if (!engine->is_exiting)
@@ -310,40 +300,8 @@ fail_task(struct engine *engine, struct task *task)
 		engine->is_exiting = true;
 		(void)skynet_command(engine->ctx, "EXIT", "its start has failed");
 	}
-	closing_close_coroutines(engine, task);
+	engine_close_coroutines(engine, task);
 	engine_free_task(engine, task);
-}
-
-/* Raises in the code that runs now: once, or, when the service was killed, again and again until
- * nothing runs any more, even if the program catches the error. */
-static void
-raise_interrupt(lua_State *L, lua_Debug *where)
-{
-	(void)where;
-	if (!skynet_command(engine_of(L)->ctx, "REASON", NULL))
-		lua_sethook(L, NULL, 0, 0);
-	luaL_where(L, 0);
-	lua_pushliteral(L, "signal 0");
-	lua_concat(L, 2);
-	(void)lua_error(L);
-}
-
-lua_State *
-engine_enter(struct engine *engine, lua_State *co)
-{
-	/* Only this thread writes it. Release pairs with the acquire in engine_interrupt. */
-	lua_State *outer = atomic_load_explicit(&engine->running, memory_order_relaxed);
-	atomic_store_explicit(&engine->running, co, memory_order_release);
-	return outer;
-}
-
-/* An interrupt that came too late does not hit what this coroutine does next. */
-static void
-drop_interrupt(struct engine *engine, lua_State *co)
-{
-	atomic_store_explicit(&engine->was_interrupted, false, memory_order_relaxed);
-	if (lua_gethook(co) == raise_interrupt)
-		lua_sethook(co, NULL, 0, 0);
 }
 
 /* Resumes the task until it waits, ends, or fails. Returns what lua_resume does. */
@@ -361,7 +319,7 @@ resume_task(struct engine *engine, struct task *task, int argument_count, int *r
 	atomic_store_explicit(&engine->running, outer, memory_order_release);
 	/* Relaxed: what it missed now it finds the next time. */
 	if (atomic_load_explicit(&engine->was_interrupted, memory_order_relaxed))
-		drop_interrupt(engine, task->co);
+		engine_drop_interrupt(engine, task->co);
 	if (engine->profiles != LUA_NOREF)
 		profile_end(engine, task->co, status != LUA_YIELD);
 	engine->leaf = NULL;
@@ -432,11 +390,13 @@ copy_name(const char *parameter)
 }
 
 void
-engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L, const char *parameter)
+engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L, const char *parameter,
+	    const struct engine_parts *parts)
 {
 	*engine = (struct engine){.ctx = ctx,
 				  .L = L,
 				  .resumer = L,
+				  .parts = parts,
 				  .name = copy_name(parameter),
 				  .timers = LUA_NOREF,
 				  .origins = LUA_NOREF,
@@ -474,35 +434,10 @@ engine_fini(struct engine *engine)
 		free(task->tag);
 		free(task);
 	}
-	stream_forget_all(engine);
 	session_map_free(&engine->waiters);
 	codec_buffer_free(&engine->scratch);
 	traces_free(engine);
 	free(engine->protocols);
 	free(engine->late);
 	free(engine->name);
-}
-
-void
-engine_leave(struct engine *engine, lua_State *outer, lua_State *co, lua_State *resumer)
-{
-	atomic_store_explicit(&engine->running, outer, memory_order_release);
-	await_interrupt(engine);
-	if (lua_gethook(co) != raise_interrupt)
-		return;
-	lua_sethook(co, NULL, 0, 0);
-	if (resumer)
-		lua_sethook(resumer, raise_interrupt, LUA_MASKCOUNT, 1);
-}
-
-void
-engine_interrupt(struct engine *engine)
-{
-	/* Pairs with the read-modify-write in await_interrupt. */
-	(void)atomic_exchange_explicit(&engine->is_interrupting, 1, memory_order_acq_rel);
-	lua_State *co = atomic_load_explicit(&engine->running, memory_order_acquire);
-	if (co)
-		lua_sethook(co, raise_interrupt, LUA_MASKCOUNT, 1);
-	atomic_store_explicit(&engine->was_interrupted, true, memory_order_relaxed);
-	atomic_store_explicit(&engine->is_interrupting, 0, memory_order_release);
 }

@@ -4,10 +4,17 @@
  *            waits (call, sleep, wait) and is resumed by the message it waits for; a finished
  *            coroutine is kept and given the next job as it is. After each message: first the tasks
  *            that were woken, then those whose call has failed, then forks, in that order.
- * Parts      engine.c runs tasks; wait.c: what they wait for; timer.c: functions that wait for a
- *            time; failure.c: what is told when something fails; section.c: critical sections;
- *            closing.c: the end of a task or of the service; coroutine.c: coroutines inside of
- *            tasks; traces.c: traces; stream.c: sockets, and who reads from them.
+ * Parts      In this order: each calls only those before it. What has to be called the other way
+ *            is handed over: struct engine_parts.
+ *                engine_vm.c             protected code, texts for others, interrupts
+ *                failure.c, traces.c     what is told when something fails; traces
+ *                profile.c, coroutine.c  CPU time; coroutines inside of tasks
+ *                engine.c                runs tasks
+ *                wait.c, section.c       what tasks wait for; critical sections
+ *                timer.c, stream.c       functions that wait for a time; sockets, and their readers
+ *                closing.c, dispatch.c   the end of a task or the service; messages
+ *                api*.c                  what Lua calls
+ *                snlua.c                 the module
  * Life       engine_init when the VM is made; closing_close_tasks, before the VM is closed, answers
  *            every request that is still open with an error; engine_fini after that.
  * Threads    [turn]; only engine_interrupt: [any], under the core's signal lock.
@@ -50,6 +57,7 @@ enum task_wake {
 	WAKE_TOKEN,   /* somebody called wakeup */
 };
 
+struct engine;
 struct nested;
 struct stay;
 struct stream;
@@ -140,9 +148,18 @@ struct response {
 	char *tag; /* as of a task */
 };
 
+/* What the engine has done by parts that stand on it, when a task ends. */
+struct engine_parts {
+	/* It reads from a stream, and does not any more. */
+	void (*leave_stream)(struct engine *engine, struct task *task);
+	/* It has stays in critical sections. */
+	void (*leave_sections)(struct engine *engine, struct task *task);
+};
+
 struct engine {
 	struct skynet_context *ctx;
 	lua_State *L;
+	const struct engine_parts *parts;
 	struct task *current;
 	/* The coroutine that may wait now: the current task's own, or one that skynet.coroutine has
 	 * resumed in it; NULL: the task runs one that may not. */
@@ -194,9 +211,9 @@ struct engine {
 	int unknown_response;
 };
 
-/* parameter: borrowed; its first word is the service's name. */
+/* parameter: borrowed; its first word is the service's name. parts: live as long as the engine. */
 void engine_init(struct engine *engine, struct skynet_context *ctx, lua_State *L,
-		 const char *parameter);
+		 const char *parameter, const struct engine_parts *parts);
 /* Frees what belongs to no VM. */
 void engine_fini(struct engine *engine);
 
@@ -207,29 +224,18 @@ engine_of(lua_State *L)
 	return *(struct engine **)lua_getextraspace(L);
 }
 
-/* A task whose coroutine is empty: push a function and its arguments, then hand it to
- * engine_fork or engine_run. */
-struct task *engine_new_task(struct engine *engine);
-/* Takes the task back without running it. */
-void engine_drop_task(struct engine *engine, struct task *task);
-/* Frees a task that unlink has taken out, and that is in no list. */
-void engine_free_task(struct engine *engine, struct task *task);
-/* Takes a task out of the list of all tasks. It reads from no socket any more. */
-void engine_unlink_task(struct engine *engine, struct task *task);
 /* The task with this coroutine, or NULL. */
-struct task *engine_find_task(const struct engine *engine, const lua_State *co);
-/* Runs a new task at once; the function and its argument_count arguments are on its stack. */
-void engine_run(struct engine *engine, struct task *task, int argument_count);
-/* Runs what the message in hand has made ready, in the order above. */
-void engine_run_ready(struct engine *engine);
-/* Has a new task run after the current message. */
-void engine_fork(struct engine *engine, struct task *task);
-/* Has a waiting task run after the current one has suspended or ended. */
-void engine_ready(struct engine *engine, struct task *task, enum task_wake wake);
-/* Forgets which tasks are ready. */
-void engine_forget_ready(struct engine *engine);
-/* Takes one task out of whichever list of ready tasks it is in. */
-void engine_forget_task(struct engine *engine, struct task *task);
+static inline struct task *
+engine_find_task(const struct engine *engine, const lua_State *co)
+{
+	struct task *task = engine->all;
+	while (task && task->co != co)
+		task = task->all_next;
+	return task;
+}
+
+/* --- outside of tasks, and interrupts (engine_vm.c) --- */
+
 /* Runs body(L) on the main state with argument as light userdata. Outside a task nothing may raise
  * (E3), so what body raises, out of memory as a rule, is swallowed, after a line that says so: then
  * this returns false. */
@@ -250,7 +256,41 @@ lua_State *engine_enter(struct engine *engine, lua_State *co);
  * that was meant for co and came too late goes to the resumer, if it is not NULL. */
 void engine_leave(struct engine *engine, lua_State *outer, lua_State *co, lua_State *resumer);
 
+/* The same for a task: an interrupt that came too late does not hit what it does next. */
+void engine_drop_interrupt(struct engine *engine, lua_State *co);
+/* Returns when no interrupt is at work any more on a coroutine that does not run. */
+void engine_await_interrupt(struct engine *engine);
+
 /* Makes the Lua code that runs now raise an error. */
 void engine_interrupt(struct engine *engine);
+
+/* --- tasks (engine.c) --- */
+
+/* A task whose coroutine is empty: push a function and its arguments, then hand it to
+ * engine_fork or engine_run. */
+struct task *engine_new_task(struct engine *engine);
+/* Takes the task back without running it. */
+void engine_drop_task(struct engine *engine, struct task *task);
+/* Frees a task that unlink has taken out, and that is in no list. */
+void engine_free_task(struct engine *engine, struct task *task);
+/* Takes a task out of the list of all tasks. It reads from no socket any more. */
+void engine_unlink_task(struct engine *engine, struct task *task);
+/* Runs a new task at once; the function and its argument_count arguments are on its stack. */
+void engine_run(struct engine *engine, struct task *task, int argument_count);
+/* Runs what the message in hand has made ready, in the order above. */
+void engine_run_ready(struct engine *engine);
+/* Has a new task run after the current message. */
+void engine_fork(struct engine *engine, struct task *task);
+/* Has a waiting task run after the current one has suspended or ended. */
+void engine_ready(struct engine *engine, struct task *task, enum task_wake wake);
+/* Forgets which tasks are ready. */
+void engine_forget_ready(struct engine *engine);
+/* Takes one task out of whichever list of ready tasks it is in. */
+void engine_forget_task(struct engine *engine, struct task *task);
+/* Nobody can wake the task any more: it is about to end. */
+void engine_forget_tokens(struct engine *engine, struct task *task);
+/* Closes the coroutines of a task that is in no list any more: runs its to-be-closed variables. Its
+ * error, if any, is on top of its stack. */
+void engine_close_coroutines(struct engine *engine, struct task *task);
 
 #endif

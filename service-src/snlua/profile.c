@@ -6,8 +6,6 @@
  */
 #include "profile.h"
 
-#include "coroutine.h"
-
 #include <lauxlib.h>
 #include <time.h>
 
@@ -153,16 +151,16 @@ l_stop(lua_State *L)
 }
 
 int
-profile_open(lua_State *L)
+profile_open(lua_State *L, lua_CFunction resume, lua_CFunction wrap)
 {
 	lua_createtable(L, 0, 4);
 	lua_pushcfunction(L, l_start);
 	lua_setfield(L, -2, "start");
 	lua_pushcfunction(L, l_stop);
 	lua_setfield(L, -2, "stop");
-	lua_pushcfunction(L, coroutine_resume_function());
+	lua_pushcfunction(L, resume);
 	lua_setfield(L, -2, "resume");
-	lua_pushcfunction(L, coroutine_wrap_function());
+	lua_pushcfunction(L, wrap);
 	lua_setfield(L, -2, "wrap");
 	return 1;
 }

@@ -14,7 +14,7 @@
 void profile_begin(struct engine *engine, lua_State *co);
 /* It has suspended, or ended: then it is not measured any more. */
 void profile_end(struct engine *engine, lua_State *co, bool is_over);
-/* The loader of the module "skynet.profile". */
-int profile_open(lua_State *L);
+/* Pushes the module "skynet.profile", which has these functions of the coroutine library, too. */
+int profile_open(lua_State *L, lua_CFunction resume, lua_CFunction wrap);
 
 #endif

@@ -12,7 +12,9 @@
 #include "engine.h"
 #include "failure.h"
 #include "require.h"
+#include "section.h"
 #include "skynet.h"
+#include "stream.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -199,6 +201,11 @@ give_up(struct snlua *service)
 	(void)skynet_command(service->ctx, "EXIT", "its start has failed");
 }
 
+static const struct engine_parts parts = {
+	.leave_stream = stream_leave,
+	.leave_sections = section_forget_task,
+};
+
 /* The callback of the first message, whose text is the launch parameter. */
 static int
 launch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
@@ -216,7 +223,7 @@ launch(struct skynet_context *ctx, void *ud, int type, int session, uint32_t sou
 	}
 	lua_State *L = service->L;
 	lua_gc(L, LUA_GCSTOP);
-	engine_init(&service->engine, ctx, L, msg);
+	engine_init(&service->engine, ctx, L, msg, &parts);
 	lua_pushcfunction(L, run_loader);
 	lua_pushlightuserdata(L, service);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)msg);
@@ -267,6 +274,7 @@ snlua_release(void *instance)
 	if (service->L) {
 		closing_close_tasks(&service->engine);
 		lua_close(service->L);
+		stream_forget_all(&service->engine);
 		engine_fini(&service->engine);
 	}
 	free(service);
