@@ -6,6 +6,7 @@ local check = require("check")
 local child = require("child")
 local run = require("commander").run
 local log = require("log")
+local begin = require("tasks").begin
 
 local function spinner()
 	skynet.start(function()
@@ -41,14 +42,10 @@ case("signal_0_breaks_an_endless_loop", function()
 	local service = child.start(spinner)
 	for _ = 1, 3 do
 		local mark = log.mark()
-		local token, text = {}, nil
-		skynet.fork(function()
-			text = select(2, pcall(skynet.call, service, "lua", "spin"))
-			skynet.wakeup(token)
-		end)
+		local finish = begin(skynet.call, service, "lua", "spin")
 		log.wait(mark, "spins")
 		run("SIGNAL", skynet.address(service))
-		skynet.wait(token)
+		local _, text = finish()
 		check.matches(text, "call failed: .*interrupt_test%.lua:%d+: signal 0\n")
 		log.wait(mark, "recv a signal 0")
 		check.equal(skynet.call(service, "lua"), "well")
@@ -59,15 +56,10 @@ end)
 case("code_in_pcall_sees_an_error", function()
 	local service = child.start(spinner)
 	local mark = log.mark()
-	local token, answer = {}, nil
-	skynet.fork(function()
-		answer = skynet.call(service, "lua", "spin in pcall")
-		skynet.wakeup(token)
-	end)
+	local finish = begin(skynet.call, service, "lua", "spin in pcall")
 	log.wait(mark, "spins")
 	run("SIGNAL", skynet.address(service), 0)
-	skynet.wait(token)
-	check.equal(answer, "well")
+	check.equal({ finish() }, { true, "well" })
 	skynet.kill(service)
 end)
 
@@ -84,18 +76,14 @@ end)
 
 case("a_main_chunk_can_be_broken_too", function()
 	local mark = log.mark()
-	local token, text = {}, nil
-	skynet.fork(function()
-		text = select(2, pcall(child.start, function()
-			skynet.error("main chunk spins")
-			while true do
-			end
-		end))
-		skynet.wakeup(token)
+	local finish = begin(child.start, function()
+		skynet.error("main chunk spins")
+		while true do
+		end
 	end)
 	local line = log.wait(mark, "main chunk spins")
 	run("SIGNAL", ":" .. line:match("^%[:(%x+)%]"))
-	skynet.wait(token)
+	local _, text = finish()
 	check.matches(text, "call failed: .*signal 0")
 end)
 
@@ -221,14 +209,10 @@ case("a_kill_by_command_fails_pending_calls", function()
 		end)
 	end)
 	local mark = log.mark()
-	local token, text = {}, nil
-	skynet.fork(function()
-		text = select(2, pcall(skynet.call, service, "lua"))
-		skynet.wakeup(token)
-	end)
+	local finish = begin(skynet.call, service, "lua")
 	log.wait(mark, "waits")
 	run("KILL", skynet.address(service))
-	skynet.wait(token)
+	local _, text = finish()
 	check.matches(text, "call failed: script .*: it was killed by :%x+ before it answered$")
 end)
 
