@@ -66,9 +66,9 @@ describe(const struct sk_sockets *sockets, const struct sk_socket *s)
 	info->write = s->write_bytes;
 	info->rtime = cs_of_ticks(s->read_ticks, now_ticks, now_cs);
 	info->wtime = cs_of_ticks(s->write_ticks, now_ticks, now_cs);
-	info->wbuffer = (int64_t)s->output.bytes;
+	info->wbuffer = (int64_t)sk_socket_waiting_bytes(s);
 	info->reading = s->is_reading && s->stage == SK_SOCKET_OPEN && !s->is_read_over;
-	info->writing = s->output.bytes > 0;
+	info->writing = info->wbuffer > 0;
 	print_name(s, name);
 	(void)snprintf(info->name, sizeof info->name, "%s", name);
 	return info;

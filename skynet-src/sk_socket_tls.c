@@ -4,8 +4,9 @@
  * what was read, and sealing what is sent. All rules of sk_socket_table.h hold for what the service
  * sees: its bytes in the open. Of the sealed ones:
  *
- * L1  While a socket is SECURING, is_writable is false: what the service sends waits (W2), and
- *     every edge goes on with the handshake.
+ * L1  Until the handshake is over, is_writable is false: what the service sends waits (W2), and
+ *     while a socket is SECURING every edge goes on with the handshake. An edge that comes before,
+ *     to an accepted connection that is not started, says nothing that the handshake will not find.
  * L2  When it is OPEN, sealed bytes that the kernel has refused mean that is_writable is false, and
  *     they go before all that is sealed later. So there is no more than a batch of the service's
  *     bytes among them. The rest is what the protocol answers to its peer; when that is as much
@@ -140,7 +141,9 @@ sk_socket_tls_event(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	char text[SK_SOCKET_TEXT_MAX];
 	struct sk_tls *session = s->tls->session;
-	if (!send_plain(sockets, s))
+	bool has_left = send_plain(sockets, s);
+	sk_socket_check_output(sockets, s);
+	if (!has_left)
 		return;
 	enum sk_tls_result result = sk_tls_shake(session);
 	if (result == SK_TLS_FAILED)
@@ -209,6 +212,7 @@ open_sealed(struct sk_sockets *sockets, struct sk_socket *s, size_t sealed_size)
 						opened, sizeof opened, &size);
 	if (result != SK_TLS_FAILED)
 		(void)push(sockets, s); /* an answer, perhaps; it may end the socket */
+	sk_socket_check_output(sockets, s);
 	if (s->stage == SK_SOCKET_GONE)
 		return false;
 	if (size > 0)
@@ -296,6 +300,10 @@ seal_batch(struct sk_sockets *sockets, struct sk_socket *s)
 static void
 flush(struct sk_sockets *sockets, struct sk_socket *s)
 {
+	if (!sk_tls_is_ready(s->tls->session)) {
+		s->is_writable = false; /* L1 */
+		return;
+	}
 	while (push(sockets, s) && s->output.bytes > 0)
 		if (!seal_batch(sockets, s))
 			return;

@@ -21,7 +21,7 @@ sk_socket_total_follow(struct sk_sockets *sockets, struct sk_socket *s)
 bool
 sk_socket_total_is_over(const struct sk_sockets *sockets, const struct sk_socket *s)
 {
-	if (sockets->output_total_bytes == 0 || s->output.bytes < LARGE_BYTES)
+	if (sockets->output_total_bytes == 0 || sk_socket_waiting_bytes(s) < LARGE_BYTES)
 		return false;
 	int64_t steps = atomic_load_explicit(&sockets->waiting_steps, memory_order_relaxed);
 	return steps > (int64_t)(sockets->output_total_bytes / SK_SOCKET_TOTAL_STEP);

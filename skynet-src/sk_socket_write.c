@@ -79,8 +79,8 @@ static bool
 is_over_limit(const struct sk_sockets *sockets, const struct sk_socket *s, size_t size)
 {
 	size_t limit = sockets->output_limit_bytes;
-	return limit > 0 && s->output.bytes > 0 &&
-	       (s->output.bytes >= limit || size > limit - s->output.bytes);
+	size_t waiting = sk_socket_waiting_bytes(s);
+	return limit > 0 && waiting > 0 && (waiting >= limit || size > limit - waiting);
 }
 
 static bool

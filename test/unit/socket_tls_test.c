@@ -1033,99 +1033,6 @@ a_write_to_a_dead_peer_is_an_error(void **state)
 	peer_fini(&peer);
 }
 
-/* --- beginning later ----------------------------------------------------------------------- */
-
-static void
-a_server_may_begin_tls_later(void **state)
-{
-	struct world *w = *state;
-	struct pair pair = world_pair(w);
-	struct peer peer;
-	assert_int_equal(write(pair.fd, "STARTTLS", 8), 8);
-	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_DATA, pair.id);
-	world_begin_turn(w);
-	assert_int_equal(world_send(w, pair.id, "go ahead"), 0);
-	assert_int_equal(skynet_socket_secure(w->service, pair.id, &server_options, 1), 0);
-	assert_int_equal(world_send(w, pair.id, "secret"), 0);
-	world_end_turn(w);
-	world_done(w, &told);
-	world_expect_bytes(w, pair.fd, "go ahead");
-	peer_init(&peer, client_context, pair.fd, false);
-	assert_true(peer_shake(w, &peer));
-	told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, pair.id);
-	assert_string_equal(told.text, "secure");
-	peer_expect(w, &peer, "secret");
-	assert_int_equal(skynet_socket_secure(w->service, pair.id, &server_options, 1), -1);
-	assert_non_null(strstr(w->log, "no open connection without TLS"));
-	cut_off(w, &peer, pair.id);
-}
-
-static void
-a_client_may_begin_tls_later(void **state)
-{
-	struct world *w = *state;
-	struct pair pair = world_pair(w);
-	struct peer peer;
-	const struct skynet_tls_options nobody = {.authorities = shelf.authority_file};
-	const struct skynet_tls_options options = {.authorities = shelf.authority_file,
-						   .server_name = "a.test"};
-	assert_int_equal(skynet_socket_secure(w->service, pair.id, &nobody, 0), -1);
-	assert_non_null(strstr(w->log, "server_name"));
-	assert_int_equal(skynet_socket_secure(w->service, pair.id, &options, 0), 0);
-	peer_init(&peer, server_context, pair.fd, true);
-	assert_true(peer_shake(w, &peer));
-	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, pair.id);
-	assert_string_equal(told.text, "secure");
-	cut_off(w, &peer, pair.id);
-}
-
-/* The kernel is full: what was sent in the open leaves first, all of it. */
-static void
-much_may_wait_in_the_open_before_tls(void **state)
-{
-	struct world *w = *state;
-	struct pair pair = world_pair(w);
-	struct peer peer;
-	const size_t size = (size_t)6 << 20;
-	char *bytes = malloc(size);
-	assert_int_equal(world_send_pattern(w, pair.id, 0, size), 0);
-	assert_int_equal(skynet_socket_secure(w->service, pair.id, &server_options, 1), 0);
-	assert_int_equal(world_receive(w, pair.fd, bytes, size), size);
-	for (size_t i = 0; i < size; i += 4093)
-		assert_int_equal(bytes[i], world_pattern(i));
-	free(bytes);
-	peer_init(&peer, client_context, pair.fd, false);
-	assert_true(peer_shake(w, &peer));
-	struct told told;
-	do
-		told = world_wait(w, w->service);
-	while (told.type == SKYNET_SOCKET_TYPE_WARNING);
-	assert_int_equal(told.type, SKYNET_SOCKET_TYPE_CONNECT);
-	skynet_socket_shutdown(w->service, pair.id);
-	peer_fini(&peer);
-}
-
-static void
-an_accepted_connection_may_get_tls_before_its_start(void **state)
-{
-	struct world *w = *state;
-	struct peer peer;
-	int port;
-	int listener = world_listen(w, &port);
-	int fd = world_client(port);
-	int id = world_accept(w, listener);
-	assert_int_equal(skynet_socket_secure(w->service, id, &server_options, 1), 0);
-	skynet_socket_start(w->service, id);
-	peer_init(&peer, client_context, fd, false);
-	assert_true(peer_shake(w, &peer));
-	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, id);
-	assert_string_equal(told.text, "start");
-	/* What is no connection, or none any more, cannot. */
-	assert_int_equal(skynet_socket_secure(w->service, listener, &server_options, 1), -1);
-	assert_int_equal(skynet_socket_secure(w->service, 99999, &server_options, 1), -1);
-	cut_off(w, &peer, id);
-}
-
 int
 main(void)
 {
@@ -1164,10 +1071,6 @@ main(void)
 		world_test(the_peers_end_is_told_and_output_still_leaves),
 		world_test(a_close_is_said_behind_all_output),
 		world_test(a_write_to_a_dead_peer_is_an_error),
-		world_test(a_server_may_begin_tls_later),
-		world_test(a_client_may_begin_tls_later),
-		world_test(much_may_wait_in_the_open_before_tls),
-		world_test(an_accepted_connection_may_get_tls_before_its_start),
 	};
 	return cmocka_run_group_tests(tests, make_shelf, clear_shelf);
 }
