@@ -66,3 +66,23 @@ sk_hosts_find(const char *path, const char *host, int port, struct sk_address *a
 		count = sk_address_parse(&addresses[0], "127.0.0.1", port) == SK_OK;
 	return count;
 }
+
+int
+sk_hosts_find_local(struct sk_address *address, const char *host, int port, char *error,
+		    size_t error_size)
+{
+	if (port < 0 || port > SK_ADDRESS_PORT_MAX) {
+		(void)snprintf(error, error_size, "socket: %d is no port: give one from 0 to 65535",
+			       port);
+		return SK_EINVAL;
+	}
+	if (!host || host[0] == '\0')
+		host = "0.0.0.0";
+	if (sk_hosts_find(NULL, host, port, address, 1) == 1)
+		return SK_OK;
+	(void)snprintf(error, error_size,
+		       "socket: %s is no local address: give a number, or a name from the hosts "
+		       "file",
+		       host);
+	return SK_EINVAL;
+}

@@ -15,4 +15,9 @@
 int sk_hosts_find(const char *path, const char *host, int port, struct sk_address *addresses,
 		  int max);
 
+/* Finds the address to bind. host NULL or "": all IPv4 addresses. A name must be in the hosts file,
+ * or localhost. Returns 0, or SK_EINVAL with one line in error.  [no lock held] */
+SK_MUST_CHECK int sk_hosts_find_local(struct sk_address *address, const char *host, int port,
+				      char *error, size_t error_size);
+
 #endif

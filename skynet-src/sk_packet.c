@@ -1,14 +1,13 @@
 /* sk_packet.c: bytes that many messages and sockets share; see sk_packet.h. */
 #include "sk_packet.h"
 
-#include "sk_post.h"
+#include "sk_context.h"
+#include "sk_memory.h"
+#include "sk_message.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Results of skynet_send that a packet can have. */
-enum { SEND_NO_DESTINATION = -1, SEND_FULL = -3 };
 
 static int64_t
 weight_of(const struct skynet_packet *packet)
@@ -57,23 +56,4 @@ void
 sk_packet_release_bytes(void *bytes)
 {
 	skynet_packet_release(SK_CONTAINER_OF(bytes, struct skynet_packet, bytes));
-}
-
-int
-skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
-		   struct skynet_packet *packet)
-{
-	struct skynet_context *receiver = sk_registry_find(&ctx->core->registry, destination);
-	if (!receiver)
-		return SEND_NO_DESTINATION;
-	if (sk_bound_is_full(&receiver->bound, &receiver->mailbox, type)) {
-		atomic_fetch_add_explicit(&receiver->bound.refused, 1, memory_order_relaxed);
-		return SEND_FULL;
-	}
-	struct sk_message *message =
-		sk_message_new(SK_MESSAGE_SHARED, type, source ? source : ctx->handle, 0,
-			       sk_packet_hold(packet)->bytes, packet->size);
-	sk_context_charge(ctx, -sk_post_weight_of(message));
-	sk_post_push(receiver, message);
-	return 0;
 }

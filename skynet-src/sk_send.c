@@ -2,6 +2,7 @@
  *
  * A payload handed over without a copy is freed here on every path on which it is not delivered.
  */
+#include "sk_packet.h"
 #include "sk_service.h"
 
 #include <stdlib.h>
@@ -105,6 +106,25 @@ skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr, i
 		return give_up(type, msg, SEND_NO_DESTINATION);
 	}
 	return skynet_send(ctx, source, destination, type, session, msg, sz);
+}
+
+int
+skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
+		   struct skynet_packet *packet)
+{
+	struct skynet_context *receiver = sk_registry_find(&ctx->core->registry, destination);
+	if (!receiver)
+		return SEND_NO_DESTINATION;
+	if (sk_bound_is_full(&receiver->bound, &receiver->mailbox, type)) {
+		atomic_fetch_add_explicit(&receiver->bound.refused, 1, memory_order_relaxed);
+		return SEND_FULL;
+	}
+	struct sk_message *message =
+		sk_message_new(SK_MESSAGE_SHARED, type, source ? source : ctx->handle, 0,
+			       sk_packet_hold(packet)->bytes, packet->size);
+	sk_context_charge(ctx, -sk_post_weight_of(message));
+	sk_post_push(receiver, message);
+	return 0;
 }
 
 int

@@ -3,8 +3,6 @@
  * Layout of the bytes: [0] kind, [1..2] port, most significant first, [3..] address. */
 #include "sk_socket_address.h"
 
-#include "sk_hosts.h"
-
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,7 +10,6 @@
 
 #define PORT_AT 1
 #define IP_AT 3
-#define PORT_MAX 65535
 
 size_t
 sk_address_size_of_kind(int kind)
@@ -31,7 +28,7 @@ int
 sk_address_parse(struct sk_address *address, const char *host, int port)
 {
 	*address = (struct sk_address){0};
-	if (!host || port < 0 || port > PORT_MAX)
+	if (!host || port < 0 || port > SK_ADDRESS_PORT_MAX)
 		return SK_EINVAL;
 	if (inet_pton(AF_INET, host, address->bytes + IP_AT) == 1)
 		address->bytes[0] = SK_ADDRESS_IPV4;
@@ -102,26 +99,6 @@ sk_address_set_port(struct sk_address *address, int port)
 {
 	address->bytes[PORT_AT] = (unsigned char)(port >> 8);
 	address->bytes[PORT_AT + 1] = (unsigned char)port;
-}
-
-int
-sk_address_find_local(struct sk_address *address, const char *host, int port, char *error,
-		      size_t error_size)
-{
-	if (port < 0 || port > PORT_MAX) {
-		(void)snprintf(error, error_size, "socket: %d is no port: give one from 0 to 65535",
-			       port);
-		return SK_EINVAL;
-	}
-	if (!host || host[0] == '\0')
-		host = "0.0.0.0";
-	if (sk_hosts_find(NULL, host, port, address, 1) == 1)
-		return SK_OK;
-	(void)snprintf(error, error_size,
-		       "socket: %s is no local address: give a number, or a name from the hosts "
-		       "file",
-		       host);
-	return SK_EINVAL;
 }
 
 void

@@ -20,6 +20,7 @@
 #define SK_ADDRESS_IPV4 1
 #define SK_ADDRESS_IPV6 2
 #define SK_ADDRESS_SIZE_MAX 19
+#define SK_ADDRESS_PORT_MAX 65535
 /* Room for "ip:port" and its NUL. */
 #define SK_ADDRESS_TEXT_SIZE 56
 
@@ -62,11 +63,6 @@ sk_address_size(const struct sk_address *address)
 /* Reads a numeric address; port: 0 to 65535. Returns 0, or SK_EINVAL if host is no number, such as
  * a name, or NULL. */
 SK_MUST_CHECK int sk_address_parse(struct sk_address *address, const char *host, int port);
-
-/* Finds the address to bind. host NULL or "": all IPv4 addresses. A name must be one that needs no
- * network (sk_hosts.h). Returns 0, or SK_EINVAL with one line in error.  [no lock held] */
-SK_MUST_CHECK int sk_address_find_local(struct sk_address *address, const char *host, int port,
-					char *error, size_t error_size);
 
 /* Reads the bytes of a UDP message's address. Returns 0, or SK_EINVAL for an unknown kind. */
 SK_MUST_CHECK int sk_address_decode(struct sk_address *address, const char *bytes);

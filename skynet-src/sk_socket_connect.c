@@ -238,7 +238,7 @@ is_destination_valid(const char *host, int port, char error[SK_SOCKET_LINE_SIZE]
 {
 	if (sk_socket_unix_is_host(host))
 		return true;
-	if (host && host[0] != '\0' && port >= 1 && port <= 65535)
+	if (host && host[0] != '\0' && port >= 1 && port <= SK_ADDRESS_PORT_MAX)
 		return true;
 	(void)snprintf(error, SK_SOCKET_LINE_SIZE,
 		       "socket: cannot connect to %s:%d: give a host, and a port from 1 to 65535",

@@ -15,6 +15,7 @@
 #include "sk_socket_listen.h"
 
 #include "sk_clock.h"
+#include "sk_hosts.h"
 #include "sk_poller.h"
 #include "sk_socket_life.h"
 #include "sk_socket_stream.h"
@@ -282,7 +283,7 @@ static int
 listen_ip(struct sk_sockets *sockets, struct sk_socket_seed *seed, const char *host, int port,
 	  const struct skynet_socket_options *options, char error[SK_SOCKET_LINE_SIZE])
 {
-	int result = sk_address_find_local(&seed->address, host, port, error, SK_SOCKET_LINE_SIZE);
+	int result = sk_hosts_find_local(&seed->address, host, port, error, SK_SOCKET_LINE_SIZE);
 	if (result != SK_OK)
 		return result;
 	seed->fd = open_port(&seed->address, options);

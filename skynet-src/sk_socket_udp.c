@@ -13,6 +13,7 @@
 #include "sk_socket_udp.h"
 
 #include "sk_clock.h"
+#include "sk_hosts.h"
 #include "sk_resolver.h"
 #include "sk_socket_life.h"
 #include "sk_socket_tell.h"
@@ -297,7 +298,7 @@ sk_socket_udp_open(struct sk_sockets *sockets, uint32_t owner, const char *host,
 	if ((!host || host[0] == '\0') && port == 0)
 		return add_open_socket(sockets, owner, open_descriptor(SK_ADDRESS_IPV4),
 				       SK_ADDRESS_IPV4, &no_peer, error);
-	int result = sk_address_find_local(&address, host, port, error, SK_SOCKET_LINE_SIZE);
+	int result = sk_hosts_find_local(&address, host, port, error, SK_SOCKET_LINE_SIZE);
 	if (result != SK_OK)
 		return result;
 	result = add_open_socket(sockets, owner, open_bound_descriptor(&address),
@@ -317,7 +318,7 @@ sk_socket_udp_open(struct sk_sockets *sockets, uint32_t owner, const char *host,
 static bool
 is_peer_valid(const char *host, int port, char error[SK_SOCKET_LINE_SIZE])
 {
-	if (host && host[0] != '\0' && port > 0 && port <= 65535)
+	if (host && host[0] != '\0' && port > 0 && port <= SK_ADDRESS_PORT_MAX)
 		return true;
 	(void)snprintf(
 		error, SK_SOCKET_LINE_SIZE,

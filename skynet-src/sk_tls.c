@@ -6,6 +6,8 @@
  * needs (S2), it reads from the descriptor, and OpenSSL asks for exact sizes. */
 #include "sk_tls.h"
 
+#include "sk_tls_error.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>

@@ -6,7 +6,8 @@
  * when there is none, or no name. The array hangs at the context, whose end frees it. */
 #include "sk_tls_certificate.h"
 
-#include "sk_tls_context.h"
+#include "sk_tls_error.h"
+#include "skynet.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

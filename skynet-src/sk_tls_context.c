@@ -6,8 +6,8 @@
 #include "sk_tls_context.h"
 
 #include "sk_tls_certificate.h"
+#include "sk_tls_error.h"
 
-#include <openssl/err.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,24 +21,6 @@
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 /* --- errors -------------------------------------------------------------------------------- */
-
-void
-sk_tls_clear_errors(void)
-{
-	if (ERR_peek_error() != 0)
-		ERR_clear_error();
-}
-
-const char *
-sk_tls_error_text(char *text, size_t text_size)
-{
-	unsigned long error = ERR_peek_error();
-	if (ERR_SYSTEM_ERROR(error) && strerror_r(ERR_GET_REASON(error), text, text_size) == 0)
-		return text;
-	const char *reason = ERR_reason_error_string(error);
-	(void)snprintf(text, text_size, "%s", reason ? reason : "unknown error of OpenSSL");
-	return text;
-}
 
 /* One line about an option that cannot be followed. */
 static int

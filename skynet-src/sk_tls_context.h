@@ -30,10 +30,4 @@ SSL_CTX *sk_tls_context_new(const struct skynet_tls_options *options, enum sk_tl
  * or the default of the role. */
 int sk_tls_verify(const struct skynet_tls_options *options, enum sk_tls_role role);
 
-/* The first thing in OpenSSL's queue of this thread, in words. Valid as long as text. */
-const char *sk_tls_error_text(char *text, size_t text_size);
-/* Empties that queue, which belongs to the thread and not to a connection: what one has left there
- * must not be taken for an error of the next. */
-void sk_tls_clear_errors(void);
-
 #endif
