@@ -162,8 +162,9 @@ local function connect(channel, is_once, limit_cs)
 		channel.opening = channel.opening or opening.new(channel)
 		channel.opening:wait(is_once, limit_cs)
 		connection = open_connection(channel)
-		if not connection and is_once then
-			error(channel.connection.failure, 0) -- it was lost at once
+		-- It was lost at once; or it was dropped, by close or changehost.
+		if not connection and is_once and channel.connection then
+			error(channel.connection.failure, 0)
 		end
 	end
 	return connection

@@ -570,6 +570,38 @@ case("close while it connects fails who waits for the connection", function()
 	check.equal((finish()), false)
 end)
 
+--- Two requests wait for a connection. As soon as it is there, the first one's task does something
+--- to the channel, in the same turn. Returns how the second one's request ends.
+local function disturbed(disturb)
+	local channel = channel_to(serve(echo))
+	tasks.begin(function()
+		channel:request("first\n")
+		disturb(channel)
+	end)
+	local finish = tasks.begin(channel.request, channel, "second\n", line)
+	return finish()
+end
+
+case("close behind a new connection fails who is about to use it", function()
+	local ok, reason = disturbed(function(channel)
+		channel:close()
+	end)
+	check.equal(ok, false)
+	check.equal(tostring(reason), "[Error: socket] the channel is closed")
+end)
+
+case("changehost behind a new connection takes along who is about to use it", function()
+	local other = serve(function(id)
+		socket.write(id, "other " .. socket.readline(id) .. "\n")
+		socket.close(id)
+	end)
+	local ok, answer = disturbed(function(channel)
+		channel:changehost("127.0.0.1", other)
+	end)
+	check.equal(answer, "other second")
+	check.equal(ok, true)
+end)
+
 -- Auth -----------------------------------------------------------------------------------------
 
 case("auth comes before all requests, after each connect", function()
