@@ -33,10 +33,12 @@ local gates = {}
 --- The one that listens; true while it is being opened.
 ---@type integer|boolean|nil
 local listening
---- The gate of each connection that is open; false when closeclient has been said, and its end is
---- not told yet.
----@type table<integer, integer|false>
+--- The gate of each connection, until its end is told.
+---@type table<integer, integer>
 local gate_of = {}
+--- Those of them that closeclient was said about: nothing is received from them any more.
+---@type table<integer, true>
+local is_closing = {}
 
 -- What the gates tell ----------------------------------------------------------------------------
 
@@ -48,7 +50,7 @@ function on.open(gate, fd, address)
 end
 
 function on.close(_, fd)
-	gate_of[fd] = nil
+	gate_of[fd], is_closing[fd] = nil, nil
 	if handler.disconnect then
 		handler.disconnect(fd)
 	end
@@ -80,7 +82,7 @@ end
 
 local function on_frame(fd, message, size)
 	skynet.ignoreret() -- the session is the connection
-	if gate_of[fd] then
+	if gate_of[fd] and not is_closing[fd] then
 		handler.message(fd, message, size)
 	else
 		skynet.trash(message, size)
@@ -182,7 +184,7 @@ end
 ---@param fd integer
 function gateserver.openclient(fd)
 	check_fd(fd)
-	if gate_of[fd] then
+	if gate_of[fd] and not is_closing[fd] then
 		skynet.send(gate_of[fd], "lua", "start " .. fd)
 	end
 end
@@ -192,11 +194,12 @@ end
 ---@param fd integer
 function gateserver.closeclient(fd)
 	check_fd(fd)
-	local gate = gate_of[fd]
-	if gate then
-		gate_of[fd] = false
-		skynet.send(gate, "lua", "kick " .. fd)
-	elseif gate == nil then
+	if is_closing[fd] then
+		return
+	elseif gate_of[fd] then
+		is_closing[fd] = true
+		skynet.send(gate_of[fd], "lua", "kick " .. fd)
+	else
 		-- Which gate it had is forgotten with its end. No other has this connection.
 		for each in pairs(gates) do
 			skynet.send(each, "lua", "kick " .. fd)

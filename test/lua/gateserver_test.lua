@@ -34,6 +34,7 @@ end
 --- begin with "echo". It uses skynet.socket beside.
 local function echo_server(watcher, embed)
 	local skynet = require("skynet") -- luacheck: ignore 431
+	require("skynet.manager")
 	local gateserver = require("snax.gateserver")
 	local netpack = require("skynet.netpack")
 	local socket = require("skynet.socket") -- luacheck: ignore 431
@@ -78,6 +79,8 @@ local function echo_server(watcher, embed)
 			return gateserver[command](...)
 		elseif command == "flood" then
 			return socket.write((...), ("x"):rep(16 << 20))
+		elseif command == "kill" then
+			return skynet.kill(...)
 		elseif command == "nothing" then
 			return
 		end
@@ -279,27 +282,44 @@ case("embedded_in_a_program", function()
 	skynet.kill(server)
 end)
 
-case("its_gate_may_be_killed", function()
+--- The gate in C of a server, which was launched after everything else.
+local function gate_of(server)
 	local gates = {}
-	local server = child.start(echo_server, skynet.self())
-	local before = skynet.self()
-	local _, port = skynet.call(server, "lua", "open", { address = "127.0.0.1", port = 0 })
-	expect("open")
-	local client, fd = connected(port)
-	-- The gate in C was launched after everything else.
 	for address = server + 1, server + 20 do
 		if pcall(skynet.call, address, "lua", "stat") then
 			gates[#gates + 1] = address
 		end
 	end
 	check.equal(#gates, 1)
-	check.ok(before ~= gates[1])
-	skynet.kill(gates[1])
+	return gates[1]
+end
+
+case("its_gate_may_be_killed", function()
+	local server = child.start(echo_server, skynet.self())
+	local _, port = skynet.call(server, "lua", "open", { address = "127.0.0.1", port = 0 })
+	expect("open")
+	local client, fd = connected(port)
+	skynet.kill(gate_of(server))
 	check.equal(expect("disconnect"), fd)
 	check.equal(socket.read(client), false)
 	socket.close(client)
 	skynet.call(server, "lua", "open", { address = "127.0.0.1", port = 0 })
 	expect("open")
+	skynet.kill(server)
+end)
+
+case("its_gate_may_be_killed_while_it_closes_a_connection", function()
+	local server, port = start_server()
+	local gate = gate_of(server)
+	local client, fd = connected(port)
+	skynet.call(server, "lua", "openclient", fd)
+	skynet.send(server, "lua", "closeclient", fd)
+	skynet.send(server, "lua", "kill", gate)
+	check.equal(expect("disconnect"), fd)
+	skynet.call(server, "lua", "closeclient", fd)
+	skynet.call(server, "lua", "nothing")
+	check.equal(#events, 0)
+	socket.close(client)
 	skynet.kill(server)
 end)
 
