@@ -214,19 +214,27 @@ local function respond(request_handler, username, content, session)
 	return (">s2"):pack((ok and response or "") .. (ok and "\1" or "\0") .. session)
 end
 
-local function refuse(user, id, reason)
-	client_log("invalid client (fd = %d) error = %s: %s", id, user.username, reason)
+--- The user has lost its connection, but is still logged in.
+local function lose(conf, user)
 	detach(user)
+	if conf.disconnect_handler then
+		conf.disconnect_handler(user.username)
+	end
+end
+
+local function refuse(conf, user, id, reason)
+	client_log("invalid client (fd = %d) error = %s: %s", id, user.username, reason)
+	lose(conf, user)
 end
 
 local function request(conf, user, id, packet)
 	if #packet < 4 then
-		return refuse(user, id, "a request without session")
+		return refuse(conf, user, id, "a request without session")
 	end
 	local content, session = packet:sub(1, -5), packet:sub(-4)
 	local reply, reason = user.replies:begin(session, user.index)
 	if not reply then
-		return refuse(user, id, reason)
+		return refuse(conf, user, id, reason)
 	end
 	if not reply.packet and not reply.is_running then
 		reply.is_running = true
@@ -288,10 +296,7 @@ local function make_handler(conf)
 			skynet.cancel(stranger.timer)
 			gateserver.closeclient(id)
 		elseif user then
-			detach(user)
-			if conf.disconnect_handler then
-				conf.disconnect_handler(user.username)
-			end
+			lose(conf, user)
 		end
 	end
 
