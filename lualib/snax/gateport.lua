@@ -18,7 +18,7 @@ local gateport = {}
 ---@field delimiter string? of the framing "delimiter"
 ---@field empty boolean? false: empty frames are skipped
 ---@field shares_port boolean? others may listen on the same port
----@field tls table<string, string|boolean>? connections are encrypted; as of skynet.socket.listen
+---@field tls table<string, string|boolean|string[]>? as of skynet.socket.listen
 ---@field request boolean? tell of the requests that websockets begin with
 
 --- A value as the launch text of the gate has it.
@@ -91,16 +91,29 @@ local function add_options(words, conf)
 	end
 end
 
+--- A list of texts as one text; nil, if it is none.
+local function joined(list)
+	for _, text in ipairs(list) do
+		if type(text) ~= "string" then
+			return nil
+		end
+	end
+	return list[1] and table.concat(list, ",")
+end
+
 --- The words of the options of TLS.
 local function add_tls(words, tls)
 	for name, value in pairs(tls) do
 		if type(name) ~= "string" or not name:find("^[%w_]+$") then
 			error(("bad field 'tls': it has no option %s"):format(tostring(name)), 0)
-		elseif type(value) ~= "string" and type(value) ~= "boolean" then
-			local text = "bad field 'tls.%s': a text or boolean expected, got %s"
-			error(text:format(name, type(value)), 0)
 		end
-		words[#words + 1] = ("tls.%s=%s"):format(name, encode(tostring(value)))
+		local text = type(value) == "table" and joined(value) or value
+		if type(text) ~= "string" and type(text) ~= "boolean" then
+			local expected = "a text, a list of texts or a boolean"
+			local problem = "bad field 'tls.%s': %s expected, got %s"
+			error(problem:format(name, expected, type(value)), 0)
+		end
+		words[#words + 1] = ("tls.%s=%s"):format(name, encode(tostring(text)))
 	end
 end
 
