@@ -206,3 +206,22 @@ case("a handshake that fails or does not come has an end", function()
 		socket.secure(near, "friend", {})
 	end)
 end)
+
+case("a handshake on an open connection that fails is its end", function()
+	for _, role in ipairs({ "client", "server" }) do
+		local near, far = connect_plainly()
+		local ended = 0
+		socket.onclose(near, function(id)
+			test.equal(id, near)
+			ended = ended + 1
+		end)
+		skynet.fork(function()
+			skynet.sleep(1) -- not before the handshake has begun
+			socket.write(far, "this is no TLS\n")
+		end)
+		test.equal(socket.secure(near, role, { certificate = here }), nil)
+		socket.close(far)
+		skynet.sleep(5)
+		test.equal(ended, 1)
+	end
+end)
