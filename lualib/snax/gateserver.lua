@@ -129,10 +129,13 @@ local function close_port()
 	listening = nil
 end
 
---- What handler.open has returned. If it has raised, the port is closed.
-local function opened(ok, ...)
+--- What handler.open has returned. If it has raised, the port is closed, unless that was done while
+--- it waited.
+local function opened(gate, ok, ...)
 	if not ok then
-		close_port()
+		if listening == gate then
+			close_port()
+		end
 		error((...), 0)
 	end
 	return ...
@@ -151,7 +154,7 @@ function commands.open(source, conf)
 	if not handler.open then
 		return accept_from_now_on(gate)
 	end
-	return accept_from_now_on(gate, opened(pcall(handler.open, source, conf)))
+	return accept_from_now_on(gate, opened(gate, pcall(handler.open, source, conf)))
 end
 
 function commands.close()

@@ -5,6 +5,7 @@ local socket = require("skynet.socket")
 local check = require("check")
 local child = require("child")
 local log = require("log")
+local tasks = require("tasks")
 
 local cases = {}
 local function case(name, body)
@@ -45,6 +46,9 @@ local function echo_server(watcher, embed)
 	local handler = { embed = embed == "embed" }
 	function handler.open(source, conf)
 		tell("open", source, conf.address, conf.port)
+		if conf.waits then
+			skynet.wait(conf.waits)
+		end
 		if conf.fails then
 			error("handler.open fails", 0)
 		end
@@ -79,6 +83,8 @@ local function echo_server(watcher, embed)
 			return gateserver[command](...)
 		elseif command == "flood" then
 			return socket.write((...), ("x"):rep(16 << 20))
+		elseif command == "wakeup" then
+			return skynet.wakeup(...)
 		elseif command == "kill" then
 			return skynet.kill(...)
 		elseif command == "nothing" then
@@ -270,6 +276,22 @@ case("an_open_that_fails_can_be_tried_again", function()
 	check.equal(socket.open("127.0.0.1", port), nil, "the port is closed again")
 	skynet.call(server, "lua", "open", { address = "127.0.0.1", port = 0 })
 	expect("open")
+	skynet.kill(server)
+end)
+
+case("an_open_that_fails_late_closes_no_port_but_its_own", function()
+	local server = child.start(echo_server, skynet.self())
+	local conf = { address = "127.0.0.1", port = 0, fails = true, waits = "here" }
+	local finish = tasks.begin(skynet.call, server, "lua", "open", conf)
+	expect("open")
+	skynet.call(server, "lua", "close")
+	local _, port = skynet.call(server, "lua", "open", { address = "127.0.0.1", port = 0 })
+	expect("open")
+	skynet.call(server, "lua", "wakeup", "here")
+	local ok, reason = finish()
+	check.equal(ok, false)
+	check.matches(reason, "handler.open fails")
+	socket.close((connected(port)))
 	skynet.kill(server)
 end)
 
