@@ -7,15 +7,14 @@ import struct
 
 from harness import (
     SANITIZERS,
-    Node,
     case,
     connect,
-    free_port,
     main,
     wait_until,
     recv_exactly,
     wait_closed,
 )
+from socket_user import SocketUser
 
 MIB = 1 << 20
 TEXT = b"line one\n\nline two\nthe rest"
@@ -24,18 +23,8 @@ ANSWER = b"line one\n\nline two\nrest:the rest"
 MEMORY_SLACK_KB = (400 if SANITIZERS else 48) * 1024
 
 
-class User(Node):
-    """A node with a socket_user."""
-
-    def __init__(self, **settings):
-        self.port = free_port()
-        super().__init__(start="socket_user", user_port=self.port, **settings)
-        self.wait_log(r"\] ready$")
-
-    def ask(self, request):
-        connection = connect(self.port)
-        connection.sendall(request.encode() + b"\n")
-        return connection
+class User(SocketUser):
+    """One that can be asked how it is."""
 
     def check(self):
         """It works as ever."""

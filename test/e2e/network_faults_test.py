@@ -11,16 +11,15 @@ from pathlib import Path
 
 from harness import (
     SANITIZERS,
-    Node,
     Skip,
     case,
     connect,
-    free_port,
     main,
     recv_exactly,
     wait_closed,
     wait_until,
 )
+from socket_user import SocketUser
 
 # Sanitizers keep freed memory for a while and add to every block.
 MEMORY_SLACK_KB = (400 if SANITIZERS else 48) * 1024
@@ -32,20 +31,6 @@ MUTE_DEADLINE_S = 240
 # Look-ups under way while the name server says nothing.
 LOOK_UPS = 50
 LOOK_UP_CS = 300
-
-
-class User(Node):
-    """A node with a socket_user (test/service/socket_user.lua)."""
-
-    def __init__(self, **settings):
-        self.port = free_port()
-        super().__init__(start="socket_user", user_port=self.port, **settings)
-        self.wait_log(r"\] ready$")
-
-    def ask(self, request):
-        connection = connect(self.port)
-        connection.sendall(request.encode() + b"\n")
-        return connection
 
 
 class Bystander:
@@ -98,7 +83,7 @@ def connect_with_small_window(node, request):
 
 @case
 def clients_that_never_read_hurt_only_themselves():
-    with User(socket_output_limit=OUTPUT_LIMIT_MIB << 20) as node:
+    with SocketUser(socket_output_limit=OUTPUT_LIMIT_MIB << 20) as node:
         with Bystander(node) as bystander:
             bystander.wait_answers(10)
             fds, memory_kb = node.fd_count(), node.rss_kb()
@@ -139,7 +124,7 @@ def silent_name_server():
     return server
 
 
-class NodeWithNameServer(User):
+class NodeWithNameServer(SocketUser):
     """A node that sees another /etc/resolv.conf, in a mount namespace of its own."""
 
     def __init__(self, name_server, **settings):
@@ -179,7 +164,7 @@ def a_name_server_that_never_answers_holds_nobody_up():
 
 @case
 def with_few_descriptors_a_flood_is_refused_and_others_go_on():
-    with User() as node:
+    with SocketUser() as node:
         resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (64, 64))
         with Bystander(node) as bystander:
             bystander.wait_answers(10)
