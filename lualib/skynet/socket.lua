@@ -86,7 +86,7 @@ end
 --- Listens, and accepts nobody before socket.start. Raises when it cannot. Waits.
 ---@param host string a local address, "ip:port", "[v6]:port" or "unix:/path"
 ---@param port? integer 0: any free one
----@param backlog? integer connections that nobody has accepted yet; default: what the system allows
+---@param backlog? integer means nothing: as many may wait to be accepted as the system allows
 ---@param options? { shares_port?: boolean, tls?: table }
 ---@return integer id
 ---@return string ip

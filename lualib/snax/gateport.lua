@@ -11,7 +11,7 @@ local gateport = {}
 ---@field address string? "0.0.0.0"; also "unix:/path"
 ---@field port integer? 0: any free one
 ---@field maxclient integer? most connections at a time, 1024
----@field backlog integer? connections that nobody has accepted yet
+---@field backlog integer? means nothing, as of skynet.socket.listen
 ---@field nodelay boolean? false: small pieces wait for more
 ---@field framing string? how frames are told apart, "u16be"
 ---@field max_frame integer? bytes of the longest frame

@@ -33,7 +33,7 @@ function socketdriver.connect(host, port, options) end
 --- the address can't be had.
 ---@param host string as for connect; a name must be one of the hosts file
 ---@param port? integer 0: any free one
----@param backlog? integer connections that may wait; it is always what the system allows
+---@param backlog? integer means nothing: as many may wait to be accepted as the system allows
 ---@param options? { shares_port?: boolean, tls?: skynet.tls } shares_port: others who say so too
 --- may listen there; tls: those who come speak TLS
 ---@return integer id
