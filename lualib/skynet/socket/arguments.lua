@@ -28,7 +28,7 @@ end
 --- The same for hundredths of a second, which may be missing.
 function arguments.check_timeout(timeout)
 	if not is_timeout(timeout) then
-		local text = "bad argument 'timeout' (0 to 2^31-1 hundredths of a second expected, got %s)"
+		local text = "bad argument 'timeout' (hundredths of a second expected, got %s)"
 		error(text:format(tostring(timeout)), 3)
 	end
 end

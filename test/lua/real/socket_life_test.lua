@@ -322,7 +322,8 @@ end
 for way in pairs(WAYS) do
 	test.case("services_end_while_they_wait_in_" .. way, function()
 		for name, finish in pairs(ENDS) do
-			if not IS_SANITIZED or name == "kill" or way ~= "unread" then -- these take long
+			-- Many bytes take long there.
+			if not IS_SANITIZED or name == "kill" or way ~= "unread" then
 				end_while_waiting(way, finish, false)
 				end_while_waiting(way, finish, true)
 			end
