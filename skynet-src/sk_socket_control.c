@@ -13,6 +13,17 @@
 
 /* --- start and pause ----------------------------------------------------------------------- */
 
+/* The caller becomes the owner. Another one that had started the socket, or opened it, may wait for
+ * what will not be told to it any more. */
+static void
+take_over(struct sk_sockets *sockets, struct sk_socket *s, uint32_t caller)
+{
+	if (s->owner != caller && s->stage != SK_SOCKET_WAITING)
+		sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_TAKEN, 0, NULL);
+	s->is_orphan = false; /* if the other one is dead: the socket is not its any more */
+	sk_socket_set_owner(s, caller);
+}
+
 /* Begins or goes on reading. The socket is WAITING or OPEN. */
 static void
 open_for(struct sk_sockets *sockets, struct sk_socket *s, uint32_t caller)
@@ -20,7 +31,7 @@ open_for(struct sk_sockets *sockets, struct sk_socket *s, uint32_t caller)
 	bool is_transfer = s->stage == SK_SOCKET_OPEN && s->owner != caller;
 	bool has_handshake =
 		s->stage == SK_SOCKET_WAITING && s->tls && s->ops->kind == SK_SOCKET_STREAM;
-	sk_socket_set_owner(s, caller);
+	take_over(sockets, s, caller);
 	s->stage = SK_SOCKET_OPEN;
 	s->is_reading = s->ops->read != NULL;
 	if (s->is_reading && sk_socket_watch(sockets, s) != SK_OK) {
@@ -51,7 +62,7 @@ sk_socket_start(struct sk_sockets *sockets, uint32_t caller, int id)
 	case SK_SOCKET_CONNECTING:
 	case SK_SOCKET_SECURING:
 		/* The outcome goes to the new owner. */
-		sk_socket_set_owner(s, caller);
+		take_over(sockets, s, caller);
 		s->is_reading = true;
 		break;
 	case SK_SOCKET_WAITING:

@@ -28,6 +28,7 @@ extern "C" {
 #define SKYNET_SOCKET_TYPE_UDP 6     /* ud bytes in buffer, then the sender's address */
 #define SKYNET_SOCKET_TYPE_WARNING 7 /* ud KiB wait to be sent; 0: all gone out */
 #define SKYNET_SOCKET_TYPE_READY 8   /* a watched descriptor is ready; ud: for what (below) */
+#define SKYNET_SOCKET_TYPE_TAKEN 9   /* another service has started what was ours: the last word */
 
 /* The payload of a PTYPE_SOCKET message. When buffer is NULL, text may follow the struct: as many
  * bytes as the message is longer than it, at most 128, without a NUL. */
@@ -116,7 +117,7 @@ SKYNET_API int skynet_socket_rearm(struct skynet_context *ctx, int id, int what)
 #define SKYNET_SOCKET_HANGUP 4
 
 /* Makes the caller the owner and begins reading or accepting. CONNECT with the text "start" or
- * "transfer" follows, or ERROR. */
+ * "transfer" follows, or ERROR. A former owner that had started it is told TAKEN. */
 SKYNET_API void skynet_socket_start(struct skynet_context *ctx, int id);
 /* Stops reading until the next start. */
 SKYNET_API void skynet_socket_pause(struct skynet_context *ctx, int id);

@@ -204,7 +204,7 @@ answer_waiter(struct gate *gate, const struct gate_ending *ending)
 	gate_answer(gate, &request, NULL);
 }
 
-/* Frees a connection whose socket is closed or closing. */
+/* Frees a connection whose socket is closed, closing, or somebody else's. */
 static void
 discard(struct gate *gate, struct gate_connection *connection)
 {
@@ -235,6 +235,13 @@ gate_connection_settle(struct gate *gate, struct gate_connection *connection)
 	if (gate->framing.kind == FRAMING_WEBSOCKET && connection->state != GATE_UPGRADING)
 		send_close(gate, connection);
 	skynet_socket_close(gate->ctx, connection->id); /* what waits goes out first */
+	discard(gate, connection);
+}
+
+void
+gate_connection_lose(struct gate *gate, struct gate_connection *connection)
+{
+	gate_log(gate, "[gate] Connection %d was taken over by another service", connection->id);
 	discard(gate, connection);
 }
 

@@ -106,6 +106,9 @@ on_connection(struct gate *gate, struct gate_connection *connection,
 	case SKYNET_SOCKET_TYPE_ERROR:
 		on_error(gate, connection, text, text_size);
 		break;
+	case SKYNET_SOCKET_TYPE_TAKEN:
+		gate_connection_lose(gate, connection);
+		break;
 	case SKYNET_SOCKET_TYPE_WARNING:
 		on_warning(gate, connection, event->ud);
 		break;

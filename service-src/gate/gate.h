@@ -261,6 +261,8 @@ void gate_connection_peer_ended(struct gate *gate, struct gate_connection *conne
  * first. The request, if not NULL, is answered when it is closed. The connection may be freed. */
 void gate_connection_finish(struct gate *gate, struct gate_connection *connection,
 			    uint16_t close_code, const struct gate_request *request);
+/* Another service has its socket now; frees it. */
+void gate_connection_lose(struct gate *gate, struct gate_connection *connection);
 /* Ends it at once; frees it. */
 void gate_connection_break(struct gate *gate, struct gate_connection *connection);
 /* Finds whose probe came back, and ends it. Returns NULL if it is nobody's any more. */

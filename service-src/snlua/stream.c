@@ -266,6 +266,19 @@ take_end(struct engine *engine, const struct skynet_socket_message *event)
 		wake(engine, stream, true);
 }
 
+/* Another service has started the socket. What is told of it goes there; it must not be closed
+ * here. */
+static void
+take_leave(struct engine *engine, const struct skynet_socket_message *event)
+{
+	struct stream *stream = stream_find(engine, event->id);
+	if (!stream)
+		return; /* it was abandoned for the other one */
+	free(stream->text);
+	stream->text = skynet_strdup("another service has taken the socket over");
+	stream_forget(engine, stream);
+}
+
 bool
 stream_handle_message(struct engine *engine)
 {
@@ -285,6 +298,9 @@ stream_handle_message(struct engine *engine)
 		return true;
 	case SKYNET_SOCKET_TYPE_CLOSE:
 		take_end(engine, event);
+		return false;
+	case SKYNET_SOCKET_TYPE_TAKEN:
+		take_leave(engine, event);
 		return false;
 	default:
 		return false;

@@ -579,6 +579,53 @@ test.case("a reader of an abandoned socket gets false", function()
 	driver.close(far)
 end)
 
+--- Starts the sockets that it is asked to, and echoes.
+local function taker()
+	local other = require("skynet.socket")
+	skynet.start(function()
+		skynet.dispatch("lua", function(_, _, id)
+			local started = other.start(id)
+			skynet.retpack(started)
+			skynet.fork(function()
+				local text = started and other.read(id)
+				while text do
+					other.write(id, text)
+					text = other.read(id)
+				end
+			end)
+		end)
+	end)
+end
+
+test.case("who waits for a socket that another service takes over is told", function()
+	local near, far = connect()
+	local other = test.service(taker)
+	local read = spawn(socket.read, far)
+	local secure = spawn(socket.secure, near, "client", { verify = false })
+	test.equal(skynet.call(other, "lua", far), far)
+	local ok, rest = read()
+	test.equal(ok, false)
+	test.equal(rest, "")
+	socket.close(far) -- is not ours any more: the other one keeps it
+	test.equal(socket.invalid(far), true)
+	skynet.call(other, "lua", near) -- gets the outcome, a failure: the other end is no server
+	local secured, reason = secure()
+	test.equal(secured, nil)
+	test.matches(reason, "another service has taken the socket over")
+	skynet.kill(other)
+end)
+
+test.case("a socket that was taken over stays with its new service", function()
+	local near, far = connect()
+	local other = test.service(taker)
+	test.equal(skynet.call(other, "lua", far), far)
+	socket.close(far)
+	socket.write(near, "are you there?")
+	test.equal(socket.read(near, 14), "are you there?")
+	close(near)
+	skynet.kill(other)
+end)
+
 -- Bounds ----------------------------------------------------------------------------------------
 
 test.case("a sender waits for a reader that does not come", function()

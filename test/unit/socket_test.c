@@ -700,6 +700,7 @@ start_by_another_service_transfers_the_socket(void **state)
 	struct world *w = *state;
 	struct pair pair = world_pair(w);
 	world_start(w, w->other, pair.id, "transfer");
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_TAKEN, pair.id);
 	assert_int_equal(write(pair.fd, "to other", 8), 8);
 	struct told told = world_expect(w, w->other, SKYNET_SOCKET_TYPE_DATA, pair.id);
 	world_done(w, &told);
@@ -708,6 +709,21 @@ start_by_another_service_transfers_the_socket(void **state)
 	assert_int_equal(write(pair.fd, "still", 5), 5);
 	told = world_expect(w, w->other, SKYNET_SOCKET_TYPE_DATA, pair.id);
 	world_done(w, &told);
+	(void)close(pair.fd);
+}
+
+/* Nobody is left to be told, and that is no reason to close it. */
+static void
+a_dead_owners_socket_can_be_taken_over(void **state)
+{
+	struct world *w = *state;
+	struct pair pair = world_pair(w);
+	sk_registry_remove(&w->core.registry, w->service->handle);
+	world_start(w, w->other, pair.id, "transfer");
+	assert_int_equal(write(pair.fd, "to other", 8), 8);
+	struct told told = world_expect(w, w->other, SKYNET_SOCKET_TYPE_DATA, pair.id);
+	world_done(w, &told);
+	world_expect_nothing(w, w->other);
 	(void)close(pair.fd);
 }
 
@@ -946,6 +962,7 @@ main(void)
 			setup_short_linger, world_teardown),
 		world_test(operations_on_what_is_gone_do_nothing),
 		world_test(start_by_another_service_transfers_the_socket),
+		world_test(a_dead_owners_socket_can_be_taken_over),
 		world_test(a_transferred_socket_goes_on_when_the_old_owner_dies_with_a_chunk),
 		world_test(a_dead_owners_sockets_are_closed_after_their_output),
 		world_test(data_for_a_dead_owner_closes_the_socket),

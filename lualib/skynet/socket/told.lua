@@ -12,6 +12,7 @@ local TYPE_ACCEPT <const> = 4
 local TYPE_UDP <const> = 6
 local TYPE_WARNING <const> = 7
 local TYPE_READY <const> = 8
+local TYPE_TAKEN <const> = 9
 
 --- What a service wants to be told about one of its sockets.
 ---@class skynet.socket.callbacks
@@ -105,6 +106,12 @@ handlers[TYPE_READY] = function(id, what)
 		if f(id, what) then
 			return
 		end
+	end
+end
+
+handlers[TYPE_TAKEN] = function(id)
+	if streams.invalid(id) then -- it was not started here again meanwhile
+		callbacks[id] = nil
 	end
 end
 
