@@ -152,24 +152,6 @@ local function open_connection(channel)
 	end
 end
 
---- A connection. Raises when there is none. Waits.
-local function connect(channel, is_once, limit_cs)
-	local connection = open_connection(channel)
-	while not connection do
-		if channel.is_closed then
-			error(failure.new("the channel is closed"), 0)
-		end
-		channel.opening = channel.opening or opening.new(channel)
-		channel.opening:wait(is_once, limit_cs)
-		connection = open_connection(channel)
-		-- It was lost at once; or it was dropped, by close or changehost.
-		if not connection and is_once and channel.connection then
-			error(channel.connection.failure, 0)
-		end
-	end
-	return connection
-end
-
 --- What is left of the time.
 local function time_left(limit_cs, begin_cs)
 	if not limit_cs then
@@ -180,6 +162,25 @@ local function time_left(limit_cs, begin_cs)
 		error(failure.timeout(limit_cs, "no connection"), 0)
 	end
 	return left_cs
+end
+
+--- A connection, and what is left of the time. Raises when there is none. Waits.
+local function connect(channel, is_once, limit_cs)
+	local begin_cs = skynet.now()
+	local connection = open_connection(channel)
+	while not connection do
+		if channel.is_closed then
+			error(failure.new("the channel is closed"), 0)
+		end
+		channel.opening = channel.opening or opening.new(channel)
+		channel.opening:wait(is_once, limit_cs, time_left(limit_cs, begin_cs))
+		connection = open_connection(channel)
+		-- It was lost at once; or it was dropped, by close or changehost.
+		if not connection and is_once and channel.connection then
+			error(channel.connection.failure, 0)
+		end
+	end
+	return connection, time_left(limit_cs, begin_cs)
 end
 
 --- Raises at the caller of the method.
@@ -225,9 +226,7 @@ function channel_methods:request(request, answer, padding, timeout)
 		check_answer(self, answer)
 	end
 	local limit_cs = timeout or self.settings.timeout
-	local begin_cs = skynet.now()
-	local connection = connect(self, true, limit_cs)
-	local left_cs = time_left(limit_cs, begin_cs)
+	local connection, left_cs = connect(self, true, limit_cs)
 	local refusal = answer ~= nil and connection:refuses(answer)
 	if refusal then
 		error(refusal, 2)
@@ -246,9 +245,7 @@ end
 function channel_methods:response(answer, timeout)
 	check_answer(self, answer)
 	check(is_limit(timeout), "timeout", LIMIT_TEXT, timeout)
-	local begin_cs = skynet.now()
-	local connection = connect(self, false, timeout)
-	local left_cs = time_left(timeout, begin_cs)
+	local connection, left_cs = connect(self, false, timeout)
 	local refusal = connection:refuses(answer)
 	if refusal then
 		error(refusal, 2)

@@ -602,6 +602,27 @@ case("changehost behind a new connection takes along who is about to use it", fu
 	check.equal(ok, true)
 end)
 
+case("a host that is changed over and over does not prolong a request", function()
+	local channel
+	local port = serve(echo)
+	channel = channel_to(port, {
+		auth = function()
+			skynet.sleep(80)
+		end,
+	})
+	tasks.begin(function()
+		channel:request("first\n")
+		channel:changehost("127.0.0.1", port)
+	end)
+	local begin_cs = skynet.now()
+	local finish = tasks.begin(channel.request, channel, "second\n", line, nil, 100)
+	local ok, reason = finish()
+	check.equal(ok, false)
+	check.matches(tostring(reason), "no connection within 1.00 s")
+	check.equal(skynet.now() - begin_cs, 100)
+	channel:close()
+end)
+
 -- Auth -----------------------------------------------------------------------------------------
 
 case("auth comes before all requests, after each connect", function()

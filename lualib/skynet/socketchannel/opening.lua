@@ -279,15 +279,16 @@ end
 
 --- Waits until there is a connection. Raises the reason when there is none. Waits.
 ---@param is_once boolean
----@param limit_cs integer?
-function opening_methods:wait(is_once, limit_cs)
+---@param limit_cs integer? how long the whole request may wait
+---@param left_cs integer? what is left of that
+function opening_methods:wait(is_once, limit_cs, left_cs)
 	local waiter <close> = setmetatable({ opening = self, is_once = is_once }, waiter_class)
 	table.insert(self.waiters, waiter)
 	if is_once and self.is_pausing then
 		skynet.wakeup(self)
 	end
-	if limit_cs then
-		skynet.sleep(limit_cs, waiter)
+	if left_cs then
+		skynet.sleep(left_cs, waiter)
 	else
 		skynet.wait(waiter)
 	end
