@@ -42,9 +42,9 @@ local dns = {
 ---@field timer integer? runs when c-ares wants to be called
 
 local answers = cache.new()
----@type table<string, skynet.dns.query> those under way, by their keys
+---@type table<string, skynet.dns.query> those under way at the present servers, by their keys
 local queries = {}
-local query_count = 0
+local query_count = 0 -- of all that are under way
 local last_number = 0
 ---@type table<skynet.dns.session, true>
 local sessions = {}
@@ -59,16 +59,16 @@ local names
 
 local function finish(query, addresses, detail, is_final)
 	query.is_done = true
-	queries[query.key] = nil
 	query_count = query_count - 1
-	if addresses then
-		query.addresses = addresses
-		answers:put(query.key, addresses, detail)
-	else
-		query.reason = detail
-	end
-	if is_final then -- a server has said that there is nothing
-		answers:forget(query.key)
+	query.addresses = addresses
+	query.reason = not addresses and detail or nil
+	if queries[query.key] == query then -- otherwise it has asked a server that was left
+		queries[query.key] = nil
+		if addresses then
+			answers:put(query.key, addresses, detail)
+		elseif is_final then -- a server has said that there is nothing
+			answers:forget(query.key)
+		end
 	end
 	for waiter in pairs(query.waiters) do
 		skynet.wakeup(waiter)
@@ -227,7 +227,8 @@ function dns.server(ip, port)
 		ip = (family == 6 and "[%s]:%d" or "%s:%d"):format(ip, port)
 	end
 	chosen_server = ip
-	current = nil -- its queries go on with the servers they have begun with
+	-- What is under way goes on with the servers it has begun with, for those who wait for it.
+	current, queries = nil, {}
 end
 
 --- Finds the addresses of a name. Waits, unless the answer is known.

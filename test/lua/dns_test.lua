@@ -57,6 +57,16 @@ case("a silent server has thirty seconds", function()
 	check.equal(skynet.now() - begin_cs, 30 * S)
 end)
 
+case("another server is asked even for a name that is under way", function()
+	serve(60).is_silent = true
+	local finish = tasks.begin(dns.resolve, "moved.example.com", false, 10 * S)
+	skynet.sleep(S)
+	serve(60)
+	check.equal((dns.resolve("moved.example.com", false, S)), "10.0.0.1")
+	finish()
+	check.equal((dns.resolve("moved.example.com")), "10.0.0.1")
+end)
+
 case("each task has its own deadline, and all share the question", function()
 	local state = serve(60)
 	state.is_silent = true
