@@ -67,8 +67,8 @@
  *     CLOSING.
  *
  * Locks. A slot's lock comes first; under it are taken: spare_lock, the resolver's lock, the one of
- * the TLS options, and those of sk_post and of timers (which are the scheduler's). Messages are posted under the slot's lock,
- * so that the owner gets them in the order in which things happened.
+ * the TLS options, and those of sk_post and of timers (which are the scheduler's). Messages are
+ * posted under the slot's lock, so that the owner gets them in the order in which things happened.
  */
 #ifndef SK_SOCKET_TABLE_H
 #define SK_SOCKET_TABLE_H
