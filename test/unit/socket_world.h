@@ -299,7 +299,8 @@ world_client(int port)
 	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+	if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+		fail_msg("port %d: %s", port, strerror(errno));
 	return fd;
 }
 
