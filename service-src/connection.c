@@ -294,14 +294,20 @@ add(struct connection *service, const char *words)
 
 enum outcome { DONE, UNKNOWN_FD, INVALID };
 
-static enum outcome delete (struct connection *service, const char *words) {
-	int fd; const char *rest_of_words = read_fd(words, &fd);
-	if (!rest_of_words || *rest_of_words != '\0') return INVALID;
+static enum outcome
+drop(struct connection *service, const char *words)
+{
+	int fd;
+	const char *rest_of_words = read_fd(words, &fd);
+	if (!rest_of_words || *rest_of_words != '\0')
+		return INVALID;
 	struct watch *watch = find(service, KEY_FD, fd);
-	if (!watch){skynet_error(service->ctx, "[connection] Delete invalid handle %d", fd);
-		    return UNKNOWN_FD;}
-remove_watch(service, watch);
-return DONE;
+	if (!watch) {
+		skynet_error(service->ctx, "[connection] Delete invalid handle %d", fd);
+		return UNKNOWN_FD;
+	}
+	remove_watch(service, watch);
+	return DONE;
 }
 
 static void
@@ -330,7 +336,7 @@ handle_command(struct connection *service, const char *words, size_t size, uint3
 		outcome = add(service, text + 4) ? DONE : INVALID;
 	} else if (strncmp(text, "DEL ", 4) == 0) {
 		kind = "DEL ";
-		outcome = delete (service, text + 4);
+		outcome = drop(service, text + 4);
 	}
 	if (outcome == INVALID)
 		skynet_error(service->ctx, "[connection] Invalid %scommand from %x (session = %d)",

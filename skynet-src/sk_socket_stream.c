@@ -34,8 +34,8 @@
 
 /* --- the way in ---------------------------------------------------------------------------- */
 
-static bool
-is_tcp(const struct sk_socket *s)
+bool
+sk_socket_is_tcp(const struct sk_socket *s)
 {
 	return s->ops->kind == SK_SOCKET_STREAM &&
 	       sk_address_kind(&s->address) != SK_ADDRESS_NONE; /* see sk_socket_unix.h */
@@ -71,7 +71,7 @@ hand_over_chunk(struct sk_sockets *sockets, struct sk_socket *s, size_t size)
 	memcpy(buffer, sk_socket_scratch, size);
 	s->read_count += size;
 	s->read_ticks = sk_clock_ticks();
-	if (size < sizeof sk_socket_scratch && is_tcp(s) && !s->is_hung_up)
+	if (size < sizeof sk_socket_scratch && sk_socket_is_tcp(s) && !s->is_hung_up)
 		s->is_readable = false; /* R2 */
 	(void)sk_socket_hand_over(sockets, s, SKYNET_SOCKET_TYPE_DATA, (int)size, buffer, NULL);
 }
@@ -160,7 +160,7 @@ send_some(struct sk_sockets *sockets, struct sk_socket *s)
 	s->write_bytes += (uint64_t)sent;
 	s->write_ticks = sk_clock_ticks();
 	/* A TCP socket that takes less than it was given is full, and will tell (W2). */
-	if ((size_t)sent < size && is_tcp(s))
+	if ((size_t)sent < size && sk_socket_is_tcp(s))
 		s->is_writable = false;
 	return s->output.bytes > 0 && s->is_writable;
 }

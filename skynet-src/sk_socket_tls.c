@@ -230,7 +230,7 @@ read_some(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	ssize_t size = read_sealed(s);
 	if (size > 0) {
-		if (size < READ_BYTES && !s->is_hung_up)
+		if (size < READ_BYTES && sk_socket_is_tcp(s) && !s->is_hung_up)
 			s->is_readable = false; /* R2, as for plain connections */
 		return open_sealed(sockets, s, (size_t)size) && s->is_readable;
 	}

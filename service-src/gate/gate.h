@@ -1,7 +1,8 @@
 /* gate.h: what the files of the gate share: the gate, its connections, who does what.
  *
  * Model      One service, one listening port, many connections. Files, each calling only those
- *            above it:
+ *            above it; but the three from connection.c on, which are one life in three parts,
+ *            call one another:
  *              frame.c       cuts bytes into frames, with length.c, delimiter.c, websocket.c and
  *                            block.c
  *              upgrade.c     the handshake of a websocket

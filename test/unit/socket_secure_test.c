@@ -5,6 +5,8 @@
 
 #include "sk_socket_tls.h"
 
+#include <sys/un.h>
+
 static struct shelf shelf;
 static char server_file[PATH_SIZE];
 static const struct skynet_tls_options server_options = {.certificate = server_file};
@@ -304,6 +306,60 @@ what_leaves_while_reading_is_told_too(void **state)
 	finish(w, &peer, id);
 }
 
+/* Sends bytes with a descriptor, which the receiver does not want. */
+static void
+send_with_descriptor(int fd, char *bytes, size_t size)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof fd)];
+	} control = {.head = {.cmsg_len = CMSG_LEN(sizeof fd),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS}};
+	struct iovec vector = {.iov_base = bytes, .iov_len = size};
+	struct msghdr message = {.msg_iov = &vector,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof control};
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+	assert_int_equal(sendmsg(fd, &message, 0), size);
+}
+
+/* A read of a Unix-domain socket stops behind bytes that came with a descriptor, though there are
+ * more: those are read too. */
+static void
+a_short_read_of_a_unix_socket_is_not_the_last(void **state)
+{
+	struct world *w = *state;
+	struct peer peer;
+	char path[PATH_SIZE];
+	char sealed[1024];
+	const struct skynet_socket_options options = {.tls = &server_options};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	(void)snprintf(path, sizeof path, "unix:%s/short", shelf.folder);
+	int listener = skynet_socket_listen_with(w->service, path, 0, 0, &options);
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, listener);
+	world_start(w, w->service, listener, "start");
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)snprintf(address.sun_path, sizeof address.sun_path, "%s/short", shelf.folder);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+	int id = world_accept(w, listener);
+	skynet_socket_start(w->service, id);
+	peer_init(&peer, client_context, fd, false);
+	assert_true(peer_shake(w, &peer));
+	expect_connect(w, id, "start");
+	world_settle(w);
+	assert_int_equal(SSL_write(peer.ssl, "in two pieces", 13), 13);
+	int size = BIO_read(peer.out, sealed, sizeof sealed);
+	assert_true(size > 10);
+	send_with_descriptor(fd, sealed, 10);
+	assert_int_equal(send(fd, sealed + 10, (size_t)size - 10, 0), size - 10);
+	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_DATA, id);
+	assert_int_equal(told.ud, 13);
+	world_done(w, &told);
+	finish(w, &peer, id);
+}
+
 int
 main(void)
 {
@@ -315,6 +371,7 @@ main(void)
 		world_test(an_accepted_connection_may_get_tls_before_its_start),
 		world_test(room_before_the_start_begins_no_tls),
 		world_test(what_leaves_while_reading_is_told_too),
+		world_test(a_short_read_of_a_unix_socket_is_not_the_last),
 	};
 	return cmocka_run_group_tests(tests, make_shelf, clear_shelf);
 }
