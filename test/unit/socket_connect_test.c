@@ -133,6 +133,7 @@ start_while_connecting_moves_the_outcome_to_the_caller(void **state)
 	int server = open_port(&port, 8);
 	int id = skynet_socket_connect(w->service, "127.0.0.1", port);
 	skynet_socket_start(w->other, id);
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_TAKEN, id);
 	(void)world_expect(w, w->other, SKYNET_SOCKET_TYPE_CONNECT, id);
 	world_expect_nothing(w, w->service);
 	(void)close(server);

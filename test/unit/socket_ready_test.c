@@ -243,6 +243,7 @@ start_makes_another_the_owner(void **state)
 	int id = watch(w, library.fd);
 	put(library.peer, "x");
 	world_start(w, w->other, id, "transfer");
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_TAKEN, id);
 	rearm(w, id, READABLE);
 	(void)world_expect(w, w->other, SKYNET_SOCKET_TYPE_READY, id);
 	world_expect_nothing(w, w->service);

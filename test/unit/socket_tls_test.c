@@ -636,12 +636,14 @@ another_service_may_take_over_during_the_handshake(void **state)
 	int fd;
 	int id = accept_tls(w, &server_options, &fd);
 	skynet_socket_start(w->other, id);
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_TAKEN, id);
 	peer_init(&peer, client_context, fd, false);
 	assert_true(peer_shake(w, &peer));
 	struct told told = world_expect(w, w->other, SKYNET_SOCKET_TYPE_CONNECT, id);
 	assert_string_equal(told.text, "start");
 	world_expect_nothing(w, w->service);
 	skynet_socket_start(w->service, id);
+	(void)world_expect(w, w->other, SKYNET_SOCKET_TYPE_TAKEN, id);
 	told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, id);
 	assert_string_equal(told.text, "transfer");
 	cut_off(w, &peer, id);
