@@ -13,8 +13,8 @@ extern const struct sk_socket_ops sk_socket_foreign_ops;
 
 /* What they share with connections that are not plain.  [locked s->lock] */
 
-/* Whether it is TCP: then a read that brings less than asked, without HANGUP, was the last (R2), and
- * a write that takes less than given has filled the socket (W2). */
+/* Whether it is TCP: then a read that brings less than asked, without HANGUP, was the last (R2),
+ * and a write that takes less than given has filled the socket (W2). */
 bool sk_socket_is_tcp(const struct sk_socket *s);
 /* The peer sends no more. The socket stays open for output until it is closed here. */
 void sk_socket_end_reading(struct sk_sockets *sockets, struct sk_socket *s);

@@ -415,7 +415,7 @@ run_storm_meddler(void *argument)
 	return leave_node(self->w);
 }
 
-/* Some are full before they are secured, and secured before they are started, by whoever does it. */
+/* Some are full before they are secured, and secured before somebody starts them. */
 static void
 storm_accept(struct world *w, int id)
 {
