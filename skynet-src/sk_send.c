@@ -108,23 +108,54 @@ skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr, i
 	return skynet_send(ctx, source, destination, type, session, msg, sz);
 }
 
-int
-skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
-		   struct skynet_packet *packet)
+/* Pushes a message to one receiver; the caller sees to its hold on the packet, and to the charge.
+ * Returns 0, or what skynet_packet_send does when there is no such service or no room. */
+static int
+push_packet(struct sk_core *core, uint32_t source, uint32_t destination, int type,
+	    struct skynet_packet *packet)
 {
-	struct skynet_context *receiver = sk_registry_find(&ctx->core->registry, destination);
+	struct skynet_context *receiver = sk_registry_find(&core->registry, destination);
 	if (!receiver)
 		return SEND_NO_DESTINATION;
 	if (sk_bound_is_full(&receiver->bound, &receiver->mailbox, type)) {
 		atomic_fetch_add_explicit(&receiver->bound.refused, 1, memory_order_relaxed);
 		return SEND_FULL;
 	}
-	struct sk_message *message =
-		sk_message_new(SK_MESSAGE_SHARED, type, source ? source : ctx->handle, 0,
-			       sk_packet_hold(packet)->bytes, packet->size);
-	sk_context_charge(ctx, -sk_post_weight_of(message));
-	sk_post_push(receiver, message);
+	sk_post_push(receiver, sk_message_new(SK_MESSAGE_SHARED, type, source, 0, packet->bytes,
+					      packet->size));
 	return 0;
+}
+
+size_t
+skynet_packet_send_all(struct skynet_context *ctx, uint32_t source, const uint32_t *destinations,
+		       size_t count, int type, struct skynet_packet *packet)
+{
+	size_t sent = 0;
+	if (source == 0)
+		source = ctx->handle;
+	/* All holds at once, while the receivers that run already give theirs up: the counter's
+	 * cache line moves once for all. Relaxed, as in sk_packet_hold. */
+	atomic_fetch_add_explicit(&packet->holders, (uint32_t)count, memory_order_relaxed);
+	for (size_t i = 0; i < count; i++)
+		sent += push_packet(ctx->core, source, destinations[i], type, packet) == 0;
+	/* The caller holds the packet, so this is never the last hold. */
+	atomic_fetch_sub_explicit(&packet->holders, (uint32_t)(count - sent), memory_order_relaxed);
+	sk_context_charge(ctx, -sk_post_weight(NULL, 0) * (int64_t)sent);
+	return sent;
+}
+
+int
+skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
+		   struct skynet_packet *packet)
+{
+	(void)sk_packet_hold(packet);
+	int result =
+		push_packet(ctx->core, source ? source : ctx->handle, destination, type, packet);
+	if (result == 0)
+		sk_context_charge(ctx, -sk_post_weight(NULL, 0)); /* the bytes belong to nobody */
+	else
+		skynet_packet_release(packet);
+	return result;
 }
 
 int

@@ -86,12 +86,23 @@ SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, cons
  * 2^48-1 bytes). send: a message of that type, with session 0, from source (0: the caller) to a
  * service of this node. Returns 0, -1 (no such service), or -3: its mailbox is full, whatever its
  * policy is, which is counted there. Nobody is told when a service ends before it has taken such a
- * message. release of NULL does nothing.  new and release: [any thread] */
+ * message. send_all: the same to count services, at less cost for each; returns how many got it.
+ * release of NULL does nothing.  new and release: [any thread] */
 struct skynet_packet;
 SKYNET_API struct skynet_packet *skynet_packet_new(const void *bytes, size_t size);
 SKYNET_API void skynet_packet_release(struct skynet_packet *packet);
 SKYNET_API int skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination,
 				  int type, struct skynet_packet *packet);
+SKYNET_API size_t skynet_packet_send_all(struct skynet_context *ctx, uint32_t source,
+					 const uint32_t *destinations, size_t count, int type,
+					 struct skynet_packet *packet);
+
+/* Passes the message in hand on: when the callback returns, whatever it returns, the message goes
+ * to destination with its source, session and type, and without a copy; the callback may read it
+ * until then. A packet stays one. When there is no such service, or its mailbox is full, the source
+ * of a request gets PTYPE_ERROR; the first is logged, the second counted there. Returns 0, or -1:
+ * destination is 0, or this callback has passed it on already.  [turn], in a callback only */
+SKYNET_API int skynet_forward(struct skynet_context *ctx, uint32_t destination);
 
 /* Asks to be told when destination has handled everything this service sent it before: a
  * PTYPE_RESPONSE without data and with the returned session then arrives (PTYPE_ERROR if the
