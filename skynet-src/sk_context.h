@@ -45,7 +45,8 @@ struct skynet_context {
 	skynet_cb callback;
 	void *callback_ud;
 	uint64_t message_count;
-	uint64_t cpu_ticks; /* of finished messages */
+	uint32_t forward_to; /* where the message in hand goes after the callback; 0: nowhere */
+	uint64_t cpu_ticks;  /* of finished messages */
 	/* Net bytes allocated in finished turns. Written by the owner, read by anybody: relaxed, it
 	 * is a figure for humans. */
 	_Atomic int64_t memory_bytes;

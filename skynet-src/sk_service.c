@@ -19,6 +19,7 @@
 #include "sk_service.h"
 
 #include "sk_clock.h"
+#include "sk_forward.h"
 #include "sk_memory.h"
 #include "sk_packet.h"
 #include "sk_record.h"
@@ -319,6 +320,16 @@ refuse_unheard(struct skynet_context *service, const struct sk_message *message)
 }
 
 static void
+free_handled(struct sk_message *message, bool is_kept)
+{
+	if (SK_UNLIKELY(message->kind == SK_MESSAGE_SHARED))
+		sk_packet_release_bytes(message->data);
+	else if (!is_kept)
+		free(message->data);
+	free(message);
+}
+
+static void
 deliver(struct skynet_context *service, struct sk_message *message)
 {
 	struct sk_core *core = service->core;
@@ -337,11 +348,10 @@ deliver(struct skynet_context *service, struct sk_message *message)
 		int kept = service->callback(service, service->callback_ud, message->type,
 					     message->session, message->source, message->data,
 					     message->size);
-		if (SK_UNLIKELY(message->kind == SK_MESSAGE_SHARED))
-			sk_packet_release_bytes(message->data);
-		else if (kept == SKYNET_DONE)
-			free(message->data);
-		free(message);
+		if (SK_LIKELY(!service->forward_to))
+			free_handled(message, kept != SKYNET_DONE);
+		else if (sk_forward(service, message))
+			return; /* its socket waits until the last receiver has handled it */
 	}
 	if (is_socket)
 		core->socket_hooks.consumed(core->sockets, socket_id);
@@ -410,6 +420,7 @@ check_overload(struct skynet_context *service, uint64_t now_ticks)
 		    "error: May overload, message queue length = %u", length);
 	if (service->overload.tell)
 		service->overload.tell(service, service->overload.ud, length);
+	service->forward_to = 0; /* no message was in hand */
 }
 
 /* Handles messages until there are none, the turn is over, or the service is dying. */

@@ -337,6 +337,38 @@ world_teardown(void **state)
 	return 0;
 }
 
+/* The same for tests that launch the services of service-src/ too; those that still live are ended
+ * with the test. */
+static inline int
+world_setup_services(void **state)
+{
+	const char *build = getenv("SKYNET_BUILD");
+	char path[512];
+	build = build ? build : "build/plain";
+	(void)snprintf(path, sizeof path, "%s/cservice/?.so;%s/test/cservice/?.so", build, build);
+	*state = world_new((const char *[]){"cpath", path, NULL});
+	return 0;
+}
+
+static inline int
+world_teardown_services(void **state)
+{
+	struct world *w = *state;
+	uint32_t handle = 0;
+	while ((handle = sk_registry_next(&w->core->registry, handle)) != 0) {
+		bool is_actor = false;
+		for (int i = 0; i < w->actor_count; i++)
+			is_actor = is_actor || w->actors[i].handle == handle;
+		if (!is_actor)
+			(void)sk_service_kill(w->core, handle, "the test is over");
+	}
+	world_free(w);
+	return 0;
+}
+
+#define world_services_test(f) \
+	cmocka_unit_test_setup_teardown(f, world_setup_services, world_teardown_services)
+
 #define world_test(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 #endif
