@@ -9,6 +9,7 @@
 #include "sk_service.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -334,6 +335,65 @@ command_signal(struct skynet_context *ctx, const char *parm)
 	return NULL;
 }
 
+/* The member that a GROUP command is about: who gives it, unless there is an address. 0, and a line
+ * in the log, when there is none. */
+static uint32_t
+group_member(struct skynet_context *ctx, const char *address)
+{
+	uint32_t handle = *address ? to_handle(ctx, address) : ctx->handle;
+	if (handle == 0 || !sk_service_is_remote(ctx->core, handle))
+		return handle;
+	skynet_error(ctx, "Can't add remote handle %x", handle);
+	return 0;
+}
+
+/* Reads "WORD NUMBER", and what stands behind it; nothing does unless takes_address. Returns whether
+ * that is what parm says. */
+static bool
+read_group(const char *parm, const char *word, bool takes_address, int32_t *number,
+	   const char **rest)
+{
+	size_t length = strlen(word);
+	char *end;
+	if (strncmp(parm, word, length) != 0 || parm[length] != ' ')
+		return false;
+	errno = 0;
+	long value = strtol(parm + length, &end, 10);
+	if (end == parm + length || errno != 0 || value < INT32_MIN || value > INT32_MAX ||
+	    (*end != '\0' && (*end != ' ' || !takes_address)))
+		return false;
+	*number = (int32_t)value;
+	*rest = end + strspn(end, " ");
+	return true;
+}
+
+static const char *
+command_group(struct skynet_context *ctx, const char *parm)
+{
+	int32_t number;
+	const char *rest;
+	uint32_t member, group;
+	if (parm && read_group(parm, "QUERY", false, &number, &rest)) {
+		group = sk_groups_query(ctx, number);
+		return group ? result(ctx, ":%08X", group) : NULL;
+	}
+	if (parm && read_group(parm, "CLEAR", false, &number, &rest)) {
+		sk_groups_clear(ctx, number);
+	} else if (parm && read_group(parm, "ENTER", true, &number, &rest)) {
+		if ((member = group_member(ctx, rest)) != 0)
+			sk_groups_enter(ctx, number, member);
+	} else if (parm && read_group(parm, "LEAVE", true, &number, &rest)) {
+		if ((member = group_member(ctx, rest)) != 0)
+			sk_groups_leave(ctx, number, member);
+	} else {
+		skynet_error(ctx,
+			     "error: GROUP takes ENTER, LEAVE, QUERY or CLEAR and a number, "
+			     "not '%s'",
+			     parm ? parm : "");
+	}
+	return NULL;
+}
+
 struct command {
 	const char *name;
 	const char *(*run)(struct skynet_context *ctx, const char *parm);
@@ -363,6 +423,7 @@ static const struct command commands[] = {
 	{"MEMORY", command_memory},
 	{"REASON", command_reason},
 	{"TIME", command_time},
+	{"GROUP", command_group},
 };
 
 const char *

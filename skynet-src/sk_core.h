@@ -10,6 +10,7 @@
 
 #include "sk_base.h"
 #include "sk_env.h"
+#include "sk_groups.h"
 #include "sk_module.h"
 #include "sk_names.h"
 #include "sk_quiesce.h"
@@ -61,6 +62,7 @@ struct sk_core {
 	struct sk_registry registry;
 	struct sk_names names;
 	struct sk_names global_names; /* of a node without a network (harbor 0) */
+	struct sk_groups groups;
 	struct sk_scheduler scheduler;
 	/* Atomic. */
 	_Atomic uint32_t monitor;     /* the exit monitor's handle, or 0 */

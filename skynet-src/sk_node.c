@@ -233,6 +233,7 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 	(void)pthread_cond_init(&node->end_signal, NULL);
 	(void)pthread_mutex_init(&node->core.signal_lock, NULL);
 	(void)pthread_mutex_init(&node->core.dying_lock, NULL);
+	sk_groups_init(&node->core.groups);
 	if (init_parts(node, error, error_size) != SK_OK) {
 		sk_node_free(node);
 		return NULL;
@@ -302,6 +303,7 @@ sk_node_free(struct sk_node *node)
 	sk_env_free(core->env);
 	(void)pthread_mutex_destroy(&core->signal_lock);
 	(void)pthread_mutex_destroy(&core->dying_lock);
+	sk_groups_fini(&core->groups);
 	(void)pthread_cond_destroy(&node->end_signal);
 	(void)pthread_mutex_destroy(&node->end_lock);
 	free(node);
