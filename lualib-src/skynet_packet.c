@@ -5,6 +5,7 @@
  * subscribers as one packet that they share (skynet.h).
  * Threads    [turn]
  */
+#include "../service-src/address_set.h"
 #include "skynet.h"
 
 #include <lauxlib.h>
@@ -12,6 +13,9 @@
 #include <string.h>
 
 SKYNET_API int luaopen_skynet_packet(lua_State *L);
+
+/* The metatable of sets of addresses. */
+#define RECEIVERS "skynet.packet.receivers"
 
 #define HEAD_BYTES sizeof(int64_t)
 
@@ -83,40 +87,108 @@ l_unpack(lua_State *L)
 	return 3;
 }
 
-/* send(msg, size, source, receivers): sends the message, which is borrowed, to every service in the
- * list, as if from source. Who is gone, or has a full mailbox, does not get it. */
+static struct address_set *
+check_receivers(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, RECEIVERS);
+}
+
+static uint32_t
+check_address(lua_State *L, int index)
+{
+	lua_Integer address = luaL_checkinteger(L, index);
+	luaL_argcheck(L, address >= 0 && address <= UINT32_MAX, index, "not an address");
+	return (uint32_t)address;
+}
+
+/* receivers() -> an empty set of addresses, for send. */
+static int
+l_receivers(lua_State *L)
+{
+	struct address_set *set = lua_newuserdatauv(L, sizeof *set, 0);
+	*set = (struct address_set){0};
+	luaL_setmetatable(L, RECEIVERS);
+	return 1;
+}
+
+/* receivers:add(address) -> whether it was not there yet */
+static int
+l_add(lua_State *L)
+{
+	lua_pushboolean(L, address_set_add(check_receivers(L, 1), check_address(L, 2)));
+	return 1;
+}
+
+/* receivers:remove(address) -> whether it was there */
+static int
+l_remove(lua_State *L)
+{
+	lua_pushboolean(L, address_set_remove(check_receivers(L, 1), check_address(L, 2)));
+	return 1;
+}
+
+/* receivers:all() -> the addresses, as a sequence */
+static int
+l_all(lua_State *L)
+{
+	const struct address_set *set = check_receivers(L, 1);
+	lua_createtable(L, (int)set->count, 0);
+	for (size_t i = 0; i < set->count; i++) {
+		lua_pushinteger(L, set->list[i]);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 1;
+}
+
+static int
+l_free(lua_State *L)
+{
+	address_set_fini(check_receivers(L, 1));
+	return 0;
+}
+
+/* send(msg, size, source, receivers): sends the message, which is borrowed, to all receivers, as if
+ * from source. Who is gone, or has a full mailbox, does not get it. */
 static int
 l_send(lua_State *L)
 {
 	lua_Integer size;
 	struct skynet_context *ctx = lua_touserdata(L, lua_upvalueindex(1));
 	const char *message = check_message(L, &size);
-	lua_Integer source = luaL_checkinteger(L, 3);
-	luaL_argcheck(L, source >= 0 && source <= UINT32_MAX, 3, "not an address");
-	luaL_checktype(L, 4, LUA_TTABLE);
+	uint32_t source = check_address(L, 3);
+	const struct address_set *set = check_receivers(L, 4);
+	if (set->count == 0)
+		return 0;
 	struct skynet_packet *packet = skynet_packet_new(message, (size_t)size);
 	if (!packet)
 		return luaL_error(L, "the message is too large: %I bytes", size);
-	lua_Integer count = (lua_Integer)lua_rawlen(L, 4);
-	for (lua_Integer i = 1; i <= count; i++) { /* nothing here raises: the packet is held */
-		lua_rawgeti(L, 4, i);
-		uint32_t receiver = (uint32_t)lua_tointeger(L, -1);
-		(void)skynet_packet_send(ctx, (uint32_t)source, receiver, PTYPE_MULTICAST, packet);
-		lua_pop(L, 1);
-	}
+	(void)skynet_packet_send_all(ctx, source, set->list, set->count, PTYPE_MULTICAST, packet);
 	skynet_packet_release(packet);
 	return 0;
+}
+
+static void
+make_receivers(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{"add", l_add},	  {"remove", l_remove}, {"all", l_all},
+		{"__gc", l_free}, {NULL, NULL},
+	};
+	luaL_newmetatable(L, RECEIVERS);
+	luaL_setfuncs(L, methods, 0);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
 }
 
 int
 luaopen_skynet_packet(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{"pack", l_pack},
-		{"unpack", l_unpack},
-		{"send", l_send},
-		{NULL, NULL},
+		{"pack", l_pack}, {"unpack", l_unpack}, {"receivers", l_receivers},
+		{"send", l_send}, {NULL, NULL},
 	};
+	make_receivers(L);
 	luaL_newlibtable(L, functions);
 	if (lua_getfield(L, LUA_REGISTRYINDEX, "skynet_context") != LUA_TLIGHTUSERDATA)
 		return luaL_error(L, "skynet.packet works only inside a skynet service");

@@ -16,11 +16,8 @@ local packet = require("skynet.packet")
 
 local NODE <const> = skynet.harbor(skynet.self())
 
----@class multicast_channel
----@field list integer[] who has subscribed
----@field places table<integer, integer> where in the list each of them is
-
----@type table<integer, multicast_channel>
+--- Who has subscribed to each channel.
+---@type table<integer, skynet.packet.receivers>
 local channels = {}
 local channel_count = 0
 
@@ -31,22 +28,11 @@ local channel_count = 0
 ---@type table<integer, multicast_subscriber>
 local subscribers = {}
 
---- Takes the subscriber off the channel's list; the last one gets its place.
-local function take_off(channel, address)
-	local place = channel.places[address]
-	local last = table.remove(channel.list)
-	channel.places[address] = nil
-	if last ~= address then
-		channel.list[place] = last
-		channel.places[last] = place
-	end
-end
-
 local function forget(address)
 	local subscriber = subscribers[address]
 	subscribers[address] = nil
 	for number in pairs(subscriber and subscriber.channels or {}) do
-		take_off(channels[number], address)
+		channels[number]:remove(address)
 	end
 end
 
@@ -71,9 +57,9 @@ local function check_number(number)
 end
 
 local function publish(source, number, message, size)
-	local channel = channels[number]
-	if channel then
-		packet.send(message, size, source, channel.list)
+	local receivers = channels[number]
+	if receivers then
+		packet.send(message, size, source, receivers)
 	end
 end
 
@@ -82,19 +68,17 @@ local command = {}
 function command.NEW()
 	channel_count = channel_count + 1
 	local number = channel_count << 8 | NODE
-	channels[number] = { list = {}, places = {} }
+	channels[number] = packet.receivers()
 	skynet.retpack(number)
 end
 
 function command.SUB(source, number)
 	check_number(number)
-	local channel = channels[number]
-	if not channel then
+	local receivers = channels[number]
+	if not receivers then
 		error(("there is no channel %x"):format(number), 0)
 	end
-	if not channel.places[source] then
-		table.insert(channel.list, source)
-		channel.places[source] = #channel.list
+	if receivers:add(source) then
 		subscribers[source] = subscribers[source]
 			or { channels = {}, unlink = link.link(source, forget) }
 		subscribers[source].channels[number] = true
@@ -104,18 +88,17 @@ end
 
 function command.USUB(source, number)
 	check_number(number)
-	local channel = channels[number]
-	if channel and channel.places[source] then
-		take_off(channel, source)
+	local receivers = channels[number]
+	if receivers and receivers:remove(source) then
 		drop(number, source)
 	end
 end
 
 function command.DEL(_, number)
 	check_number(number)
-	local channel = channels[number]
+	local receivers = channels[number]
 	channels[number] = nil
-	for _, address in ipairs(channel and channel.list or {}) do
+	for _, address in ipairs(receivers and receivers:all() or {}) do
 		drop(number, address)
 	end
 end

@@ -22,12 +22,34 @@ function packet.pack(channel, message, size) end
 ---@return integer size
 function packet.unpack(message, size) end
 
---- Sends such a message to many. They share one copy of it. Who is gone, or has a full mailbox,
---- does not get it.
----@param message lightuserdata is lent
+--- A set of addresses.
+---@class skynet.packet.receivers
+local receivers = {}
+
+--- Adds a service.
+---@param address integer
+---@return boolean added false: it was there already
+function receivers:add(address) end
+
+--- Takes a service out.
+---@param address integer
+---@return boolean removed false: it was not there
+function receivers:remove(address) end
+
+--- The addresses in ascending order.
+---@return integer[] addresses
+function receivers:all() end
+
+--- An empty set.
+---@return skynet.packet.receivers
+function packet.receivers() end
+
+--- Sends a message to many services, which share its bytes. Who is gone, or has a full mailbox, does
+--- not get it.
+---@param message lightuserdata borrowed
 ---@param size integer
----@param source integer as if it came from there; 0: from this service
----@param receivers integer[] addresses
+---@param source integer who seems to send it
+---@param receivers skynet.packet.receivers
 function packet.send(message, size, source, receivers) end
 
 return packet
