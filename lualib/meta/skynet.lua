@@ -207,6 +207,36 @@ function skynet.rawcall(address, type, message, size) end
 ---@return integer|false|nil session nil: no such service; false: too large
 function skynet.redirect(address, source, type, session, message, size) end
 
+--- Passes the request in hand on to another service, as it is: same bytes, type, session and source,
+--- so the answer comes from there. It goes when the handler waits for the first time, or ends. Raises
+--- in what is not a handler, and after it has answered or waited.
+---@param address skynet.address on this node
+---@return true|nil forwarded nil: there is no service of that name
+---@return string? reason
+function skynet.forward(address) end
+
+--- A service becomes a member of a group, which is made when there is none of that number: what is
+--- sent to the group's address goes to all members, with session 0. Whoever ends is no member any
+--- more.
+---@param number integer of 32 bits
+---@param address? skynet.address of this node; nil: this service
+function skynet.enter_group(number, address) end
+
+--- A service is no member any more.
+---@param number integer
+---@param address? skynet.address nil: this service
+function skynet.leave_group(number, address) end
+
+--- Ends a group, if there is one, behind what was sent to it before.
+---@param number integer
+function skynet.clear_group(number) end
+
+--- The address of a group, which is made when there is none.
+---@param number integer
+---@return integer? address
+---@return string? reason
+function skynet.query_group(number) end
+
 --- As rawcall, as part of a trace.
 ---@param tag string
 ---@param address skynet.address

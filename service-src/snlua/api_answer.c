@@ -81,6 +81,30 @@ l_ignoreret(lua_State *L)
 	return 0;
 }
 
+/* forward(address): the request in hand goes on to another service, as it is, when the handler waits
+ * for the first time or ends. It is that one's to answer. */
+static int
+l_forward(lua_State *L)
+{
+	struct engine *engine = engine_of(L);
+	struct api_address address = api_check_address(L, 1);
+	const struct task *task = engine->current;
+	if (!task || engine->fresh != task || !task->has_request || engine->message.is_taken)
+		return luaL_error(L, "only a handler can forward its request, once, and before it "
+				     "answers or waits");
+	uint32_t handle =
+		address.handle ? address.handle : skynet_queryname(engine->ctx, address.name);
+	if (handle == 0 || skynet_forward(engine->ctx, handle) != 0) {
+		lua_pushnil(L);
+		lua_pushfstring(L, "there is no service %s", address.name ? address.name : ":0");
+		return 2;
+	}
+	engine->fresh = NULL;
+	lua_pushboolean(L, 1);
+	(void)l_ignoreret(L);
+	return 1;
+}
+
 static int
 l_context(lua_State *L)
 {
@@ -234,7 +258,11 @@ l_response(lua_State *L)
 }
 
 const luaL_Reg api_answer_functions[] = {
-	{"ret", l_ret},		  {"retpack", l_retpack},
-	{"response", l_response}, {"ignoreret", l_ignoreret},
-	{"context", l_context},	  {NULL, NULL},
+	{"ret", l_ret},
+	{"retpack", l_retpack},
+	{"response", l_response},
+	{"ignoreret", l_ignoreret},
+	{"context", l_context},
+	{"forward", l_forward},
+	{NULL, NULL},
 };

@@ -134,7 +134,10 @@ start_task(struct engine *engine, lua_CFunction body, bool is_request, int proto
 	if (is_request && (engine->marks || engine->protocols[protocol].trace != TRACE_ON_DEMAND))
 		traces_begin(engine, task, &engine->protocols[protocol]);
 	lua_pushcfunction(task->co, body);
+	if (is_request && !engine->is_inside)
+		engine->fresh = task;
 	engine_run(engine, task, 0);
+	engine->fresh = NULL;
 }
 
 static void
@@ -282,9 +285,14 @@ dispatch_inside(lua_State *L, struct engine *engine, const struct envelope *mess
 	struct task *current = engine->current;
 	lua_State *leaf = engine->leaf;
 	lua_State *resumer = engine->resumer;
+	struct task *fresh = engine->fresh;
+	bool is_inside = engine->is_inside;
 	engine->message = *message;
 	engine->resumer = L;
+	engine->is_inside = true;
 	handle_message(engine);
+	engine->is_inside = is_inside;
+	engine->fresh = fresh;
 	engine->resumer = resumer;
 	engine->leaf = leaf;
 	engine->current = current;

@@ -181,6 +181,10 @@ struct engine {
 	struct session_map streams; /* stream.c, by the ids of sockets */
 	bool has_streams;	    /* messages of type "socket" go there */
 	struct envelope message;
+	/* The task that runs the request in the message in hand, until it waits for the first time;
+	 * NULL: it has, or Lua code has dispatched the message itself. */
+	struct task *fresh;
+	bool is_inside; /* a message is dispatched by Lua code, in the middle of another one */
 	struct codec_buffer scratch;
 	struct protocol *protocols;
 	int protocol_count;
