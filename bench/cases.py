@@ -36,6 +36,16 @@ def core_ring(b):
         }, {"vs_erlang": (">=", 1.5)} if tokens == 100 else {})
 
 
+@benchmark
+def multicast(b):
+    members, size = b.setup.sized(10000, 100), 65536
+    b.compare_rates("deliveries/s", {"thread": THREADS, "members": members, "bytes": size}, {
+        "ours": b.run_node(thread=THREADS,
+                           bootstrap=f"bench_multicast {members} {size} {b.setup.seconds}"),
+        "limit": b.run_program("limit_core", "fanout", b.setup.seconds),
+    }, {"ours": (">=", 5e6), "packets": ("<=", 1)}, ("ours.packets", "ours.grown_mb"))
+
+
 def gen_server(b, pairs):
     sides = b.erlang("gen_server", pairs, b.ms)
     return {"gen_server": sides["erlang"]} if sides else {}
