@@ -3,8 +3,8 @@
  * Each message costs one envelope of 32 bytes from malloc, the three atomic operations that a
  * mailbox without locks cannot do without (push it, take it, put the mailbox to rest), and a free.
  * `pair` uses one mailbox, so everything stays in the nearest cache; `ring` goes round a thousand
- * mailboxes, each with a neighbourhood of its own in memory, as services have. `fanout` pushes to ten
- * thousand of them first, and then handles them.
+ * mailboxes, each with a neighbourhood of its own in memory, as services have. `fanout` pushes to
+ * ten thousand of them first, and then handles them.
  *
  * Prints RESULT per_s=N. */
 #include "bench.h"

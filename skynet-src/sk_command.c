@@ -347,8 +347,8 @@ group_member(struct skynet_context *ctx, const char *address)
 	return 0;
 }
 
-/* Reads "WORD NUMBER", and what stands behind it; nothing does unless takes_address. Returns whether
- * that is what parm says. */
+/* Reads "WORD NUMBER", and what stands behind it; nothing does unless takes_address. Returns
+ * whether that is what parm says. */
 static bool
 read_group(const char *parm, const char *word, bool takes_address, int32_t *number,
 	   const char **rest)

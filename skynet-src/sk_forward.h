@@ -1,10 +1,10 @@
 /* sk_forward.h: a message that its receiver passes on: skynet_forward. skynet.h has what services
  * call.
  *
- * Model      skynet_forward only notes where to, for the callback still reads the message. When it
- *            has returned, the envelope itself goes on, with its payload: nothing is copied, nothing
- *            allocated. What a socket brought takes its reckoning along: the socket is read on when
- *            the last receiver has handled it.
+ * Model      skynet_forward only notes where to, for the callback still reads the message. When
+ *            that has returned, the envelope itself goes on, with its payload: nothing is copied,
+ *            nothing allocated. What a socket brought takes its reckoning along: the socket is read
+ *            on when the last receiver has handled it.
  * Threads    [turn]
  */
 #ifndef SK_FORWARD_H

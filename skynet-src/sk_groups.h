@@ -46,7 +46,8 @@ uint32_t sk_groups_query(struct skynet_context *ctx, int32_t number);
 void sk_groups_enter(struct skynet_context *ctx, int32_t number, uint32_t handle);
 void sk_groups_leave(struct skynet_context *ctx, int32_t number, uint32_t handle);
 
-/* Ends the group, if there is one, behind what was sent to it before. The number is free at once. */
+/* Ends the group, if there is one, behind what was sent to it before. The number is free at
+ * once. */
 void sk_groups_clear(struct skynet_context *ctx, int32_t number);
 
 #endif

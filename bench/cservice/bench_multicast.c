@@ -2,8 +2,8 @@
  *
  * Launched with "MEMBERS SIZE SECONDS" it launches the members ("member HANDLE"), puts them into
  * group 1, and sends SIZE bytes to the group each time that all members have got the last; whoever
- * was the last tells it. Prints RESULT per_s=N (deliveries) packets=N (blocks of bytes a message was
- * in, as seen by the members) grown_mb=N (resident memory), and ends the node. */
+ * was the last tells it. Prints RESULT per_s=N (deliveries) packets=N (blocks of bytes a message
+ * was in, as seen by the members) grown_mb=N (resident memory), and ends the node. */
 #include "skynet.h"
 
 #include "bench.h"
@@ -14,8 +14,8 @@
 
 #define COUNTERS 64
 
-/* How many have yet to get the message under way. In parts, so that the workers do not wait for each
- * other's cache line: a member counts in the part of its address. */
+/* How many have yet to get the message under way. In parts, so that the workers do not wait for
+ * each other's cache line: a member counts in the part of its address. */
 struct counter {
 	_Alignas(64) _Atomic uint64_t left;
 	uint64_t members;

@@ -207,9 +207,9 @@ function skynet.rawcall(address, type, message, size) end
 ---@return integer|false|nil session nil: no such service; false: too large
 function skynet.redirect(address, source, type, session, message, size) end
 
---- Passes the request in hand on to another service, as it is: same bytes, type, session and source,
---- so the answer comes from there. It goes when the handler waits for the first time, or ends. Raises
---- in what is not a handler, and after it has answered or waited.
+--- Passes the request in hand on to another service, as it is: same bytes, type, session and
+--- source, so the answer comes from there. It goes when the handler waits for the first time, or
+--- ends. Raises in what is not a handler, and after it has answered or waited.
 ---@param address skynet.address on this node
 ---@return true|nil forwarded nil: there is no service of that name
 ---@return string? reason

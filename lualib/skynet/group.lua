@@ -23,7 +23,7 @@ local function words(command, number, address)
 	elseif type(address) == "string" and address:find("^[:.].") then
 		return ("%s %d %s"):format(command, number, address)
 	end
-	local text = "bad argument 'address': the address of a service of this node expected, got %s"
+	local text = "bad argument 'address': a service of this node expected, got %s"
 	error(text:format(tostring(address)), 3)
 end
 

@@ -81,8 +81,8 @@ l_ignoreret(lua_State *L)
 	return 0;
 }
 
-/* forward(address): the request in hand goes on to another service, as it is, when the handler waits
- * for the first time or ends. It is that one's to answer. */
+/* forward(address): the request in hand goes on to another service, as it is, when the handler
+ * waits for the first time or ends. It is that one's to answer. */
 static int
 l_forward(lua_State *L)
 {

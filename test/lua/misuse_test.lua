@@ -103,6 +103,11 @@ case("redirect", {
 	{ "bad argument #4", self, 0, "lua", 1 << 31 },
 	{ "invalid param boolean", self, 0, "lua", 0, true },
 })
+case("forward", {
+	{ "dest address type %(nil%)", n = 1 },
+	{ "Invalid service address 0", 0 },
+	{ "only a handler can forward its request", self },
+})
 case("ret", {
 	{ "invalid param table", {} },
 	{ "invalid param number", 42 },

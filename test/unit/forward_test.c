@@ -1,5 +1,5 @@
-/* forward_test.c: messages that their receiver passes on, and the service tunnel, on a node that the
- * test drives by hand. */
+/* forward_test.c: messages that their receiver passes on, and the service tunnel, on a node that
+ * the test drives by hand. */
 #include "service_world.h"
 
 static void

@@ -24,28 +24,16 @@ function packet.unpack(message, size) end
 
 --- A set of addresses.
 ---@class skynet.packet.receivers
-local receivers = {}
-
---- Adds a service.
----@param address integer
----@return boolean added false: it was there already
-function receivers:add(address) end
-
---- Takes a service out.
----@param address integer
----@return boolean removed false: it was not there
-function receivers:remove(address) end
-
---- The addresses in ascending order.
----@return integer[] addresses
-function receivers:all() end
+---@field add fun(self, address: integer): boolean false: it was there already
+---@field remove fun(self, address: integer): boolean false: it was not there
+---@field all fun(self): integer[] in ascending order
 
 --- An empty set.
 ---@return skynet.packet.receivers
 function packet.receivers() end
 
---- Sends a message to many services, which share its bytes. Who is gone, or has a full mailbox, does
---- not get it.
+--- Sends a message to many services, which share its bytes. Who is gone, or has a full mailbox,
+--- does not get it.
 ---@param message lightuserdata borrowed
 ---@param size integer
 ---@param source integer who seems to send it
