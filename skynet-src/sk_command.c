@@ -4,6 +4,7 @@
  * where it failed; what went wrong is a line in the log.
  */
 #include "sk_clock.h"
+#include "sk_groups.h"
 #include "sk_memory.h"
 #include "sk_record.h"
 #include "sk_service.h"

@@ -10,7 +10,6 @@
 
 #include "sk_base.h"
 #include "sk_env.h"
-#include "sk_groups.h"
 #include "sk_module.h"
 #include "sk_names.h"
 #include "sk_quiesce.h"
@@ -26,6 +25,7 @@
 
 struct skynet_socket_message;
 struct sk_faults;
+struct sk_groups;
 struct sk_simulation;
 struct sk_sockets;
 
@@ -62,7 +62,7 @@ struct sk_core {
 	struct sk_registry registry;
 	struct sk_names names;
 	struct sk_names global_names; /* of a node without a network (harbor 0) */
-	struct sk_groups groups;
+	struct sk_groups *groups;
 	struct sk_scheduler scheduler;
 	/* Atomic. */
 	_Atomic uint32_t monitor;     /* the exit monitor's handle, or 0 */

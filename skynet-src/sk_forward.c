@@ -1,7 +1,7 @@
 /* sk_forward.c: see sk_forward.h. */
 #include "sk_forward.h"
 
-#include "sk_service.h"
+#include "sk_post.h"
 
 #include <stdlib.h>
 
@@ -32,9 +32,7 @@ drop(struct skynet_context *service, struct sk_message *message, uint32_t destin
 {
 	skynet_error(service, "Drop message from %x forward to %x (size=%d)", message->source,
 		     destination, (int)message->size);
-	tell_source(service->core, message, destination,
-		    sk_service_is_remote(service->core, destination) ? "no link to its node"
-								     : "there is no such service");
+	tell_source(service->core, message, destination, "there is no such service on this node");
 	sk_post_discard(service->core, message);
 }
 

@@ -4,6 +4,7 @@
 #include "sk_service.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,18 +14,33 @@
 /* "multicast NUMBER", how a group is described, and "E HEX", what it is told, at most. */
 #define TEXT_BYTES 32
 
-void
-sk_groups_init(struct sk_groups *groups)
+struct group {
+	int32_t number;
+	uint32_t handle;
+};
+
+struct sk_groups {
+	pthread_mutex_t lock;
+	/* Under lock: sorted by number. */
+	struct group *list;
+	uint32_t count;
+	uint32_t capacity;
+};
+
+struct sk_groups *
+sk_groups_new(void)
 {
-	*groups = (struct sk_groups){0};
+	struct sk_groups *groups = skynet_calloc(1, sizeof *groups);
 	(void)pthread_mutex_init(&groups->lock, NULL);
+	return groups;
 }
 
 void
-sk_groups_fini(struct sk_groups *groups)
+sk_groups_free(struct sk_groups *groups)
 {
 	(void)pthread_mutex_destroy(&groups->lock);
 	free(groups->list);
+	free(groups);
 }
 
 /* --- the table ------------------------------------------------------------------------------ */
@@ -45,7 +61,7 @@ place_of(const struct sk_groups *groups, int32_t number)
 }
 
 /* The group's entry, or NULL.  under lock */
-static struct sk_group *
+static struct group *
 find(const struct sk_groups *groups, int32_t number)
 {
 	uint32_t place = place_of(groups, number);
@@ -54,7 +70,7 @@ find(const struct sk_groups *groups, int32_t number)
 }
 
 /* A new entry, whose number must not be there yet.  under lock */
-static struct sk_group *
+static struct group *
 insert(struct sk_groups *groups, int32_t number)
 {
 	uint32_t place = place_of(groups, number);
@@ -63,15 +79,15 @@ insert(struct sk_groups *groups, int32_t number)
 		groups->list =
 			skynet_realloc(groups->list, groups->capacity * sizeof *groups->list);
 	}
-	struct sk_group *entry = &groups->list[place];
+	struct group *entry = &groups->list[place];
 	memmove(entry + 1, entry, (groups->count++ - place) * sizeof *entry);
-	*entry = (struct sk_group){.number = number};
+	*entry = (struct group){.number = number};
 	return entry;
 }
 
 /* Whether the group's service lives. The handle of one that was killed may be another's by now. */
 static bool
-is_alive(struct sk_core *core, const struct sk_group *group)
+is_alive(struct sk_core *core, const struct group *group)
 {
 	char text[TEXT_BYTES];
 	const struct skynet_context *service = sk_registry_find(&core->registry, group->handle);
@@ -82,9 +98,9 @@ is_alive(struct sk_core *core, const struct sk_group *group)
 static uint32_t
 look_up(struct sk_core *core, int32_t number)
 {
-	struct sk_groups *groups = &core->groups;
+	struct sk_groups *groups = core->groups;
 	(void)pthread_mutex_lock(&groups->lock);
-	const struct sk_group *group = find(groups, number);
+	const struct group *group = find(groups, number);
 	uint32_t handle = group && is_alive(core, group) ? group->handle : 0;
 	(void)pthread_mutex_unlock(&groups->lock);
 	return handle;
@@ -94,9 +110,9 @@ look_up(struct sk_core *core, int32_t number)
 static uint32_t
 note(struct sk_core *core, int32_t number, uint32_t handle)
 {
-	struct sk_groups *groups = &core->groups;
+	struct sk_groups *groups = core->groups;
 	(void)pthread_mutex_lock(&groups->lock);
-	struct sk_group *group = find(groups, number);
+	struct group *group = find(groups, number);
 	if (!group)
 		group = insert(groups, number);
 	if (!is_alive(core, group))
@@ -109,10 +125,10 @@ note(struct sk_core *core, int32_t number, uint32_t handle)
 static uint32_t
 take_out(struct sk_core *core, int32_t number)
 {
-	struct sk_groups *groups = &core->groups;
+	struct sk_groups *groups = core->groups;
 	uint32_t handle = 0;
 	(void)pthread_mutex_lock(&groups->lock);
-	struct sk_group *group = find(groups, number);
+	struct group *group = find(groups, number);
 	if (group) {
 		handle = is_alive(core, group) ? group->handle : 0;
 		size_t behind = (size_t)(groups->list + groups->count - (group + 1));

@@ -9,34 +9,18 @@
  *                which no service can send, in one queue with what is sent to the members: "E HEX"
  *                enters, "L HEX" leaves, "C" ends the group. So each takes effect between the
  *                messages that its sender sent before and after.
- * Threads    init and fini: [boot]. All others: [turn].
+ * Threads    new and free: [boot]. All others: [turn].
  */
 #ifndef SK_GROUPS_H
 #define SK_GROUPS_H
 
-#include "sk_base.h"
-
-#include <pthread.h>
 #include <stdint.h>
 
 struct skynet_context;
+struct sk_groups;
 
-struct sk_group {
-	int32_t number;
-	uint32_t handle;
-};
-
-/* All zero but for the lock: no group. */
-struct sk_groups {
-	pthread_mutex_t lock;
-	/* Under lock: sorted by number. */
-	struct sk_group *list;
-	uint32_t count;
-	uint32_t capacity;
-};
-
-void sk_groups_init(struct sk_groups *groups);
-void sk_groups_fini(struct sk_groups *groups);
+struct sk_groups *sk_groups_new(void);
+void sk_groups_free(struct sk_groups *groups);
 
 /* The handle of the group, which is made when there is none. Returns 0 when it cannot be made; the
  * reason is in the log. */

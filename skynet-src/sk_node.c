@@ -9,6 +9,7 @@
 
 #include "sk_clock.h"
 #include "sk_faults.h"
+#include "sk_groups.h"
 #include "sk_log.h"
 #include "sk_service.h"
 #include "sk_simulation.h"
@@ -233,7 +234,7 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 	(void)pthread_cond_init(&node->end_signal, NULL);
 	(void)pthread_mutex_init(&node->core.signal_lock, NULL);
 	(void)pthread_mutex_init(&node->core.dying_lock, NULL);
-	sk_groups_init(&node->core.groups);
+	node->core.groups = sk_groups_new();
 	if (init_parts(node, error, error_size) != SK_OK) {
 		sk_node_free(node);
 		return NULL;
@@ -303,7 +304,7 @@ sk_node_free(struct sk_node *node)
 	sk_env_free(core->env);
 	(void)pthread_mutex_destroy(&core->signal_lock);
 	(void)pthread_mutex_destroy(&core->dying_lock);
-	sk_groups_fini(&core->groups);
+	sk_groups_free(core->groups);
 	(void)pthread_cond_destroy(&node->end_signal);
 	(void)pthread_mutex_destroy(&node->end_lock);
 	free(node);

@@ -104,10 +104,13 @@ case("redirect", {
 	{ "invalid param boolean", self, 0, "lua", 0, true },
 })
 case("forward", {
-	{ "dest address type %(nil%)", n = 1 },
+	{ "dest address type", n = 1 },
 	{ "Invalid service address 0", 0 },
 	{ "only a handler can forward its request", self },
 })
+for _, name in ipairs({ "enter_group", "leave_group", "clear_group", "query_group" }) do
+	case(name, { { "bad argument 'number'", "1" }, { "bad argument 'number'", n = 1 } })
+end
 case("ret", {
 	{ "invalid param table", {} },
 	{ "invalid param number", 42 },

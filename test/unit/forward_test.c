@@ -144,7 +144,7 @@ who_asks_is_told_when_nobody_is_there(void **state)
 	world_run(w);
 	world_expect_log(w, "%08x Drop message from %x forward to %x (size=5)\n", b->handle,
 			 a->handle, c->handle);
-	expect_error(a, 6, c->handle, "passed on: there is no such service");
+	expect_error(a, 6, c->handle, "passed on: there is no such service on this node");
 	(void)send_text(a, b->handle, 0, "hello"); /* as when it is sent there */
 	(void)skynet_send(a->ctx, 0, b->handle, PTYPE_RESPONSE, 6, NULL, 0);
 	(void)skynet_send(a->ctx, 0, b->handle, PTYPE_ERROR, 6, NULL, 0);
@@ -156,7 +156,7 @@ who_asks_is_told_when_nobody_is_there(void **state)
 	c->handle = REMOTE_HANDLE;
 	(void)send_text(a, b->handle, 6, "hello");
 	world_run(w);
-	expect_error(a, 6, REMOTE_HANDLE, "passed on: no link to its node");
+	expect_error(a, 6, REMOTE_HANDLE, "passed on: there is no such service on this node");
 	world_forget_log(w);
 }
 
