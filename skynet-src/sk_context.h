@@ -46,6 +46,7 @@ struct skynet_context {
 	void *callback_ud;
 	uint64_t message_count;
 	uint32_t forward_to; /* where the message in hand goes after the callback; 0: nowhere */
+	bool has_packet;     /* others share the message in hand: sk_packet.h */
 	uint64_t cpu_ticks;  /* of finished messages */
 	/* Net bytes allocated in finished turns. Written by the owner, read by anybody: relaxed, it
 	 * is a figure for humans. */

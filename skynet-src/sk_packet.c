@@ -52,6 +52,18 @@ skynet_packet_release(struct skynet_packet *packet)
 	free(packet);
 }
 
+void *
+skynet_message_own(struct skynet_context *ctx, const void *msg, size_t sz)
+{
+	if (SK_LIKELY(!ctx->has_packet))
+		return (void *)(uintptr_t)msg;
+	char *copy = skynet_malloc(sz + 1);
+	memcpy(copy, msg, sz);
+	copy[sz] = '\0';
+	ctx->has_packet = false; /* what is in hand from now on is the copy */
+	return copy;
+}
+
 void
 sk_packet_release_bytes(void *bytes)
 {

@@ -371,8 +371,12 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 	case SK_MESSAGE_SOCKET:
 	case SK_MESSAGE_TIMER:
 	case SK_MESSAGE_JUDGED:
-	case SK_MESSAGE_SHARED:
 		deliver(service, message);
+		break;
+	case SK_MESSAGE_SHARED:
+		service->has_packet = true;
+		deliver(service, message);
+		service->has_packet = false;
 		break;
 	case SK_MESSAGE_PROBE:
 		sk_post_empty(service->core, message->source, PTYPE_RESPONSE, service->handle,

@@ -104,6 +104,11 @@ SKYNET_API size_t skynet_packet_send_all(struct skynet_context *ctx, uint32_t so
  * destination is 0, or this callback has passed it on already.  [turn], in a callback only */
 SKYNET_API int skynet_forward(struct skynet_context *ctx, uint32_t destination);
 
+/* The message in hand as a block of the service's own: to be called once by a callback that returns
+ * SKYNET_KEPT and may be sent packets. msg, sz: as it got them. Returns msg, or a copy where others
+ * share it. */
+SKYNET_API void *skynet_message_own(struct skynet_context *ctx, const void *msg, size_t sz);
+
 /* Asks to be told when destination has handled everything this service sent it before: a
  * PTYPE_RESPONSE without data and with the returned session then arrives (PTYPE_ERROR if the
  * destination ended first). The destination's callback is not called. Use it to bound what waits

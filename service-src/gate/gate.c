@@ -38,7 +38,8 @@ on_client(struct gate *gate, uint32_t source, const void *msg, size_t sz)
 		skynet_error(gate->ctx, "Invalid client id %d from %x", (int)id, source);
 		return SKYNET_DONE;
 	}
-	gate_connection_write(gate, gate_connection_find_told(gate, (int)id), msg, sz - 4);
+	gate_connection_write(gate, gate_connection_find_told(gate, (int)id),
+			      skynet_message_own(gate->ctx, msg, sz), sz - 4);
 	return SKYNET_KEPT;
 }
 

@@ -83,8 +83,7 @@ static int
 lua_callback_keeping(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
 		     const void *msg, size_t sz)
 {
-	(void)ctx;
-	run_callback(ud, type, session, source, msg, sz);
+	run_callback(ud, type, session, source, skynet_message_own(ctx, msg, sz), sz);
 	return SKYNET_KEPT;
 }
 
@@ -105,12 +104,14 @@ l_callback(lua_State *L)
 
 /* --- messages ------------------------------------------------------------------------------ */
 
-/* keep(msg, sz) -> msg, sz: the block of the message in hand is the caller's now, who frees it or
- * sends it on. Works as the unpack function of a protocol. */
+/* keep(msg, sz) -> block, sz: the block of the message in hand is the caller's now, who frees it or
+ * sends it on. A message that others share is copied. Works as the unpack function of a
+ * protocol. */
 static int
 l_keep(lua_State *L)
 {
-	struct envelope *message = &engine_of(L)->message;
+	struct engine *engine = engine_of(L);
+	struct envelope *message = &engine->message;
 	luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
 	(void)luaL_checkinteger(L, 2);
 	luaL_argcheck(L, lua_touserdata(L, 1) == message->data, 1,
@@ -118,6 +119,8 @@ l_keep(lua_State *L)
 	luaL_argcheck(L, !message->is_taken, 1, "it is kept already");
 	message->is_taken = true;
 	lua_settop(L, 2);
+	lua_pushlightuserdata(L, skynet_message_own(engine->ctx, message->data, message->size));
+	lua_replace(L, 1);
 	return 2;
 }
 

@@ -48,9 +48,45 @@ local function member(number)
 	end)
 end
 
+--- Notes what comes, and owns the blocks that it came in.
+local function keeper(number)
+	local heard = {}
+	skynet.register_protocol({
+		name = "client",
+		id = skynet.PTYPE_CLIENT,
+		unpack = require("skynet.core").keep,
+		dispatch = function(_, _, block, size)
+			skynet.yield() -- the others have handled it by now
+			heard[#heard + 1] = skynet.tostring(block, size)
+			skynet.trash(block, size)
+		end,
+	})
+	skynet.dispatch("lua", function()
+		skynet.retpack(heard)
+	end)
+	skynet.start(function()
+		skynet.enter_group(tonumber(number))
+	end)
+end
+
 local function heard_by(service)
 	return skynet.call(service, "lua", "heard")
 end
+
+case("members_may_keep_what_they_get", function()
+	local one, two = child.start(keeper, 12), child.start(keeper, 12)
+	for i = 1, 3 do
+		skynet.send(skynet.query_group(12), "client", "for all, number " .. i)
+	end
+	for _, service in ipairs({ one, two }) do
+		test.eventually(function()
+			return #heard_by(service) == 3
+		end)
+		check.equal(heard_by(service)[3], "for all, number 3")
+	end
+	skynet.kill(one)
+	skynet.kill(two)
+end)
 
 case("a_group_passes_messages_of_all_types_to_its_members", function()
 	local one, two = child.start(member, 10), child.start(member, 10)
