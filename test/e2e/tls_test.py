@@ -206,6 +206,7 @@ def a_certificate_that_is_not_there_fails_the_service():
     with Node(start="tls_user", tls_port=free_port(), tls_certificate="/nowhere.pem") as node:
         node.expect_status(1)
         node.wait_log("error: tls: /nowhere.pem cannot be opened: No such file or directory")
+        node.wait()
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ watchdog_hears_of_it_after_the_handshake(void **state)
 	did("timeout 500\nstart 5\n"); /* it is read at once */
 	client_says(5, "GET /x HTTP/1.1\r\nHost: x\r\n");
 	did("");
-	client_says(5, HANDSHAKE + strlen("GET /x HTTP/1.1\r\nHost: x\r\n"));
+	client_says(5, &HANDSHAKE[strlen("GET /x HTTP/1.1\r\nHost: x\r\n")]);
 	did("write 5: " HANDSHAKE_ANSWER "\n"
 	    "send from 0 to 10 type 0 session 0: 5 request GET /x HTTP/1.1\r\nHost: x\r\n"
 	    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: ...\n"
