@@ -286,11 +286,20 @@ local function prepare(fault, way)
 	end
 end
 
+--- In real time a victim that exits may be gone before the last has asked.
+local function is_too_late(text, pattern)
+	return not simulation.seed()
+		and pattern == expected.exits("call")
+		and text:find("call to invalid address", 1, true)
+end
+
 local function check_results(results, pattern)
 	for _, result in ipairs(results) do
 		if pattern then
 			check.equal(result[1] or false, false)
-			check.matches(result[2], pattern)
+			if not is_too_late(result[2], pattern) then
+				check.matches(result[2], pattern)
+			end
 		else
 			check.equal(result, { true })
 		end
