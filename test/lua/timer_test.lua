@@ -208,11 +208,13 @@ case("a_million_timers_give_their_memory_back", function()
 			end)
 		end)
 	end)
-	local count = 1000000
+	-- A sanitizer is slow, and a message that takes seconds is broken off here.
+	local is_sanitized = (os.getenv("SKYNET_SAN") or "") ~= ""
+	local count = is_sanitized and 100000 or 1000000
 	local before, full, after, tasks, cancelled, rest = skynet.call(service, "lua", count)
 	check.equal({ tasks, cancelled, rest }, { count, count, 0 })
-	if (os.getenv("SKYNET_SAN") or "") ~= "" then
-		return -- a sanitizer brings its own allocator, without accounts
+	if is_sanitized then
+		return -- it brings its own allocator, without accounts
 	end
 	check.ok(full - before > 50 * count, "they take memory")
 	check.ok(after - before < (full - before) / 20, ("%d %d %d"):format(before, full, after))
