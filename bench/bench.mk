@@ -24,6 +24,7 @@ $(BENCH_OUT)/limit_lua: bench/limit_lua.c bench/bench.h | $(BENCH_OUT)
 	$(BENCH_CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_LUA_FLAGS) $(BENCH_MALLOC)
 
 $(BENCH_OUT)/load: bench/load_framing.h
+$(BENCH_OUT)/limit_echo $(BENCH_OUT)/limit_tls: bench/bytes.h
 $(BENCH_OUT)/bench_framing.so: service-src/framing.h
 
 $(BENCH_OUT)/load $(BENCH_OUT)/limit_tls: $(BENCH_OUT)/%: bench/%.c bench/bench.h | $(BENCH_OUT)

@@ -6,6 +6,7 @@
  *
  * Prints READY when it listens; runs until it is killed. */
 #include "bench.h"
+#include "bytes.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,11 +22,6 @@
 /* The largest frame is a little over 64 KiB; a read after its beginning must still have room. */
 #define READ_BYTES ((size_t)1 << 18)
 
-struct bytes {
-	unsigned char *at;
-	size_t size;
-};
-
 struct connection {
 	int fd;
 	struct bytes pending; /* I1 */
@@ -40,23 +36,6 @@ fail(const char *what)
 {
 	fprintf(stderr, "limit_echo: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static void
-bytes_keep(struct bytes *bytes, const unsigned char *from, size_t size)
-{
-	bytes->at = malloc(size);
-	if (bytes->at == NULL)
-		abort();
-	memcpy(bytes->at, from, size);
-	bytes->size = size;
-}
-
-static void
-bytes_drop(struct bytes *bytes)
-{
-	free(bytes->at);
-	*bytes = (struct bytes){0};
 }
 
 static void

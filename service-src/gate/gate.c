@@ -34,12 +34,13 @@ on_client(struct gate *gate, uint32_t source, const void *msg, size_t sz)
 	const unsigned char *tail = (const unsigned char *)msg + sz - 4;
 	uint32_t id = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 |
 		      (uint32_t)tail[3] << 24;
-	if (id > INT32_MAX || gate_connection_find_told(gate, (int)id) == NULL) {
+	const struct gate_connection *connection =
+		id <= INT32_MAX ? gate_connection_find_told(gate, (int)id) : NULL;
+	if (connection == NULL) {
 		skynet_error(gate->ctx, "Invalid client id %d from %x", (int)id, source);
 		return SKYNET_DONE;
 	}
-	gate_connection_write(gate, gate_connection_find_told(gate, (int)id),
-			      skynet_message_own(gate->ctx, msg, sz), sz - 4);
+	gate_connection_write(gate, connection, skynet_message_own(gate->ctx, msg, sz), sz - 4);
 	return SKYNET_KEPT;
 }
 

@@ -170,10 +170,10 @@ handle(struct world *w, struct told *told)
 	world_done(w, told);
 }
 
+/* What workers do with the messages of the service: handle_one says what that is. */
 static void *
-run_owner(void *argument)
+run_owner_with(struct world *w, void (*handle_one)(struct world *w, struct told *told))
 {
-	struct world *w = argument;
 	static struct sk_worker worker;
 	enter_node(w);
 	while (!atomic_load(&is_over)) {
@@ -182,12 +182,18 @@ run_owner(void *argument)
 			struct told told = world_take(w->service);
 			if (told.type == 0)
 				break;
-			handle(w, &told);
+			handle_one(w, &told);
 		}
 		sk_sockets_flush(w->core.sockets, &worker);
 		sk_this_worker = NULL;
 	}
 	return leave_node(w);
+}
+
+static void *
+run_owner(void *argument)
+{
+	return run_owner_with(argument, handle);
 }
 
 static void
@@ -444,21 +450,7 @@ storm_handle(struct world *w, struct told *told)
 static void *
 run_storm_owner(void *argument)
 {
-	struct world *w = argument;
-	static struct sk_worker worker;
-	enter_node(w);
-	while (!atomic_load(&is_over)) {
-		sk_this_worker = &worker;
-		for (int i = 0; i < 20; i++) {
-			struct told told = world_take(w->service);
-			if (told.type == 0)
-				break;
-			storm_handle(w, &told);
-		}
-		sk_sockets_flush(w->core.sockets, &worker);
-		sk_this_worker = NULL;
-	}
-	return leave_node(w);
+	return run_owner_with(argument, storm_handle);
 }
 
 /* Two TCP ports and two Unix-domain ones; the second of each speaks TLS. */
