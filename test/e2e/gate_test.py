@@ -11,6 +11,7 @@ import threading
 import time
 
 from harness import (
+    DEADLINE_S,
     SANITIZERS,
     Node,
     case,
@@ -130,6 +131,23 @@ def long_headers_carry_long_frames():
         client.sendall(long_frame(b"hello") + long_frame(b"x" * 60000))
         assert recv_long_frame(client) == b"hello"
         assert recv_long_frame(client) == b"x" * 60000
+
+
+@case
+def a_gate_may_listen_on_a_file():
+    folder = tempfile.mkdtemp(prefix="skynet-test-")
+    try:
+        path = os.path.join(folder, "gate")
+        with Node(start="gate_user", gate_port=f"unix:{path}") as node:
+            node.wait_log(r"\] ready$")
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(DEADLINE_S)
+                client.connect(path)
+                send_frame(client, "by file")
+                assert recv_frame(client) == b"by file"
+        assert not os.path.exists(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- bad clients -----------------------------------------------------------------------------
