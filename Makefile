@@ -126,7 +126,7 @@ model: $(models)
 install: all
 	install -d $(addprefix '$(DESTDIR)$(PREFIX)'/,bin include share/skynet lib/skynet)
 	install -m 755 $(B)/skynet '$(DESTDIR)$(PREFIX)/bin'
-	install -m 644 skynet-src/skynet.h skynet-src/skynet_socket.h skynet-src/skynet_simulation.h '$(DESTDIR)$(PREFIX)/include'
+	install -m 644 skynet-src/skynet.h skynet-src/skynet_socket.h skynet-src/skynet_simulation.h skynet-src/skynet_harbor.h '$(DESTDIR)$(PREFIX)/include'
 	cp -R $(B)/cservice $(B)/luaclib lualib service '$(DESTDIR)$(PREFIX)/lib/skynet'
 	cp -R examples '$(DESTDIR)$(PREFIX)/share/skynet'
 

@@ -41,6 +41,21 @@ struct sk_overload {
 /* Reads the policy's name, "error", "drop" or "block". Returns it, or SK_EINVAL. */
 int sk_bound_policy(const char *name);
 
+/* Whether a message of this type is never bounded.  [any] */
+static inline bool
+sk_bound_passes(int type)
+{
+	type &= 0xff;
+	return type == PTYPE_RESPONSE || type == PTYPE_ERROR || type == PTYPE_SYSTEM;
+}
+
+/* One message more that was not taken.  [any, online] */
+static inline void
+sk_bound_count_refused(struct sk_bound *bound)
+{
+	atomic_fetch_add_explicit(&bound->refused, 1, memory_order_relaxed);
+}
+
 /* Whether a message of this type is not to be pushed now.  [any, online] */
 static inline bool
 sk_bound_is_full(const struct sk_bound *bound, const struct sk_mailbox *box, int type)
@@ -48,9 +63,7 @@ sk_bound_is_full(const struct sk_bound *bound, const struct sk_mailbox *box, int
 	uint32_t limit = atomic_load_explicit(&bound->limit, memory_order_relaxed);
 	if (SK_LIKELY(limit == 0))
 		return false;
-	type &= 0xff;
-	return sk_mailbox_length(box) >= limit && type != PTYPE_RESPONSE && type != PTYPE_ERROR &&
-	       type != PTYPE_SYSTEM;
+	return sk_mailbox_length(box) >= limit && !sk_bound_passes(type);
 }
 
 /* Sets the first mark; 0: never tell. */

@@ -26,6 +26,7 @@
 struct skynet_socket_message;
 struct sk_faults;
 struct sk_groups;
+struct sk_remotes;
 struct sk_simulation;
 struct sk_sockets;
 
@@ -61,8 +62,9 @@ struct sk_core {
 	struct sk_quiesce quiesce;
 	struct sk_registry registry;
 	struct sk_names names;
-	struct sk_names global_names; /* of a node without a network (harbor 0) */
+	struct sk_names global_names;
 	struct sk_groups *groups;
+	struct sk_remotes *remotes;
 	struct sk_scheduler scheduler;
 	/* Atomic. */
 	_Atomic uint32_t monitor;     /* the exit monitor's handle, or 0 */

@@ -2,7 +2,10 @@
 #include "sk_forward.h"
 
 #include "sk_post.h"
+#include "sk_remote.h"
+#include "sk_service.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 int
@@ -27,13 +30,15 @@ tell_source(struct sk_core *core, const struct sk_message *message, uint32_t des
 		      "service :%08x, to which the request was passed on: %s", destination, reason);
 }
 
-static void
-drop(struct skynet_context *service, struct sk_message *message, uint32_t destination)
+static bool
+drop(struct skynet_context *service, struct sk_message *message, uint32_t destination,
+     const char *reason)
 {
 	skynet_error(service, "Drop message from %x forward to %x (size=%d)", message->source,
 		     destination, (int)message->size);
-	tell_source(service->core, message, destination, "there is no such service on this node");
+	tell_source(service->core, message, destination, reason);
 	sk_post_discard(service->core, message);
+	return false;
 }
 
 /* The envelope of a timer is its owner's, who may want to cancel it; what goes on is another. */
@@ -52,25 +57,65 @@ envelope_to_send(struct sk_message *message)
 	return message;
 }
 
+/* What did not get into a mailbox because that is full. */
+static bool
+refuse_full(struct skynet_context *service, struct skynet_context *receiver,
+	    struct sk_message *message, uint32_t destination)
+{
+	sk_bound_count_refused(&receiver->bound);
+	tell_source(service->core, message, destination, "its mailbox is full");
+	sk_post_discard(service->core, message);
+	return false;
+}
+
+static bool
+push(struct skynet_context *service, struct skynet_context *receiver, struct sk_message *message)
+{
+	sk_context_charge(service, -sk_post_weight_of(message));
+	sk_post_push(receiver, message);
+	return true;
+}
+
+/* To another node, as far as there is a way. */
+static bool
+forward_away(struct skynet_context *service, struct sk_message *message, uint32_t destination)
+{
+	struct skynet_context *harbor;
+	if (message->kind == SK_MESSAGE_SOCKET)
+		return drop(service, message, destination,
+			    "what a socket brings stays on its node");
+	switch (sk_remote_state(service->core, destination, message->type, &harbor)) {
+	case SKYNET_NODE_ABSENT: {
+		char reason[256];
+		(void)snprintf(reason, sizeof reason, "no link to its node, number %u%s",
+			       destination >> SK_HANDLE_NODE_SHIFT,
+			       sk_remote_reason(service->core, destination));
+		return drop(service, message, destination, reason);
+	}
+	case SKYNET_NODE_OPEN:
+		return push(service, harbor,
+			    sk_remote_wrap(envelope_to_send(message), destination));
+	default:
+		return refuse_full(service, harbor, message, destination);
+	}
+}
+
 bool
 sk_forward(struct skynet_context *service, struct sk_message *message)
 {
 	uint32_t destination = service->forward_to;
 	struct skynet_context *receiver = sk_registry_find(&service->core->registry, destination);
 	service->forward_to = 0;
-	if (!receiver) {
-		drop(service, message, destination);
-		return false;
-	}
+	if (!receiver && sk_service_is_remote(service->core, destination))
+		return forward_away(service, message, destination);
+	if (!receiver)
+		return drop(service, message, destination, "there is no such service on this node");
 	/* Nobody can be made to wait here: the sender has gone on long ago. */
-	if (sk_bound_is_full(&receiver->bound, &receiver->mailbox, message->type)) {
-		atomic_fetch_add_explicit(&receiver->bound.refused, 1, memory_order_relaxed);
-		tell_source(service->core, message, destination, "its mailbox is full");
-		sk_post_discard(service->core, message);
-		return false;
-	}
+	if (sk_bound_is_full(&receiver->bound, &receiver->mailbox, message->type))
+		return refuse_full(service, receiver, message, destination);
 	message = envelope_to_send(message);
-	sk_context_charge(service, -sk_post_weight_of(message));
-	sk_post_push(receiver, message);
-	return true;
+	if (message->kind ==
+	    SK_MESSAGE_REMOTE) /* the harbor passes on what is for here after all */
+		message = sk_remote_unwrap(message);
+	return push(service, receiver, message);
 }

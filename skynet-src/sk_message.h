@@ -25,6 +25,8 @@ enum sk_message_kind {
 	SK_MESSAGE_EXIT,   /* ends the service that comes to it, with all mail before it handled */
 	/* The head of a struct sk_timer_entry: the time of a socket is up. Never delivered. */
 	SK_MESSAGE_SOCKET_TIMER,
+	/* For another node, on its way to the harbor; the head of a struct sk_remote_message. */
+	SK_MESSAGE_REMOTE,
 };
 
 #define SK_MESSAGE_SIZE_MAX ((UINT64_C(1) << 48) - 1)

@@ -11,6 +11,7 @@
 #include "sk_faults.h"
 #include "sk_groups.h"
 #include "sk_log.h"
+#include "sk_remote.h"
 #include "sk_service.h"
 #include "sk_simulation.h"
 #include "sk_socket.h"
@@ -235,6 +236,7 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 	(void)pthread_mutex_init(&node->core.signal_lock, NULL);
 	(void)pthread_mutex_init(&node->core.dying_lock, NULL);
 	node->core.groups = sk_groups_new();
+	node->core.remotes = sk_remotes_new(&node->core.quiesce);
 	if (init_parts(node, error, error_size) != SK_OK) {
 		sk_node_free(node);
 		return NULL;
@@ -305,6 +307,7 @@ sk_node_free(struct sk_node *node)
 	(void)pthread_mutex_destroy(&core->signal_lock);
 	(void)pthread_mutex_destroy(&core->dying_lock);
 	sk_groups_free(core->groups);
+	sk_remotes_free(core->remotes);
 	(void)pthread_cond_destroy(&node->end_signal);
 	(void)pthread_mutex_destroy(&node->end_lock);
 	free(node);

@@ -4,6 +4,8 @@
 #include "sk_post.h"
 
 #include "sk_packet.h"
+#include "sk_remote.h"
+#include "sk_service.h"
 #include "skynet_socket.h"
 
 #include <stdarg.h>
@@ -36,6 +38,9 @@ sk_post_rare_weight(const struct sk_message *message)
 	if (message->kind == SK_MESSAGE_SHARED)
 		return sk_post_weight(NULL, 0); /* the bytes belong to nobody */
 	int64_t bytes = sk_post_weight(message->data, message->size);
+	if (message->kind == SK_MESSAGE_REMOTE) /* its envelope is longer */
+		bytes += sk_memory_block_bytes(sizeof(struct sk_remote_message)) -
+			 sk_memory_block_bytes(sizeof(struct sk_message));
 	if (message->kind == SK_MESSAGE_SOCKET) {
 		const struct skynet_socket_message *payload = message->data;
 		if (payload->buffer && payload->ud > 0)
@@ -49,6 +54,10 @@ sk_post(struct sk_core *core, uint32_t handle, struct sk_message *message)
 {
 	struct skynet_context *service = sk_registry_find(&core->registry, handle);
 	if (SK_UNLIKELY(!service)) {
+		if (sk_service_is_remote(core, handle)) {
+			sk_remote_post(core, handle, message);
+			return SK_OK;
+		}
 		sk_post_discard(core, message);
 		return SK_ENOENT;
 	}

@@ -12,14 +12,15 @@
 
 #include <stdint.h>
 
-/* Pushes a message to a local handle. Returns SK_ENOENT, and frees it, when there is no such
- * service. message: taken.  [any, online] */
+/* Pushes a message to a handle. Returns SK_ENOENT, and frees it, when there is no such service on
+ * this node. One of another node gets it through the harbor, or its source is told that there is
+ * no way (sk_remote.h). message: taken.  [any, online] */
 int sk_post(struct sk_core *core, uint32_t handle, struct sk_message *message);
 
-/* Posts a message without data to a local handle; one that is gone gets none.  [any, online] */
+/* Posts a message without data to a handle; one that is gone gets none.  [any, online] */
 void sk_post_empty(struct sk_core *core, uint32_t to, int type, uint32_t source, int32_t session);
 
-/* Posts a PTYPE_ERROR message with a text to a local handle; one that is gone wants none.
+/* Posts a PTYPE_ERROR message with a text to a handle; one that is gone wants none.
  * [any, online] */
 void sk_post_error(struct sk_core *core, uint32_t to, uint32_t source, int32_t session,
 		   const char *format, ...) SK_PRINTF(5, 6);

@@ -3,8 +3,10 @@
  * A payload handed over without a copy is freed here on every path on which it is not delivered.
  */
 #include "sk_packet.h"
+#include "sk_remote.h"
 #include "sk_service.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,20 +33,6 @@ payload_of(int type, void *msg, size_t sz)
 	return copy;
 }
 
-/* Without a link to other nodes a request to one fails at once. As with a local service that ends:
- * a response's session is none of its sender's, and an error gets no answer. */
-static int
-refuse_remote(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
-	      int session)
-{
-	int answered = (type & 0xff) == PTYPE_RESPONSE ? 0 : session;
-	if ((type & 0xff) != PTYPE_ERROR)
-		sk_post_error(ctx->core, source, destination, answered,
-			      "service :%08x: no link to its node, number %u", destination,
-			      destination >> SK_HANDLE_NODE_SHIFT);
-	return session;
-}
-
 /* The receiver's mailbox is full: what becomes of the message is for the receiver to say. A request
  * is never dropped without a word, for somebody waits for its answer. */
 static int
@@ -53,8 +41,33 @@ refuse_full(struct skynet_context *receiver, int type, int session, void *msg)
 	uint32_t policy = atomic_load_explicit(&receiver->bound.policy, memory_order_relaxed);
 	if (policy == SKYNET_FULL_BLOCK)
 		return SEND_WAIT;
-	atomic_fetch_add_explicit(&receiver->bound.refused, 1, memory_order_relaxed);
+	sk_bound_count_refused(&receiver->bound);
 	return give_up(type, msg, policy == SKYNET_FULL_DROP && session == 0 ? 0 : SEND_FULL);
+}
+
+/* A message to another node goes to the harbor. The rest of the arguments is checked. */
+static int
+send_away(struct skynet_context *ctx, const struct skynet_remote *where, uint32_t source, int type,
+	  int session, void *msg, size_t sz)
+{
+	struct skynet_context *harbor;
+	switch (sk_remote_state(ctx->core, where->destination, type, &harbor)) {
+	case SKYNET_NODE_ABSENT: /* as when the destination ends before it took the message */
+		sk_remote_refuse(ctx->core, source, where->destination, type, session);
+		return give_up(type, msg, session);
+	case SKYNET_NODE_BLOCKED:
+		return SEND_WAIT;
+	case SKYNET_NODE_FULL:
+		sk_bound_count_refused(&harbor->bound);
+		return give_up(type, msg, SEND_FULL);
+	default:
+		break;
+	}
+	struct sk_message *message =
+		sk_remote_message_new(where, type, source, session, payload_of(type, msg, sz), sz);
+	sk_context_charge(ctx, -sk_post_weight_of(message));
+	sk_post_push(harbor, message);
+	return session;
 }
 
 int
@@ -80,8 +93,8 @@ skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 	if (SK_UNLIKELY(!receiver)) {
 		if (!sk_service_is_remote(core, destination))
 			return give_up(type, msg, SEND_NO_DESTINATION);
-		(void)give_up(type, msg, 0);
-		return refuse_remote(ctx, source, destination, type, session);
+		struct skynet_remote where = {.destination = destination};
+		return send_away(ctx, &where, source, type, session, msg, sz);
 	}
 	if (SK_UNLIKELY(sk_bound_is_full(&receiver->bound, &receiver->mailbox, type)))
 		return refuse_full(receiver, type, session, msg);
@@ -92,55 +105,108 @@ skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 	return session;
 }
 
+/* To a global name that this node does not know: the harbor finds out who has it. */
+static int
+send_to_name(struct skynet_context *ctx, uint32_t source, const char *name, int type, int session,
+	     void *msg, size_t sz)
+{
+	struct skynet_context *harbor;
+	const char *reason = NULL;
+	if (sk_remote_state(ctx->core, 0, PTYPE_SYSTEM, &harbor) == SKYNET_NODE_ABSENT)
+		reason = "no global name is known on this node";
+	else if (strlen(name) > SKYNET_REMOTE_NAME_MAX)
+		reason = "a global name has at most 16 bytes";
+	else if (sz > SK_MESSAGE_SIZE_MAX)
+		reason = "the message is too large";
+	if (reason) {
+		skynet_error(ctx, "error: Can't send to %s: %s", name, reason);
+		return give_up(type, msg,
+			       sz > SK_MESSAGE_SIZE_MAX ? SEND_TOO_LARGE : SEND_NO_DESTINATION);
+	}
+	struct skynet_remote where = {.destination = 0};
+	(void)snprintf(where.name, sizeof where.name, "%s", name);
+	if (type & PTYPE_TAG_ALLOCSESSION)
+		session = sk_service_new_session(ctx);
+	return send_away(ctx, &where, source ? source : ctx->handle, type, session, msg, sz);
+}
+
 int
 skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr, int type,
 		int session, void *msg, size_t sz)
 {
 	uint32_t destination = sk_service_resolve(ctx->core, addr);
-	if (destination == 0) {
-		if (addr[0] != ':' && addr[0] != '.')
-			skynet_error(
-				ctx,
-				"error: Can't send to %s: no global name is known on this node",
-				addr);
-		return give_up(type, msg, SEND_NO_DESTINATION);
+	if (destination != 0)
+		return skynet_send(ctx, source, destination, type, session, msg, sz);
+	if (addr[0] != ':' && addr[0] != '.')
+		return send_to_name(ctx, source, addr, type, session, msg, sz);
+	return give_up(type, msg, SEND_NO_DESTINATION);
+}
+
+/* What becomes of a packet that is sent to one receiver, unless it is an error. */
+enum { PACKET_COPIED = 0, PACKET_HELD = 1 };
+
+/* Another node gets the bytes in a message of their own. */
+static int
+push_packet_away(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
+		 struct skynet_packet *packet)
+{
+	struct skynet_remote where = {.destination = destination};
+	struct skynet_context *harbor;
+	int state = sk_remote_state(ctx->core, destination, type, &harbor);
+	if (state == SKYNET_NODE_ABSENT)
+		return SEND_NO_DESTINATION;
+	if (state != SKYNET_NODE_OPEN) {
+		sk_bound_count_refused(&harbor->bound);
+		return SEND_FULL;
 	}
-	return skynet_send(ctx, source, destination, type, session, msg, sz);
+	void *bytes = payload_of(0, packet->bytes, packet->size);
+	struct sk_message *message =
+		sk_remote_message_new(&where, type, source, 0, bytes, packet->size);
+	sk_context_charge(ctx, -sk_post_weight_of(message));
+	sk_post_push(harbor, message);
+	return PACKET_COPIED;
 }
 
 /* Pushes a message to one receiver; the caller sees to its hold on the packet, and to the charge.
- * Returns 0, or what skynet_packet_send does when there is no such service or no room. */
+ * Returns PACKET_HELD when there is such a message now, PACKET_COPIED when the receiver gets it
+ * otherwise, or what skynet_packet_send does when there is no such service or no room. */
 static int
-push_packet(struct sk_core *core, uint32_t source, uint32_t destination, int type,
+push_packet(struct skynet_context *ctx, uint32_t source, uint32_t destination, int type,
 	    struct skynet_packet *packet)
 {
+	struct sk_core *core = ctx->core;
 	struct skynet_context *receiver = sk_registry_find(&core->registry, destination);
-	if (!receiver)
-		return SEND_NO_DESTINATION;
+	if (SK_UNLIKELY(!receiver))
+		return sk_service_is_remote(core, destination)
+			       ? push_packet_away(ctx, source, destination, type, packet)
+			       : SEND_NO_DESTINATION;
 	if (sk_bound_is_full(&receiver->bound, &receiver->mailbox, type)) {
-		atomic_fetch_add_explicit(&receiver->bound.refused, 1, memory_order_relaxed);
+		sk_bound_count_refused(&receiver->bound);
 		return SEND_FULL;
 	}
 	sk_post_push(receiver, sk_message_new(SK_MESSAGE_SHARED, type, source, 0, packet->bytes,
 					      packet->size));
-	return 0;
+	return PACKET_HELD;
 }
 
 size_t
 skynet_packet_send_all(struct skynet_context *ctx, uint32_t source, const uint32_t *destinations,
 		       size_t count, int type, struct skynet_packet *packet)
 {
-	size_t sent = 0;
+	size_t sent = 0, held = 0;
 	if (source == 0)
 		source = ctx->handle;
 	/* All holds at once, while the receivers that run already give theirs up: the counter's
 	 * cache line moves once for all. Relaxed, as in sk_packet_hold. */
 	atomic_fetch_add_explicit(&packet->holders, (uint32_t)count, memory_order_relaxed);
-	for (size_t i = 0; i < count; i++)
-		sent += push_packet(ctx->core, source, destinations[i], type, packet) == 0;
+	for (size_t i = 0; i < count; i++) {
+		int result = push_packet(ctx, source, destinations[i], type, packet);
+		sent += result >= 0;
+		held += result == PACKET_HELD;
+	}
 	/* The caller holds the packet, so this is never the last hold. */
-	atomic_fetch_sub_explicit(&packet->holders, (uint32_t)(count - sent), memory_order_relaxed);
-	sk_context_charge(ctx, -sk_post_weight(NULL, 0) * (int64_t)sent);
+	atomic_fetch_sub_explicit(&packet->holders, (uint32_t)(count - held), memory_order_relaxed);
+	sk_context_charge(ctx, -sk_post_weight(NULL, 0) * (int64_t)held);
 	return sent;
 }
 
@@ -149,13 +215,12 @@ skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destina
 		   struct skynet_packet *packet)
 {
 	(void)sk_packet_hold(packet);
-	int result =
-		push_packet(ctx->core, source ? source : ctx->handle, destination, type, packet);
-	if (result == 0)
+	int result = push_packet(ctx, source ? source : ctx->handle, destination, type, packet);
+	if (result == PACKET_HELD)
 		sk_context_charge(ctx, -sk_post_weight(NULL, 0)); /* the bytes belong to nobody */
 	else
 		skynet_packet_release(packet);
-	return result;
+	return result < 0 ? result : 0;
 }
 
 int
@@ -163,8 +228,6 @@ skynet_probe(struct skynet_context *ctx, uint32_t destination)
 {
 	struct sk_core *core = ctx->core;
 	int32_t session = sk_service_new_session(ctx);
-	if (sk_service_is_remote(core, destination))
-		return refuse_remote(ctx, ctx->handle, destination, 0, session);
 	struct sk_message *probe =
 		sk_message_new(SK_MESSAGE_PROBE, 0, ctx->handle, session, NULL, 0);
 	return sk_post(core, destination, probe) == SK_OK ? session : SEND_NO_DESTINATION;
@@ -176,8 +239,6 @@ skynet_link(struct skynet_context *ctx, uint32_t destination, int session)
 	struct sk_core *core = ctx->core;
 	if (session == 0)
 		session = sk_service_new_session(ctx);
-	if (sk_service_is_remote(core, destination))
-		return refuse_remote(ctx, ctx->handle, destination, 0, session);
 	struct sk_message *link = sk_message_new(SK_MESSAGE_LINK, 0, ctx->handle, session, NULL, 0);
 	return sk_post(core, destination, link) == SK_OK ? session : SEND_NO_DESTINATION;
 }

@@ -23,6 +23,7 @@
 #include "sk_memory.h"
 #include "sk_packet.h"
 #include "sk_record.h"
+#include "sk_remote.h"
 #include "skynet_socket.h"
 
 #include <assert.h>
@@ -86,6 +87,16 @@ sk_service_expired(void *owner, struct sk_timer_entry *list)
 	}
 }
 
+/* Who does not take a message: the service, or the one of another node that it was for. */
+static uint32_t
+refuser(const struct skynet_context *service, const struct sk_message *message)
+{
+	uint32_t destination = 0; /* a name's owner is not known */
+	if (SK_UNLIKELY(message->kind == SK_MESSAGE_REMOTE))
+		destination = ((const struct sk_remote_message *)message)->where.destination;
+	return destination != 0 ? destination : service->handle;
+}
+
 /* Answers a message that nobody will handle (V5), and frees it. */
 static void
 refuse(struct skynet_context *service, struct sk_message *message)
@@ -96,9 +107,9 @@ refuse(struct skynet_context *service, struct sk_message *message)
 		/* The session of a response counts at our end, not at its sender's: tell that one
 		 * only that we are gone. */
 		int32_t session = message->type == PTYPE_RESPONSE ? 0 : message->session;
-		sk_post_error(core, message->source, service->handle, session, "%s (:%08x): %s%s",
-			      service->description, service->handle, service->end_reason,
-			      session ? " before it took the request" : "");
+		sk_post_error(core, message->source, refuser(service, message), session,
+			      "%s (:%08x): %s%s", service->description, service->handle,
+			      service->end_reason, session ? " before it took the request" : "");
 	}
 	sk_post_discard(core, message);
 }
@@ -268,6 +279,7 @@ sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
 		sk_context_charge(sk_this_service, bytes - sk_memory_thread_bytes());
 	sk_names_remove(&core->names, handle);
 	sk_names_remove(&core->global_names, handle);
+	sk_remote_ended(core, handle);
 	uint32_t monitor = atomic_load(&core->monitor);
 	if (monitor != 0 && !atomic_load(&core->is_aborting))
 		sk_post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
@@ -314,9 +326,9 @@ refuse_unheard(struct skynet_context *service, const struct sk_message *message)
 {
 	if (message->source != 0 && message->session != 0 && message->type != PTYPE_RESPONSE &&
 	    message->type != PTYPE_ERROR)
-		sk_post_error(service->core, message->source, service->handle, message->session,
-			      "%s (:%08x): it takes no messages", service->description,
-			      service->handle);
+		sk_post_error(service->core, message->source, refuser(service, message),
+			      message->session, "%s (:%08x): it takes no messages",
+			      service->description, service->handle);
 }
 
 static void
@@ -357,6 +369,14 @@ deliver(struct skynet_context *service, struct sk_message *message)
 		core->socket_hooks.consumed(core->sockets, socket_id);
 }
 
+/* What was a message for the framework. On its way it was charged to nobody. */
+static void
+free_undelivered(struct skynet_context *service, struct sk_message *message)
+{
+	sk_context_charge(service, sk_post_weight_of(message));
+	free(message);
+}
+
 static struct sk_link
 link_of(const struct sk_message *message)
 {
@@ -378,18 +398,23 @@ handle_message(struct skynet_context *service, struct sk_message *message)
 		deliver(service, message);
 		service->has_packet = false;
 		break;
+	case SK_MESSAGE_REMOTE:
+		service->remote = &((struct sk_remote_message *)message)->where;
+		deliver(service, message);
+		service->remote = NULL;
+		break;
 	case SK_MESSAGE_PROBE:
 		sk_post_empty(service->core, message->source, PTYPE_RESPONSE, service->handle,
 			      message->session);
-		free(message);
+		free_undelivered(service, message);
 		break;
 	case SK_MESSAGE_LINK:
 		sk_links_add(&service->links, &service->core->registry, link_of(message));
-		free(message);
+		free_undelivered(service, message);
 		break;
 	case SK_MESSAGE_UNLINK:
 		sk_links_remove(&service->links, link_of(message));
-		free(message);
+		free_undelivered(service, message);
 		break;
 	case SK_MESSAGE_NUDGE:
 		free(message);

@@ -156,7 +156,7 @@ who_asks_is_told_when_nobody_is_there(void **state)
 	c->handle = REMOTE_HANDLE;
 	(void)send_text(a, b->handle, 6, "hello");
 	world_run(w);
-	expect_error(a, 6, REMOTE_HANDLE, "passed on: there is no such service on this node");
+	expect_error(a, 6, REMOTE_HANDLE, "passed on: no link to its node, number 5");
 	world_forget_log(w);
 }
 
