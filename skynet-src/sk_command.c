@@ -7,6 +7,7 @@
 #include "sk_groups.h"
 #include "sk_memory.h"
 #include "sk_record.h"
+#include "sk_remote.h"
 #include "sk_service.h"
 
 #include <ctype.h>
@@ -94,6 +95,35 @@ command_name(struct skynet_context *ctx, const char *parm)
 	return stored;
 }
 
+/* Gives a global name to a handle. On a node of a network a name that is taken changes its owner,
+ * who may live on another node; handle 0 takes the name away. */
+static const char *
+set_global_name(struct skynet_context *ctx, const char *name, uint32_t handle)
+{
+	struct sk_core *core = ctx->core;
+	struct sk_names *names = &core->global_names;
+	bool has_network = core->registry.node_bits != 0;
+	if (has_network && strlen(name) > SKYNET_REMOTE_NAME_MAX) {
+		skynet_error(ctx, "error: global name %s is longer than %d bytes", name,
+			     SKYNET_REMOTE_NAME_MAX);
+		return NULL;
+	}
+	if (handle == 0) {
+		if (has_network)
+			(void)sk_names_forget(names, name);
+		return NULL;
+	}
+	const char *stored =
+		has_network ? sk_names_set(names, name, handle) : sk_names_add(names, name, handle);
+	/* Dead meanwhile: its names are forgotten already, so this one has to go too. */
+	if (stored && !sk_service_is_remote(core, handle) &&
+	    !sk_registry_find(&core->registry, handle)) {
+		sk_names_remove(names, handle);
+		stored = NULL;
+	}
+	return stored;
+}
+
 static const char *
 command_globalname(struct skynet_context *ctx, const char *parm)
 {
@@ -108,18 +138,30 @@ command_globalname(struct skynet_context *ctx, const char *parm)
 	if (parm[length + 1] != ':')
 		return NULL;
 	uint32_t handle = (uint32_t)strtoul(parm + length + 2, NULL, 16);
-	if (handle == 0 || core->registry.node_bits != 0)
-		return NULL;
 	char *name = skynet_strdup(parm);
 	name[length] = '\0';
-	const char *stored = sk_names_add(&core->global_names, name, handle);
-	/* Dead meanwhile: its names are forgotten already, so this one has to go too. */
-	if (stored && !sk_registry_find(&core->registry, handle)) {
-		sk_names_remove(&core->global_names, handle);
-		stored = NULL;
-	}
+	const char *stored = set_global_name(ctx, name, handle);
 	free(name);
 	return stored;
+}
+
+/* The number that the last service got, ":HEX"; or the next one is to be higher than parm's. */
+static const char *
+command_lasthandle(struct skynet_context *ctx, const char *parm)
+{
+	struct sk_registry *registry = &ctx->core->registry;
+	if (!parm || parm[0] == '\0')
+		return result(ctx, ":%" PRIx32, sk_registry_last_number(registry));
+	char *end;
+	unsigned long handle = parm[0] == ':' ? strtoul(parm + 1, &end, 16) : ULONG_MAX;
+	if (handle > UINT32_MAX || end == parm + 1 || *end != '\0' ||
+	    sk_service_is_remote(ctx->core, (uint32_t)handle)) {
+		skynet_error(ctx, "error: LASTHANDLE takes a handle of this node as :HEX, not %s",
+			     parm);
+		return NULL;
+	}
+	sk_registry_skip(registry, (uint32_t)handle & SK_HANDLE_MASK);
+	return result(ctx, ":%" PRIx32, sk_registry_last_number(registry));
 }
 
 static const char *
@@ -406,6 +448,7 @@ static const struct command commands[] = {
 	{"QUERY", command_query},
 	{"NAME", command_name},
 	{"GLOBALNAME", command_globalname},
+	{"LASTHANDLE", command_lasthandle},
 	{"EXIT", command_exit},
 	{"KILL", command_kill},
 	{"LAUNCH", command_launch},

@@ -131,30 +131,83 @@ replace_locked(struct sk_names *names, struct sk_name_table *old, struct sk_name
 		sk_quiesce_retire(names->quiesce, &old->retired, release_table);
 }
 
-const char *
-sk_names_add(struct sk_names *names, const char *name, uint32_t handle)
+/* A new table with a name more, at that place. */
+static const char *
+insert_locked(struct sk_names *names, uint32_t place, struct name *name)
 {
-	assert(handle != 0);
-	size_t length = strlen(name);
-	const char *stored = NULL;
-	bool found;
-	pthread_mutex_lock(&names->lock);
 	struct sk_name_table *old = atomic_load_explicit(&names->table, memory_order_relaxed);
-	uint32_t place = search(old, name, length, &found);
-	if (found)
-		goto unlock;
-
 	uint32_t count = old ? old->count : 0;
 	struct sk_name_table *table = new_table(count + 1);
 	for (uint32_t i = 0; i < count; i++)
 		table->names[i < place ? i : i + 1] = old->names[i];
-	table->names[place] = new_name(name, length, handle);
-	stored = table->names[place]->text;
+	table->names[place] = name;
 	replace_locked(names, old, table);
+	return name->text;
+}
 
-unlock:
+/* A new table in which another name stands at that place, or none. */
+static void
+exchange_locked(struct sk_names *names, uint32_t place, struct name *name)
+{
+	struct sk_name_table *old = atomic_load_explicit(&names->table, memory_order_relaxed);
+	struct name *gone = old->names[place];
+	uint32_t kept = 0;
+	struct sk_name_table *table = new_table(name ? old->count : old->count - 1);
+	for (uint32_t i = 0; i < old->count; i++) {
+		if (i != place)
+			table->names[kept++] = old->names[i];
+		else if (name)
+			table->names[kept++] = name;
+	}
+	replace_locked(names, old, table);
+	sk_quiesce_retire(names->quiesce, &gone->retired, release_name); /* I2 */
+}
+
+/* Adds a name, or gives it to another handle if may_replace. */
+static const char *
+write_name(struct sk_names *names, const char *text, uint32_t handle, bool may_replace)
+{
+	assert(handle != 0);
+	size_t length = strlen(text);
+	const char *stored = NULL;
+	bool found;
+	pthread_mutex_lock(&names->lock);
+	struct sk_name_table *table = atomic_load_explicit(&names->table, memory_order_relaxed);
+	uint32_t place = search(table, text, length, &found);
+	if (!found) {
+		stored = insert_locked(names, place, new_name(text, length, handle));
+	} else if (may_replace) {
+		struct name *name = new_name(text, length, handle);
+		stored = name->text;
+		exchange_locked(names, place, name);
+	}
 	pthread_mutex_unlock(&names->lock);
 	return stored;
+}
+
+const char *
+sk_names_add(struct sk_names *names, const char *name, uint32_t handle)
+{
+	return write_name(names, name, handle, false);
+}
+
+const char *
+sk_names_set(struct sk_names *names, const char *name, uint32_t handle)
+{
+	return write_name(names, name, handle, true);
+}
+
+bool
+sk_names_forget(struct sk_names *names, const char *name)
+{
+	bool found;
+	pthread_mutex_lock(&names->lock);
+	struct sk_name_table *table = atomic_load_explicit(&names->table, memory_order_relaxed);
+	uint32_t place = search(table, name, strlen(name), &found);
+	if (found)
+		exchange_locked(names, place, NULL);
+	pthread_mutex_unlock(&names->lock);
+	return found;
 }
 
 static uint32_t

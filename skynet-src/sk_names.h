@@ -1,4 +1,4 @@
-/* sk_names.h: local names of services (".name", stored without the dot).
+/* sk_names.h: names of services: local ones (".name", stored without the dot), or global ones.
  *
  * Model      A sorted, immutable array of names that is replaced as a whole: a reader searches the
  *            array it finds, without a lock; a writer copies it. Names are few and change rarely.
@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,12 @@ uint32_t sk_names_find(struct sk_names *names, const char *name, size_t length);
 /* Registers a name. Returns the stored text, valid until the name is gone and the caller passed a
  * quiescent point, or NULL when it is taken. */
 const char *sk_names_add(struct sk_names *names, const char *name, uint32_t handle);
+
+/* The same, but a name that is taken changes its owner. Never NULL. */
+const char *sk_names_set(struct sk_names *names, const char *name, uint32_t handle);
+
+/* Forgets a name. Returns false when there is none. */
+bool sk_names_forget(struct sk_names *names, const char *name);
 
 /* Forgets all names of a handle. */
 void sk_names_remove(struct sk_names *names, uint32_t handle);

@@ -190,6 +190,28 @@ unlock:
 	return service;
 }
 
+uint32_t
+sk_registry_last_number(struct sk_registry *r)
+{
+	pthread_mutex_lock(&r->lock);
+	uint32_t number = r->last_number;
+	pthread_mutex_unlock(&r->lock);
+	return number;
+}
+
+void
+sk_registry_skip(struct sk_registry *r, uint32_t number)
+{
+	assert(number <= SK_HANDLE_MASK);
+	pthread_mutex_lock(&r->lock);
+	if (number > r->last_number) {
+		uint32_t old_leaf = r->last_number / SK_REGISTRY_LEAF_SLOTS;
+		r->last_number = number;
+		drop_leaf_locked(r, old_leaf); /* I4: unless the cursor is still in it */
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
 /* The lowest number at or after this one that is in use, or 0. */
 static uint32_t
 next_used_number_locked(const struct sk_registry *r, uint32_t number)

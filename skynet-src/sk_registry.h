@@ -75,6 +75,12 @@ sk_registry_find(struct sk_registry *r, uint32_t handle)
  * the others NULL. */
 struct skynet_context *sk_registry_remove(struct sk_registry *r, uint32_t handle);
 
+/* The number handed out last; 0: none was. */
+uint32_t sk_registry_last_number(struct sk_registry *r);
+/* The next number will be higher than this one, at most SK_HANDLE_MASK, as if it had been handed
+ * out. One lower than the last changes nothing. */
+void sk_registry_skip(struct sk_registry *r, uint32_t number);
+
 /* The lowest handle above `after` that is in use, or 0. Start with after = 0. */
 uint32_t sk_registry_next(struct sk_registry *r, uint32_t after);
 

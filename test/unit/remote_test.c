@@ -205,6 +205,63 @@ unknown_global_names_come_to_the_harbor(void **state)
 	expect_no_mail(a);
 }
 
+/* A node of a network, whose id is not 0. */
+static struct world *
+new_network_world(void)
+{
+	return world_new((const char *[]){"harbor", "1", NULL});
+}
+
+static void
+global_names_of_a_network_change_their_owner(void **state)
+{
+	struct world *w = new_network_world();
+	struct actor *a = world_add(w), *harbor = add_harbor(w);
+	assert_string_equal(skynet_command(a->ctx, "GLOBALNAME", "SERVICE :5000001"), "SERVICE");
+	assert_string_equal(skynet_command(a->ctx, "GLOBALNAME", "SERVICE"), ":5000001");
+	assert_int_equal(skynet_sendname(a->ctx, 0, "SERVICE", PTYPE_TEXT, 3, "x", 1), 3);
+	world_run(w);
+	expect_remote(harbor, PTYPE_TEXT, 3, a->handle, "x");
+	assert_string_equal(skynet_command(a->ctx, "GLOBALNAME", "SERVICE :1000001"), "SERVICE");
+	assert_string_equal(skynet_command(a->ctx, "GLOBALNAME", "SERVICE"), ":1000001");
+	assert_null(skynet_command(a->ctx, "GLOBALNAME", "SERVICE :0"));
+	assert_null(skynet_command(a->ctx, "GLOBALNAME", "SERVICE"));
+	assert_null(skynet_command(a->ctx, "GLOBALNAME", "SERVICE :0"));
+	world_expect_log(w, "%s", "");
+	assert_null(skynet_command(a->ctx, "GLOBALNAME", "0123456789abcdefg :1000001"));
+	world_expect_log(w, "%08x error: global name 0123456789abcdefg is longer than 16 bytes\n",
+			 a->handle);
+	assert_null(skynet_command(a->ctx, "GLOBALNAME", "DEAD :1000077")); /* of this node */
+	assert_null(skynet_command(a->ctx, "GLOBALNAME", "DEAD"));
+	world_free(w);
+	(void)state;
+}
+
+static void
+numbers_of_an_earlier_life_are_skipped(void **state)
+{
+	struct world *w = new_network_world();
+	struct actor *a = world_add(w);
+	assert_int_equal(a->handle, 0x01000001);
+	assert_string_equal(skynet_command(a->ctx, "LASTHANDLE", NULL), ":1");
+	assert_string_equal(skynet_command(a->ctx, "LASTHANDLE", ":12345"), ":12345");
+	assert_string_equal(skynet_command(a->ctx, "LASTHANDLE", ":5"), ":12345"); /* never back */
+	assert_int_equal(world_add(w)->handle, 0x01012346);
+	assert_string_equal(skynet_command(a->ctx, "LASTHANDLE", ":1ffffff"), ":ffffff");
+	assert_int_equal(world_add(w)->handle, 0x01000002); /* all of them were used */
+	const char *const odd[] = {"5", ":", ":x", ":5000001", ":fffffffff", ":1 2"};
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+		world_forget_log(w);
+		assert_null(skynet_command(a->ctx, "LASTHANDLE", odd[i]));
+		world_expect_log(w,
+				 "%08x error: LASTHANDLE takes a handle of this node as :HEX, "
+				 "not %s\n",
+				 a->handle, odd[i]);
+	}
+	world_free(w);
+	(void)state;
+}
+
 /* --- what does not come --------------------------------------------------------------------- */
 
 static void
@@ -515,6 +572,8 @@ main(void)
 		world_test(refusals_and_answers_of_the_framework_go_there_too),
 		world_test(packets_are_copied),
 		world_test(unknown_global_names_come_to_the_harbor),
+		cmocka_unit_test(global_names_of_a_network_change_their_owner),
+		cmocka_unit_test(numbers_of_an_earlier_life_are_skipped),
 		world_test(an_absent_node_refuses_at_once_and_says_why),
 		world_test(a_long_reason_is_cut),
 		world_test(two_absent_nodes_tell_each_other_nothing),
