@@ -49,7 +49,7 @@ struct skynet_context {
 	uint32_t forward_to; /* where the message in hand goes after the callback; 0: nowhere */
 	bool has_packet;     /* others share the message in hand: sk_packet.h */
 	const struct skynet_remote *remote; /* where the message in hand goes, see sk_remote.h */
-	uint64_t cpu_ticks;  /* of finished messages */
+	uint64_t cpu_ticks;		    /* of finished messages */
 	/* Net bytes allocated in finished turns. Written by the owner, read by anybody: relaxed, it
 	 * is a figure for humans. */
 	_Atomic int64_t memory_bytes;

@@ -46,6 +46,11 @@ extern "C" {
 #define PTYPE_RESERVED_SNAX 11
 #define PTYPE_TRACE 12
 
+/* The session of a PTYPE_ERROR that tells of one message that was lost, which had no session, while
+ * the service it was for lives: its mailbox on another node was full, or the message too large.
+ * Session 0 would tell that its source is dead: a service, or with NODE << 24 a whole node. */
+#define SKYNET_SESSION_LOST (-1)
+
 /* Tags, OR-ed into the type argument of the send functions; never delivered. */
 #define PTYPE_TAG_DONTCOPY 0x10000
 #define PTYPE_TAG_ALLOCSESSION 0x20000

@@ -18,10 +18,10 @@ function module.link(address, f)
 	local is_linked = true
 	local session = core.link(address)
 	skynet.fork(function()
-		local reason = session and core.await_end(session) or "there is no such service"
+		local reason = session and core.await_end(session, address)
 		if is_linked then
 			is_linked = false
-			f(address, reason)
+			f(address, reason or "there is no such service")
 		end
 	end)
 	return function()

@@ -31,6 +31,8 @@ struct api_address {
 
 /* Reads an address argument; raises for what is none. */
 struct api_address api_check_address(lua_State *L, int index);
+/* The same, but a name that this node knows becomes the handle it stands for now. */
+struct api_address api_check_service(lua_State *L, int index);
 
 /* Checks the arguments that become the words of a launch parameter: strings and numbers. Drops nils
  * at the end. */

@@ -87,14 +87,12 @@ static int
 l_forward(lua_State *L)
 {
 	struct engine *engine = engine_of(L);
-	struct api_address address = api_check_address(L, 1);
+	struct api_address address = api_check_service(L, 1);
 	const struct task *task = engine->current;
 	if (!task || engine->fresh != task || !task->has_request || engine->message.is_taken)
 		return luaL_error(L, "only a handler can forward its request, once, and before it "
 				     "answers or waits");
-	uint32_t handle =
-		address.handle ? address.handle : skynet_queryname(engine->ctx, address.name);
-	if (handle == 0 || skynet_forward(engine->ctx, handle) != 0) {
+	if (address.handle == 0 || skynet_forward(engine->ctx, address.handle) != 0) {
 		lua_pushnil(L);
 		lua_pushfstring(L, "there is no service %s", address.name ? address.name : ":0");
 		return 2;

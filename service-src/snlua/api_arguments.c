@@ -28,6 +28,25 @@ api_check_address(lua_State *L, int index)
 	return address;
 }
 
+/* The handle of a local or global name, or 0. */
+static uint32_t
+handle_of(struct skynet_context *ctx, const char *name)
+{
+	if (name[0] == '.')
+		return skynet_queryname(ctx, name);
+	const char *owner = skynet_command(ctx, "GLOBALNAME", name);
+	return owner && owner[0] == ':' ? (uint32_t)strtoul(owner + 1, NULL, 16) : 0;
+}
+
+struct api_address
+api_check_service(lua_State *L, int index)
+{
+	struct api_address address = api_check_address(L, index);
+	if (address.handle == 0)
+		address.handle = handle_of(engine_of(L)->ctx, address.name);
+	return address;
+}
+
 int
 api_find_protocol(lua_State *L, const struct engine *engine, int index)
 {

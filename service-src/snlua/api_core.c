@@ -221,11 +221,10 @@ static int
 l_link(lua_State *L)
 {
 	struct engine *engine = engine_of(L);
-	struct api_address address = api_check_address(L, 1);
-	uint32_t handle = address.handle;
-	if (handle == 0)
-		handle = skynet_queryname(engine->ctx, address.name);
-	int session = handle ? skynet_link(engine->ctx, handle, wait_new_session(engine)) : -1;
+	struct api_address address = api_check_service(L, 1);
+	int session = -1;
+	if (address.handle != 0)
+		session = skynet_link(engine->ctx, address.handle, wait_new_session(engine));
 	if (session < 0)
 		return 0;
 	lua_pushinteger(L, session);
@@ -243,7 +242,8 @@ end_awaited(lua_State *L, int status, lua_KContext context)
 	return 1;
 }
 
-/* await_end(session) -> the reason why the linked service has ended. Waits. */
+/* await_end(session[, address]) -> the reason why the linked service has ended. Waits. The end of
+ * another node ends its services. */
 static int
 l_await_end(lua_State *L)
 {
@@ -252,7 +252,10 @@ l_await_end(lua_State *L)
 	(void)api_check_task(L);
 	luaL_argcheck(L, !session_map_find(&engine->waiters, session), 1,
 		      "somebody waits for this session already");
-	wait_for_answer(engine, session, 0, 0);
+	uint32_t handle = lua_isnoneornil(L, 2) ? 0 : api_check_address(L, 2).handle;
+	/* A service says so itself before it is gone; its node says it for all of them. */
+	bool is_remote = skynet_isremote(engine->ctx, handle, NULL);
+	wait_for_answer(engine, session, is_remote ? wait_node_of(handle) : 0, 0);
 	return api_suspend(L, TASK_CALLING, 0, end_awaited);
 }
 

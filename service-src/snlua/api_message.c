@@ -76,20 +76,17 @@ keep_payload(lua_State *L, int at, const struct api_payload *payload)
 	api_drop_payload(payload);
 }
 
-/* The receiver's mailbox is full, and it wants its senders to wait: the current task goes on with
- * `again` when all that waits there now was handled. Its service goes on meanwhile, and answers
- * always pass, so services that fill each other do not wait for ever. */
+/* The receiver's mailbox is full, or the link to its node, and its senders are to wait: the current
+ * task goes on with `again` when all that waits there now was handled. Its service goes on
+ * meanwhile, and answers always pass, so services that fill each other do not wait for ever. */
 static int
 await_room(lua_State *L, const struct api_address *address, int address_index, int64_t deadline_ms,
 	   lua_KContext context, lua_KFunction again)
 {
 	struct engine *engine = engine_of(L);
 	struct task *task = api_check_task(L);
-	uint32_t handle = address->handle;
-	if (handle == 0)
-		handle = skynet_queryname(engine->ctx, address->name);
 	task->address = (uint8_t)address_index;
-	if (!wait_for_room(engine, handle, deadline_ms))
+	if (!wait_for_room(engine, address->handle, deadline_ms))
 		return again(L, LUA_OK, context); /* it has just ended: the send will tell */
 	return api_suspend(L, TASK_CALLING, context, again);
 }
@@ -115,7 +112,7 @@ static int
 send(lua_State *L, bool is_packed)
 {
 	struct engine *engine = engine_of(L);
-	struct api_address address = api_check_address(L, 1);
+	struct api_address address = api_check_service(L, 1);
 	const struct protocol *protocol = &engine->protocols[api_check_protocol(L, engine, 2)];
 	int type = protocol->id;
 	bool has_arguments = !is_packed && protocol->packs_lua;
@@ -157,7 +154,7 @@ static int
 l_redirect(lua_State *L)
 {
 	struct engine *engine = engine_of(L);
-	struct api_address address = api_check_address(L, 1);
+	struct api_address address = api_check_service(L, 1);
 	lua_Integer source = luaL_checkinteger(L, 2);
 	luaL_argcheck(L, source >= 0 && source <= UINT32_MAX, 2, "not an address");
 	int type = engine->protocols[api_check_protocol(L, engine, 3)].id;
@@ -334,7 +331,7 @@ static int
 call_packed(lua_State *L, int first, int64_t deadline_ms, bool is_packed)
 {
 	struct engine *engine = engine_of(L);
-	struct call call = {.address = api_check_address(L, first),
+	struct call call = {.address = api_check_service(L, first),
 			    .address_index = first,
 			    .protocol = api_check_protocol(L, engine, first + 1),
 			    .deadline_ms = deadline_ms,
@@ -395,7 +392,7 @@ static int
 call_raw(lua_State *L, int first, const char *tag)
 {
 	struct engine *engine = engine_of(L);
-	struct call call = {.address = api_check_address(L, first),
+	struct call call = {.address = api_check_service(L, first),
 			    .address_index = first,
 			    .protocol = RAW_ANSWER,
 			    .deadline_ms = engine->call_timeout_ms,

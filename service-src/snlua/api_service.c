@@ -9,7 +9,9 @@
 #include <string.h>
 
 #define CS_PER_SECOND 100
-#define GLOBAL_NAME_CHARACTERS 15
+#define GLOBAL_NAME_CHARACTERS 16
+/* The node's id in a handle; 0: it has no network. */
+#define NODE_SHIFT 24
 
 static struct skynet_context *
 context_of(lua_State *L)
@@ -63,17 +65,11 @@ l_harbor(lua_State *L)
 	return 2;
 }
 
-/* Raises for what the network of nodes would not take for a name. */
+/* Raises for what the network of nodes does not take for a name. */
 static void
 check_global_name(lua_State *L, const char *name)
 {
 	size_t length = strlen(name);
-	const char *harbor = skynet_command(context_of(L), "GETENV", "harbor");
-	if (harbor && strcmp(harbor, "0") != 0)
-		luaL_error(L,
-			   "can't register '%s': global names need the network of nodes, which is "
-			   "not there yet; a local name begins with a dot",
-			   name);
 	if (length == 0 || length > GLOBAL_NAME_CHARACTERS || name[0] == ':' || strchr(name, ' '))
 		luaL_error(L,
 			   "can't register '%s': a global name has 1 to %d characters, no blank "
@@ -94,6 +90,29 @@ tell_of_name(lua_State *L, const char *name, uint32_t handle)
 	engine_tell(L, ".cslave", top + 1);
 }
 
+/* Without a network the node itself keeps global names. */
+static void
+set_global_name(lua_State *L, const char *name, uint32_t handle, const char *parameter)
+{
+	if (!skynet_command(context_of(L), "GLOBALNAME", parameter))
+		skynet_error(context_of(L),
+			     "error: the global name %s is taken, or the service is gone", name);
+	else
+		tell_of_name(L, name, handle);
+}
+
+/* In a network .cslave asks for the name, and tells the node who has it. */
+static void
+ask_for_name(lua_State *L, const char *name, uint32_t handle)
+{
+	if (skynet_queryname(context_of(L), ".cslave") == 0)
+		luaL_error(L,
+			   "can't register '%s': this node has no .cslave, which registers global "
+			   "names in the network",
+			   name);
+	tell_of_name(L, name, handle);
+}
+
 /* A taken name is left to its owner, as users know it. */
 static int
 set_name(lua_State *L, const char *name, uint32_t handle)
@@ -106,11 +125,10 @@ set_name(lua_State *L, const char *name, uint32_t handle)
 		return 0;
 	}
 	check_global_name(L, name);
-	if (!skynet_command(context_of(L), "GLOBALNAME", parameter))
-		skynet_error(context_of(L),
-			     "error: the global name %s is taken, or the service is gone", name);
+	if (skynet_current_handle() >> NODE_SHIFT == 0)
+		set_global_name(L, name, handle, parameter);
 	else
-		tell_of_name(L, name, handle);
+		ask_for_name(L, name, handle);
 	return 0;
 }
 
@@ -123,13 +141,10 @@ l_register(lua_State *L)
 static int
 l_name(lua_State *L)
 {
-	struct api_address address = api_check_address(L, 2);
-	uint32_t handle = address.handle;
-	if (handle == 0)
-		handle = skynet_queryname(context_of(L), address.name);
-	if (handle == 0)
+	struct api_address address = api_check_service(L, 2);
+	if (address.handle == 0)
 		return luaL_error(L, "can't name %s: there is no such service", address.name);
-	return set_name(L, luaL_checkstring(L, 1), handle);
+	return set_name(L, luaL_checkstring(L, 1), address.handle);
 }
 
 /* --- environment and log ------------------------------------------------------------------- */
@@ -224,8 +239,11 @@ static int
 l_stat(lua_State *L)
 {
 	const char *what = luaL_checkstring(L, 1);
-	if (strcmp(what, "late") == 0) {
-		lua_pushinteger(L, (lua_Integer)engine_of(L)->late_answers);
+	bool is_late = strcmp(what, "late") == 0;
+	if (is_late || strcmp(what, "lost") == 0) {
+		const struct engine *engine = engine_of(L);
+		lua_pushinteger(
+			L, (lua_Integer)(is_late ? engine->late_answers : engine->lost_messages));
 		return 1;
 	}
 	const char *value = skynet_command(context_of(L), "STAT", what);
@@ -267,10 +285,8 @@ static int
 l_kill(lua_State *L)
 {
 	char text[16];
-	struct api_address address = api_check_address(L, 1);
+	struct api_address address = api_check_service(L, 1);
 	uint32_t handle = address.handle;
-	if (handle == 0)
-		handle = skynet_queryname(context_of(L), address.name);
 	if (handle == 0)
 		return luaL_error(L, "can't kill %s: there is no such service", address.name);
 	int top = lua_gettop(L);

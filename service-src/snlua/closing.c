@@ -61,18 +61,25 @@ compare_handles(const void *a, const void *b)
 	return first < second ? -1 : first > second;
 }
 
+/* Whether it waits for the answer of a service; not if it waits for the end of one. */
+static bool
+is_calling(const struct task *task)
+{
+	return task->state == TASK_CALLING && task->callee != wait_node_of(task->callee);
+}
+
 static struct callees
 find_callees(const struct engine *engine)
 {
 	struct callees callees = {NULL, 0};
 	size_t count = 0;
 	for (const struct task *task = engine->all; task; task = task->all_next)
-		count += task->state == TASK_CALLING && task->callee != 0;
+		count += is_calling(task);
 	if (count == 0)
 		return callees;
 	callees.handles = skynet_malloc(count * sizeof *callees.handles);
 	for (const struct task *task = engine->all; task; task = task->all_next)
-		if (task->state == TASK_CALLING && task->callee != 0)
+		if (is_calling(task))
 			callees.handles[callees.count++] = task->callee;
 	qsort(callees.handles, callees.count, sizeof *callees.handles, compare_handles);
 	return callees;

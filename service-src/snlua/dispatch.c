@@ -225,10 +225,27 @@ handle_response(struct engine *engine)
 	}
 }
 
+/* The line comes at each power of two: who floods a full mailbox must not flood the log too. */
+static void
+note_lost(struct engine *engine)
+{
+	const struct envelope *message = &engine->message;
+	uint64_t count = ++engine->lost_messages;
+	if ((count & (count - 1)) == 0)
+		skynet_error(engine->ctx, "error: message to :%08x lost, %llu so far: %.*s",
+			     message->source, (unsigned long long)count,
+			     message->data ? (int)message->size : 0,
+			     message->data ? (const char *)message->data : "");
+}
+
 static void
 handle_error(struct engine *engine)
 {
 	const struct envelope *message = &engine->message;
+	if (message->session == SKYNET_SESSION_LOST) {
+		note_lost(engine);
+		return;
+	}
 	if (message->session == 0) {
 		wait_source_died(engine, message->source, message->data, message->size, true);
 		return;
@@ -248,6 +265,11 @@ handle_message(struct engine *engine)
 		break;
 	case PTYPE_ERROR:
 		handle_error(engine);
+		break;
+	case PTYPE_HARBOR:
+		/* From the harbor, or from somebody who means something else. */
+		if (message->size > 0 || !wait_found(engine, message->session, message->source))
+			handle_request(engine);
 		break;
 	case PTYPE_TRACE:
 		traces_note(engine, message->source, message->data, message->size);

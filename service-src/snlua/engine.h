@@ -71,7 +71,7 @@ struct task {
 	enum task_state state;
 	enum task_wake wake;
 	int32_t session;       /* of its call, while it waits for the answer; 0: none */
-	uint32_t callee;       /* of a call by number */
+	uint32_t callee;       /* of its call, or its node's (wait_node_of); 0: not known */
 	int32_t timer_session; /* of its sleep, or of its call's deadline; 0: none */
 	/* The request it answers. */
 	uint32_t source;
@@ -200,11 +200,12 @@ struct engine {
 	int32_t *late; /* wait.c: sessions of calls that have ended without their answer */
 	uint32_t late_count;
 	uint32_t late_capacity;
-	uint64_t late_answers; /* answers to such calls so far */
-	uint32_t timer_count;  /* timers with a function */
-	uint32_t timer_peak;   /* how many there were since their table was made */
-	uint32_t trace_count;  /* traces begun here so far */
-	int timers;	       /* reference to the table session -> function; LUA_NOREF: not made */
+	uint64_t late_answers;	/* answers to such calls so far */
+	uint64_t lost_messages; /* that another node has refused, and nobody waits for, so far */
+	uint32_t timer_count;	/* timers with a function */
+	uint32_t timer_peak;	/* how many there were since their table was made */
+	uint32_t trace_count;	/* traces begun here so far */
+	int timers;	   /* reference to the table session -> function; LUA_NOREF: not made */
 	int origins;	   /* reference to the table session -> where a timer was set; or NOREF */
 	int coroutines;	   /* reference to the table of coroutine.c; or LUA_NOREF */
 	int stays;	   /* reference to the table of section.c; or LUA_NOREF */

@@ -246,7 +246,7 @@ is_called_by(const struct task *task, const char *name)
 {
 	lua_Debug frame;
 	lua_State *co = coroutine_innermost(task);
-	if (task->state != TASK_CALLING || task->callee != 0)
+	if (task->state != TASK_CALLING)
 		return false;
 	/* The arguments of the C function that waits are its locals. */
 	if (!lua_getstack(co, 0, &frame) || !lua_getlocal(co, &frame, task->address))
@@ -254,6 +254,19 @@ is_called_by(const struct task *task, const char *name)
 	bool is_same = lua_type(co, -1) == LUA_TSTRING && strcmp(lua_tostring(co, -1), name) == 0;
 	lua_pop(co, 1);
 	return is_same;
+}
+
+bool
+wait_found(struct engine *engine, int32_t session, uint32_t callee)
+{
+	const struct waiter *waiter = session_map_find(&engine->waiters, session);
+	if (!waiter || waiter->kind == WAITER_TIMER || waiter->kind == WAITER_FIRED)
+		return false;
+	/* One whose call has reached its deadline meanwhile is found as well, and forgotten. */
+	if (waiter->kind == WAITER_TASK && waiter->task->session == session &&
+	    waiter->task->callee == 0)
+		waiter->task->callee = callee;
+	return true;
 }
 
 void
@@ -287,18 +300,27 @@ fail_task(struct engine *engine, struct task *task, char *text)
 /* What those are told who are treated as dead, and live. */
 #define TERM_TEXT "it treats the requester as dead (skynet.term)"
 
+/* Whether the handle ends with that source: it is the same, or on the node that the source is. */
+static bool
+ends_with(uint32_t handle, uint32_t source)
+{
+	return handle == source ||
+	       (source != 0 && wait_node_of(source) == source && wait_node_of(handle) == source);
+}
+
 void
 wait_source_died(struct engine *engine, uint32_t source, const void *text, size_t size,
 		 bool is_silent)
 {
 	struct waiter waiter;
 	for (struct task *task = engine->all; task; task = task->all_next) {
-		if (task->has_request && task->source == source) {
+		if (task->has_request && ends_with(task->source, source)) {
 			if (!is_silent && task->request != 0)
-				(void)failure_answer(engine, source, task->request, TERM_TEXT);
+				(void)failure_answer(engine, task->source, task->request,
+						     TERM_TEXT);
 			task->request = 0;
 		}
-		if (task->state != TASK_CALLING || task->callee != source)
+		if (task->state != TASK_CALLING || !ends_with(task->callee, source))
 			continue;
 		int32_t session = task->session;
 		fail_task(engine, task, copy_text(text, size));
@@ -307,7 +329,7 @@ wait_source_died(struct engine *engine, uint32_t source, const void *text, size_
 	}
 	for (struct response *response = engine->responses; response;) {
 		struct response *next = response->next;
-		if (response->source == source) {
+		if (ends_with(response->source, source)) {
 			*response->link = next;
 			if (next)
 				next->link = response->link;
@@ -315,7 +337,8 @@ wait_source_died(struct engine *engine, uint32_t source, const void *text, size_
 			free(response->tag);
 			response->tag = NULL;
 			if (!is_silent)
-				(void)failure_answer(engine, source, response->session, TERM_TEXT);
+				(void)failure_answer(engine, response->source, response->session,
+						     TERM_TEXT);
 		}
 		response = next;
 	}

@@ -65,8 +65,19 @@ void wait_abandon(struct engine *engine, struct task *task);
 /* Wakes a sleeping or waiting task. */
 void wait_wake(struct engine *engine, struct task *task);
 
-/* Source is dead: calls to it fail, requests from it want no answer. is_silent: it cannot answer
- * any more. text: borrowed, may be NULL. */
+/* What stands for all services of a handle's node: its number is 0, which no service has. */
+static inline uint32_t
+wait_node_of(uint32_t handle)
+{
+	return handle & UINT32_C(0xff000000);
+}
+
+/* The request of a call by name has gone to this handle. Returns false when no call with this
+ * session waits for that. */
+bool wait_found(struct engine *engine, int32_t session, uint32_t callee);
+
+/* Source, a service or a node, is dead: calls to it fail, requests from it want no answer.
+ * is_silent: it cannot answer any more. text: borrowed, may be NULL. */
 void wait_source_died(struct engine *engine, uint32_t source, const void *text, size_t size,
 		      bool is_silent);
 /* The calls that were made with this name fail. */

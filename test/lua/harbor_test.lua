@@ -108,7 +108,7 @@ end)
 case("misuse_is_told", function()
 	check.misuse("'name': string expected, got nil", harbor.globalname)
 	check.misuse("%.me is a local name", harbor.globalname, ".me")
-	check.raises("a global name has 1 to 15 characters", harbor.globalname, "SIXTEENCHARACTER")
+	check.raises("a global name has 1 to 16 characters", harbor.globalname, "SEVENTEEN_LETTERS")
 	check.misuse("'name': string expected, got number", harbor.queryname, 1)
 	for _, id in ipairs({ 0, 256, 1.5, "1" }) do
 		check.misuse("'id': a node, 1 to 255, expected", harbor.connect, id)

@@ -243,11 +243,11 @@ case("kill", {
 	{ "can't kill %.nobody", ".nobody" },
 })
 case("abort", { { "bad argument #1.*number expected", "at once" } })
-case("register", { { "bad argument #1.*string expected" }, { "1 to 15 characters", ":name" } })
+case("register", { { "bad argument #1.*string expected" }, { "1 to 16 characters", ":name" } })
 case("name", {
 	{ "bad argument #1.*string expected", nil, self, n = 3 },
 	{ "dest address type %(nil%)", ".x", nil, n = 3 },
-	{ "1 to 15 characters", ":name", self },
+	{ "1 to 16 characters", ":name", self },
 })
 case(
 	"localname",
