@@ -1,0 +1,232 @@
+/* sk_config_network.c: whether the keys of the network of nodes fit together.
+ *
+ * N1  A node of a network has an address, and knows where the master or the etcd is.
+ * N2  Where more than one machine can take part, the nodes prove that they belong to the network:
+ *     by a secret, or by certificates. */
+#include "sk_config_parts.h"
+
+#include "skynet.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HOST_BYTES 256 /* of a host's name or number, with the NUL */
+#define PORT_DIGITS 5
+
+/* --- addresses ------------------------------------------------------------------------------ */
+
+/* As text, up to length. */
+static bool
+is_address(const char *text, size_t length, long port_min)
+{
+	char port[PORT_DIGITS + 1];
+	size_t host = length;
+	while (host > 0 && text[host - 1] != ':')
+		host--;
+	size_t digits = length - host;
+	if (host < 2 || host > HOST_BYTES || digits < 1 || digits > PORT_DIGITS ||
+	    strspn(text + host, "0123456789") < digits)
+		return false;
+	memcpy(port, text + host, digits);
+	port[digits] = '\0';
+	long number = strtol(port, NULL, 10);
+	return number >= port_min && number <= 65535;
+}
+
+bool
+sk_config_is_address(const char *text, long port_min)
+{
+	return is_address(text, strlen(text), port_min);
+}
+
+/* "HOST:PORT,HOST:PORT" */
+static bool
+is_list_of_addresses(const char *text, size_t length)
+{
+	for (;;) {
+		const char *comma = memchr(text, ',', length);
+		size_t first = comma != NULL ? (size_t)(comma - text) : length;
+		if (!is_address(text, first, 1))
+			return false;
+		if (comma == NULL)
+			return true;
+		text += first + 1;
+		length -= first + 1;
+	}
+}
+
+/* What stands behind the scheme, or NULL. */
+static const char *
+behind_scheme(const char *text)
+{
+	static const char *const schemes[] = {"etcd://", "etcds://"};
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
+			return text + strlen(schemes[i]);
+	return NULL;
+}
+
+bool
+sk_config_is_etcd(const char *text)
+{
+	const char *rest = behind_scheme(text);
+	if (rest == NULL || strpbrk(rest, " \t\r\n") != NULL)
+		return false;
+	size_t length = strcspn(rest, "/");
+	for (size_t i = length; i > 0; i--) { /* who asks stands before the last '@' */
+		if (rest[i - 1] == '@')
+			return is_list_of_addresses(rest + i, length - i);
+	}
+	return is_list_of_addresses(rest, length);
+}
+
+bool
+sk_config_is_loopback(const char *address)
+{
+	char host[HOST_BYTES];
+	struct in_addr v4;
+	struct in6_addr v6;
+	const char *colon = strrchr(address, ':');
+	size_t length = colon != NULL ? (size_t)(colon - address) : strlen(address);
+	if (length > 1 && address[0] == '[' && address[length - 1] == ']') {
+		address++;
+		length -= 2;
+	}
+	if (length >= sizeof(host))
+		return false;
+	memcpy(host, address, length);
+	host[length] = '\0';
+	if (strcmp(host, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/* --- the keys ------------------------------------------------------------------------------- */
+
+/* The setting, where the user has made it. */
+static const struct sk_setting *
+find(const struct sk_config_loading *l, struct sk_env *env, const char *key)
+{
+	return sk_env_get(env, key) != NULL ? sk_settings_find(&l->settings, key) : NULL;
+}
+
+/* The keys that make a node one of a network. */
+static const char *const network_keys[] = {"harbor", "address", "master", "standalone"};
+
+/* The first of them that is set: it tells why the others are needed. */
+static const struct sk_setting *
+find_cause(const struct sk_config_loading *l, struct sk_env *env)
+{
+	const struct sk_setting *setting = NULL;
+	for (size_t i = 0; setting == NULL && i < sizeof(network_keys) / sizeof(char *); i++)
+		setting = find(l, env, network_keys[i]);
+	return setting;
+}
+
+const char *
+sk_config_default_node(struct sk_env *env)
+{
+	for (size_t i = 1; i < sizeof(network_keys) / sizeof(char *); i++)
+		if (sk_env_get(env, network_keys[i]) != NULL)
+			return "1";
+	return "0";
+}
+
+/* N1. A node that is the master itself need not say where that is. */
+static int
+check_places(const struct sk_config_loading *l, struct sk_env *env)
+{
+	const struct sk_setting *standalone = find(l, env, "standalone");
+	const char *master = sk_env_get(env, "master");
+	bool is_etcd = master != NULL && sk_config_is_etcd(master);
+	if (standalone != NULL && is_etcd)
+		return sk_config_refuse(l, standalone,
+					"with an etcd as master no node is one; leave it out");
+	if (standalone != NULL && master == NULL) {
+		int result = sk_env_set(env, "master", standalone->value);
+		assert(result == SK_OK); /* it was not there yet */
+		(void)result;
+	}
+	const struct sk_setting *cause = find_cause(l, env);
+	if (sk_env_get(env, "address") == NULL)
+		return sk_config_refuse(
+			l, cause,
+			"a node of a network needs address, where it listens for the others, as "
+			"in address = \"127.0.0.1:2526\"; set it, or set harbor to 0");
+	if (sk_env_get(env, "master") == NULL)
+		return sk_config_refuse(
+			l, cause,
+			"a node of a network needs master, where the master listens (host:port), "
+			"or an etcd; set it, or standalone on the node that is the master, or set "
+			"harbor to 0");
+	if (strcmp(sk_env_get(env, "harbor"), SK_CONFIG_AUTO) == 0 && !is_etcd)
+		return sk_config_refuse(
+			l, find(l, env, "harbor"),
+			"only an etcd gives a node its id; set it to 1..255, or master to "
+			"\"etcd://host:2379/prefix\"");
+	return SK_OK;
+}
+
+static int
+check_certificates(const struct sk_config_loading *l, struct sk_env *env)
+{
+	const struct sk_setting *certificate = find(l, env, "harbor_certificate");
+	const struct sk_setting *key = find(l, env, "harbor_key");
+	const struct sk_setting *authorities = find(l, env, "harbor_authorities");
+	if (certificate != NULL && authorities == NULL)
+		return sk_config_refuse(
+			l, certificate,
+			"TLS between nodes is mutual; set harbor_authorities too, the file of who "
+			"has signed the certificates of the others");
+	if (certificate == NULL && (key != NULL || authorities != NULL))
+		return sk_config_refuse(
+			l, authorities != NULL ? authorities : key,
+			"TLS between nodes is mutual; set harbor_certificate too, the file of "
+			"this node's certificate, and of its key unless that is harbor_key");
+	return SK_OK;
+}
+
+/* N2 */
+static int
+check_secret(const struct sk_config_loading *l, struct sk_env *env)
+{
+	if (sk_env_get(env, "harbor_secret") != NULL ||
+	    sk_env_get(env, "harbor_certificate") != NULL)
+		return SK_OK;
+	for (size_t i = 1; i < sizeof(network_keys) / sizeof(char *); i++) {
+		const struct sk_setting *setting = find(l, env, network_keys[i]);
+		if (setting == NULL || sk_config_is_etcd(setting->value) ||
+		    sk_config_is_loopback(setting->value))
+			continue;
+		return sk_config_refuse(
+			l, setting,
+			"%s is not on the loopback network, so nodes have to prove that they "
+			"belong together; set harbor_secret to the same long text on all of them "
+			"(or harbor_certificate and harbor_authorities, for TLS), or use 127.0.0.1 "
+			"throughout",
+			setting->value);
+	}
+	return SK_OK;
+}
+
+int
+sk_config_check_network(const struct sk_config_loading *l, struct sk_env *env)
+{
+	const struct sk_setting *standalone = find(l, env, "standalone");
+	if (strcmp(sk_env_get(env, "harbor"), "0") == 0) {
+		if (standalone == NULL)
+			return SK_OK;
+		return sk_config_refuse(l, standalone,
+					"with harbor = 0 there is no master; leave it out, or set "
+					"harbor to 1..255");
+	}
+	int result = check_places(l, env);
+	if (result == SK_OK)
+		result = check_certificates(l, env);
+	return result == SK_OK ? check_secret(l, env) : result;
+}
