@@ -79,7 +79,8 @@ SKYNET_API int skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t
 			   int type, int session, void *msg, size_t sz);
 
 /* Sends to an address in text form: ":hex", ".localname", or a global name. Otherwise as
- * skynet_send. */
+ * skynet_send. In a network a global name need not be known yet: then an empty PTYPE_HARBOR message
+ * with the session of a request tells later which handle has got it. */
 SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr,
 			       int type, int session, void *msg, size_t sz);
 
@@ -89,8 +90,8 @@ SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, cons
  *
  * new: bytes are copied; the caller holds the packet until it releases it. NULL: too large (over
  * 2^48-1 bytes). send: a message of that type, with session 0, from source (0: the caller) to a
- * service of this node. Returns 0, -1 (no such service), or -3: its mailbox is full, whatever its
- * policy is, which is counted there. Nobody is told when a service ends before it has taken such a
+ * service; one of another node gets a copy. Returns 0, -1 (no such service), or -3: its mailbox is
+ * full, whatever its policy is, which is counted there. Nobody is told when a service ends before it has taken such a
  * message. send_all: the same to count services, at less cost for each; returns how many got it.
  * release of NULL does nothing.  new and release: [any thread] */
 struct skynet_packet;

@@ -508,8 +508,9 @@ function skynet.mailbox(options) end
 --- A figure about this service: "mqlen" messages in the mailbox, "message" messages so far, "cpu"
 --- seconds so far, "time" CPU seconds of the present message, "memory" bytes, "endless" 1 once when
 --- the watchdog has found a message that takes seconds, "late" answers that came behind a deadline,
---- "refused" messages that found the mailbox full.
----@param what "mqlen"|"message"|"cpu"|"time"|"memory"|"endless"|"late"|"refused"
+--- "refused" messages that found the mailbox full, "lost" those without session that a service of
+--- another node could not take.
+---@param what "mqlen"|"message"|"cpu"|"time"|"memory"|"endless"|"late"|"refused"|"lost"
 ---@return number
 function skynet.stat(what) end
 
@@ -545,12 +546,12 @@ function skynet.kill(address) end
 function skynet.abort(status) end
 
 --- Gives this service a local name, or a global one, which has no dot. A taken name stays with its
---- owner. Global names have 15 characters at most; they raise where there is a network of nodes.
+--- owner. Global names have 16 bytes at most; in a network of nodes they are the same on all nodes.
 --- From `require "skynet.manager"`.
 ---@param name string ".name"
 function skynet.register(name) end
 
---- Gives a service a local name.
+--- Gives a service a local name, or a global one.
 --- From `require "skynet.manager"`.
 ---@param name string ".name"
 ---@param address skynet.address

@@ -77,11 +77,13 @@ function core.addresscommand(name, parameter) end
 ---@return integer? session nil: there is no such service
 function core.link(address) end
 
---- Suspends the task until that happens, or the link is undone. It has to be called before the next
+--- Suspends the task until that happens, or the link is undone, or the address is one of another
+--- node, which is gone. It has to be called before the next
 --- message is handled: by the task that has linked, or by one that it forks. Waits.
 ---@param session integer
+---@param address? skynet.address that was linked
 ---@return string reason
-function core.await_end(session) end
+function core.await_end(session, address) end
 
 --- Undoes a link.
 ---@param address skynet.address
