@@ -23,12 +23,18 @@ skynet_packet_new(const void *bytes, size_t size)
 	struct skynet_packet *packet = skynet_malloc(sizeof *packet + size + 1);
 	atomic_init(&packet->holders, 1);
 	packet->size = size;
-	if (size > 0)
+	if (bytes && size > 0)
 		memcpy(packet->bytes, bytes, size);
 	packet->bytes[size] = '\0';
 	if (sk_this_service)
 		sk_context_charge(sk_this_service, -weight_of(packet));
 	return packet;
+}
+
+void *
+skynet_packet_bytes(struct skynet_packet *packet)
+{
+	return packet->bytes;
 }
 
 struct skynet_packet *

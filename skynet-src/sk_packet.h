@@ -2,8 +2,8 @@
  *
  * Model      A packet counts its holders: whoever made it, each message that carries it
  *            (SK_MESSAGE_SHARED, whose data are the packet's bytes), and each piece of a socket's
- *            output. It is freed with the last of them. Nobody writes the bytes after the packet
- *            was made.
+ *            output. It is freed with the last of them. Nobody writes the bytes when a second
+ *            one has come.
  * Memory     A packet is charged to nobody: its maker is credited, and who frees it charged, for
  *            what the allocator has counted there.
  * Threads    [any]

@@ -88,14 +88,17 @@ SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, cons
  * that what goes to a thousand is copied once. Whoever gets such a message must not write to it; it
  * is borrowed until the callback returns, whatever that returns.
  *
- * new: bytes are copied; the caller holds the packet until it releases it. NULL: too large (over
- * 2^48-1 bytes). send: a message of that type, with session 0, from source (0: the caller) to a
- * service; one of another node gets a copy. Returns 0, -1 (no such service), or -3: its mailbox is
- * full, whatever its policy is, which is counted there. Nobody is told when a service ends before it has taken such a
- * message. send_all: the same to count services, at less cost for each; returns how many got it.
- * release of NULL does nothing.  new and release: [any thread] */
+ * new: bytes are copied; NULL: the caller writes them, where skynet_packet_bytes says, before
+ * anybody else gets the packet. The caller holds it until it releases it. Returns NULL when it is
+ * too large (over 2^48-1 bytes). send: a message of that type, with session 0, from source (0: the
+ * caller) to a service; one of another node gets a copy. Returns 0, -1 (no such service), or -3:
+ * its mailbox is full, whatever its policy is, which is counted there. Nobody is told when a
+ * service ends before it has taken such a message. send_all: the same to count services, at less
+ * cost for each; returns how many got it. release of NULL does nothing.  new, bytes, release:
+ * [any] */
 struct skynet_packet;
 SKYNET_API struct skynet_packet *skynet_packet_new(const void *bytes, size_t size);
+SKYNET_API void *skynet_packet_bytes(struct skynet_packet *packet);
 SKYNET_API void skynet_packet_release(struct skynet_packet *packet);
 SKYNET_API int skynet_packet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination,
 				  int type, struct skynet_packet *packet);

@@ -27,6 +27,19 @@ all_receivers_get_the_same_bytes(void **state)
 }
 
 static void
+bytes_may_be_written_behind_new(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w), *b = world_add(w);
+	struct skynet_packet *packet = skynet_packet_new(NULL, 5);
+	memcpy(skynet_packet_bytes(packet), "later", 5);
+	assert_int_equal(send_packet(a, b, packet), 0);
+	skynet_packet_release(packet);
+	world_run(w);
+	expect_mail(b, PTYPE_MULTICAST, 0, a->handle, "later");
+}
+
+static void
 a_packet_lives_until_the_last_message_was_handled(void **state)
 {
 	struct world *w = *state;
@@ -132,6 +145,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		world_test(all_receivers_get_the_same_bytes),
+		world_test(bytes_may_be_written_behind_new),
 		world_test(a_packet_lives_until_the_last_message_was_handled),
 		world_test(empty_packets_arrive),
 		world_test(too_large_a_packet_is_refused),
