@@ -171,7 +171,7 @@ $(eval $(call module_rules,service-src,cservice))
 $(eval $(call module_rules,lualib-src,luaclib))
 $(eval $(call module_rules,test/service-src,test/cservice))
 # What a module links beside its own files: packages of pkg-config, and the files of another module.
-$(addprefix $(B)/,cservice/gate.so luaclib/skynet/crypt.so luaclib/client.so luaclib/md5.so): needs := libcrypto
+$(addprefix $(B)/,cservice/gate.so cservice/harbor.so luaclib/skynet/crypt.so luaclib/client.so luaclib/md5.so): needs := libcrypto
 $(B)/luaclib/client.so: $(patsubst %.c,$(B)/%.o,$(call sources,lualib-src/skynet_crypt))
 $(B)/luaclib/md5.so: $(B)/lualib-src/skynet_crypt/text.o
 $(services) $(libraries) $(test_services):
