@@ -126,6 +126,16 @@ harbor_handshake_refuse(struct harbor_handshake *handshake, enum harbor_refusal 
 	handshake->state = HARBOR_HANDSHAKE_REFUSED;
 }
 
+static void
+refuse_secret(struct harbor_handshake *handshake)
+{
+	bool has_own = handshake->secret[0] != '\0';
+	harbor_handshake_refuse(handshake, HARBOR_REFUSED_SECRET, "%s",
+				has_own == handshake->other.has_secret
+					? "both have a harbor_secret, and not the same"
+					: "one has a harbor_secret, and the other has none");
+}
+
 /* --- beginning ------------------------------------------------------------------------------- */
 
 void
@@ -149,6 +159,10 @@ harbor_handshake_accept(struct harbor_handshake *handshake, const struct harbor_
 	assert(handshake->state == HARBOR_HANDSHAKE_ASKED);
 	handshake->own = *own;
 	handshake->state = HARBOR_HANDSHAKE_GOES_ON;
+	if (handshake->other.has_secret != (handshake->secret[0] != '\0')) {
+		refuse_secret(handshake);
+		return;
+	}
 	put_preamble(handshake);
 	put_hello(handshake);
 }
@@ -216,16 +230,6 @@ read_hello(struct harbor_handshake *handshake)
 	other->message_limit = (uint32_t)harbor_get_number((const char *)from + 28, 4);
 	memcpy(other->nonce, from + 32, HARBOR_NONCE_BYTES);
 	handshake->has_other = true;
-}
-
-static void
-refuse_secret(struct harbor_handshake *handshake)
-{
-	bool has_own = handshake->secret[0] != '\0';
-	harbor_handshake_refuse(handshake, HARBOR_REFUSED_SECRET, "%s",
-				has_own == handshake->other.has_secret
-					? "both have a harbor_secret, and not the same"
-					: "one has a harbor_secret, and the other has none");
 }
 
 static void

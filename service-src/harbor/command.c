@@ -1,0 +1,239 @@
+/* command.c: the commands in text: those of .cslave, who knows what nodes there are and who has which
+ * name, and `stat`, for everybody. */
+#include "harbor.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMAND_BYTES 1024
+#define STAT_LINE_BYTES 512
+
+struct request {
+	struct harbor *harbor;
+	int session;
+	uint32_t source;
+};
+
+static void
+answer(const struct request *request, int type, const char *text)
+{
+	if (request->session != 0 && request->source != 0)
+		(void)skynet_send(request->harbor->ctx, 0, request->source, type, request->session,
+				  (char *)(uintptr_t)text, strlen(text));
+}
+
+/* Says what is wrong with a command: to who wants an answer, or to the log. */
+static void fail(const struct request *request, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void
+fail(const struct request *request, const char *format, ...)
+{
+	char text[COMMAND_BYTES + 128];
+	int size = snprintf(text, sizeof text, "harbor (:%08x): ", skynet_current_handle());
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(text + size, sizeof text - (size_t)size, format, arguments);
+	va_end(arguments);
+	if (request->session != 0)
+		answer(request, PTYPE_ERROR, text);
+	else
+		skynet_error(request->harbor->ctx, "[harbor] From :%08x: %s", request->source,
+			     text + size);
+}
+
+/* Cuts the next word off *rest; "" at the end. */
+static char *
+next_word(char **rest)
+{
+	char *word = *rest + strspn(*rest, " ");
+	char *end = word + strcspn(word, " ");
+	*rest = *end != '\0' ? end + 1 : end;
+	*end = '\0';
+	return word;
+}
+
+/* Reads the id of another node. Returns 0 after an answer. */
+static int
+read_node(const struct request *request, const char *word)
+{
+	char *end;
+	long id = strtol(word, &end, 10);
+	if (word[0] != '\0' && *end == '\0' && id > 0 && id < HARBOR_NODES &&
+	    id != request->harbor->settings.id)
+		return (int)id;
+	fail(request, "%s is no id of another node (1 to 255)", word);
+	return 0;
+}
+
+/* node ID HOST:PORT */
+static bool
+run_node(const struct request *request, char *rest)
+{
+	char host[HARBOR_HOST_MAX + 1];
+	int port;
+	int id = read_node(request, next_word(&rest));
+	const char *address = next_word(&rest);
+	if (id == 0)
+		return false;
+	if (!harbor_parse_address(address, host, &port) || port == 0) {
+		fail(request, "%s is no address HOST:PORT of node %d", address, id);
+		return false;
+	}
+	harbor_peer_join(request->harbor, id, host, port);
+	return true;
+}
+
+/* gone ID TEXT */
+static bool
+run_gone(const struct request *request, char *rest)
+{
+	int id = read_node(request, next_word(&rest));
+	if (id == 0)
+		return false;
+	if (request->harbor->peers[id] != NULL)
+		harbor_peer_leave(request->harbor->peers[id],
+				  rest[0] != '\0' ? rest : "it has left");
+	return true;
+}
+
+static bool
+check_name(const struct request *request, const char *name)
+{
+	if (name[0] != '\0' && strlen(name) <= SKYNET_REMOTE_NAME_MAX)
+		return true;
+	fail(request, "%s is no global name (1 to %d bytes)", name, SKYNET_REMOTE_NAME_MAX);
+	return false;
+}
+
+/* name NAME :HANDLE */
+static bool
+run_name(const struct request *request, char *rest)
+{
+	const char *name = next_word(&rest), *address = next_word(&rest);
+	if (!check_name(request, name))
+		return false;
+	const char *digits = address[0] == ':' ? address + 1 : "";
+	char *end;
+	unsigned long handle = strtoul(digits, &end, 16);
+	if (digits[0] == '\0' || *end != '\0' || handle > UINT32_MAX) {
+		fail(request, "%s is no address :HEX of the name %s", address, name);
+		return false;
+	}
+	harbor_names_found(request->harbor, name, (uint32_t)handle);
+	return true;
+}
+
+/* fail NAME TEXT */
+static bool
+run_fail(const struct request *request, char *rest)
+{
+	const char *name = next_word(&rest);
+	if (!check_name(request, name))
+		return false;
+	harbor_names_fail(request->harbor, name, rest[0] != '\0' ? rest : "it is not registered");
+	return true;
+}
+
+/* --- stat ------------------------------------------------------------------------------------ */
+
+static const char *
+state_of(const struct harbor_peer *peer)
+{
+	if (!peer->is_member)
+		return "gone";
+	if (!peer->is_up)
+		return peer->node_state == SKYNET_NODE_ABSENT ? "down" : "connecting";
+	return peer->node_state == SKYNET_NODE_OPEN ? "up" : "full";
+}
+
+static void
+write_stat(const struct harbor_peer *peer, char line[STAT_LINE_BYTES])
+{
+	const struct harbor_counters *c = &peer->counters;
+	char address[HARBOR_ADDRESS_MAX + 1];
+	harbor_write_address(address, peer->host, peer->port);
+	(void)snprintf(line, STAT_LINE_BYTES,
+		       "node=%d state=%s address=%s sent=%" PRIu64 " sent_bytes=%" PRIu64
+		       " received=%" PRIu64 " received_bytes=%" PRIu64
+		       " waiting_bytes=%zu unacknowledged=%" PRIu64 " refused=%" PRIu64
+		       " failed=%" PRIu64 " resent=%" PRIu64 " late=%" PRIu64 " pipes=%" PRIu64
+		       " full=%" PRIu64 "\n",
+		       peer->id, state_of(peer), address, c->sent, c->sent_bytes, c->received,
+		       c->received_bytes, peer->outbox.bytes,
+		       harbor_outbox_unacknowledged(&peer->outbox) + peer->outbox.pending_count,
+		       c->refused, c->failed, c->resent, c->late, c->pipes, c->full);
+}
+
+static void
+run_stat(const struct request *request)
+{
+	struct harbor *harbor = request->harbor;
+	size_t capacity = STAT_LINE_BYTES, size;
+	for (int id = 0; id < HARBOR_NODES; id++)
+		capacity += harbor->peers[id] != NULL ? STAT_LINE_BYTES : 0;
+	char *text = skynet_malloc(capacity);
+	size = (size_t)snprintf(text, capacity,
+				"node=%d state=self links=%zu names=%d name_bytes=%zu shaking=%d "
+				"refused_connections=%" PRIu64 "\n",
+				harbor->settings.id, harbor->proxies.count, harbor->name_count,
+				harbor->name_bytes, harbor->shaking_count,
+				harbor->refused_connections);
+	for (int id = 0; id < HARBOR_NODES; id++) {
+		if (harbor->peers[id] == NULL)
+			continue;
+		write_stat(harbor->peers[id], text + size);
+		size += strlen(text + size);
+	}
+	answer(request, PTYPE_RESPONSE, text);
+	skynet_free(text);
+}
+
+/* --- */
+
+static bool
+run(const struct request *request, char *text)
+{
+	static const struct {
+		const char *name;
+		bool (*run)(const struct request *request, char *rest);
+	} commands[] = {
+		{"node", run_node},
+		{"gone", run_gone},
+		{"name", run_name},
+		{"fail", run_fail},
+	};
+	char *rest = text;
+	const char *name = next_word(&rest);
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (strcmp(name, commands[i].name) != 0)
+			continue;
+		if (request->source == request->harbor->settings.owner)
+			return commands[i].run(request, rest);
+		fail(request, "only .cslave (:%08x) may say %s", request->harbor->settings.owner,
+		     name);
+		return false;
+	}
+	fail(request, "unknown command %s: it knows node, gone, name, fail and stat", name);
+	return false;
+}
+
+void
+harbor_command(struct harbor *harbor, int session, uint32_t source, const char *text, size_t size)
+{
+	const struct request request = {harbor, session, source};
+	char copy[COMMAND_BYTES];
+	if (size >= sizeof copy) {
+		fail(&request, "a command has at most %zu bytes", sizeof copy - 1);
+		return;
+	}
+	memcpy(copy, text != NULL ? text : "", size);
+	copy[size] = '\0';
+	if (strcmp(copy, "stat") == 0)
+		run_stat(&request);
+	else if (run(&request, copy))
+		answer(&request, PTYPE_RESPONSE, "");
+}

@@ -1,0 +1,314 @@
+/* peer.c: what two nodes know of each other: contact, sessions, loss. harbor.h tells what ties are.
+ *
+ *                    a handshake brings its tie          both pipes are open
+ *   no session (ABSENT) -----------------> contact -------------------------> up
+ *        ^                                    |                               |
+ *        |      another tie, given up         |                               |
+ *        +------------------------------------+-------------------------------+
+ *
+ * A peer that .cslave has just told of is waited for: its messages are kept already before there is
+ * a session, for as long as a contact may take. */
+#include "harbor.h"
+
+#include <inttypes.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Never 0. Without chance, the clocks make a number that no earlier run of this node has had. */
+static uint64_t
+draw_tie(void)
+{
+	uint64_t tie = 0;
+	if (RAND_bytes((unsigned char *)&tie, sizeof tie) != 1)
+		tie = skynet_wall_ns() ^ skynet_hpc() << 20;
+	return tie != 0 ? tie : 1;
+}
+
+/* --- the end of a session -------------------------------------------------------------------- */
+
+struct failure {
+	struct harbor_peer *peer;
+	const char *reason;
+	uint64_t count;
+};
+
+static void
+fail_message(void *ud, const struct harbor_frame *head)
+{
+	struct failure *failure = ud;
+	if (head->kind == HARBOR_FRAME_UNLINK)
+		return;
+	failure->count++;
+	harbor_refuse(failure->peer->harbor, head->destination, head->source, head->type,
+		      head->session, true, "service :%08x: no link to its node, number %d: %s",
+		      head->destination, failure->peer->id, failure->reason);
+}
+
+/* All that have sent there learn that the node is gone. */
+static void
+tell_sources(struct harbor_peer *peer, const char *reason)
+{
+	struct skynet_context *ctx = peer->harbor->ctx;
+	char text[HARBOR_REASON_MAX + 64];
+	struct address_set sources = peer->sources;
+	(void)snprintf(text, sizeof text, "node %d is gone: %s", peer->id, reason);
+	peer->sources = (struct address_set){0};
+	peer->last_source = 0;
+	for (size_t i = 0; i < sources.count; i++) /* who is gone wants no word */
+		(void)skynet_send(ctx, (uint32_t)peer->id << 24, sources.list[i], PTYPE_ERROR, 0,
+				  text, strlen(text));
+	address_set_fini(&sources);
+}
+
+/* What services of the peer have asked for here is asked for no more. */
+static void
+drop_proxies(struct harbor_peer *peer)
+{
+	struct harbor_proxy proxy;
+	size_t at = 0;
+	while (harbor_proxies_take_of_node(&peer->harbor->proxies, peer->id, &at, &proxy)) {
+		if (proxy.is_link)
+			skynet_unlink(peer->harbor->ctx, proxy.destination, proxy.own_session);
+	}
+}
+
+static void
+close_pipes(struct harbor_peer *peer)
+{
+	if (peer->out != NULL)
+		harbor_pipe_close(peer->harbor, peer->out);
+	if (peer->in != NULL)
+		harbor_pipe_close(peer->harbor, peer->in);
+}
+
+static void
+report_end(struct harbor_peer *peer, const char *reason, uint64_t failed, bool was_up)
+{
+	struct harbor *harbor = peer->harbor;
+	char address[HARBOR_ADDRESS_MAX + 1];
+	harbor_write_address(address, peer->host, peer->port);
+	if (was_up)
+		skynet_error(harbor->ctx,
+			     "[harbor] Node %d (%s) lost: %s (messages failed: %" PRIu64 ")",
+			     peer->id, address, reason, failed);
+	else if (!peer->is_unreached_told)
+		skynet_error(harbor->ctx,
+			     "[harbor] Node %d (%s) not reached: %s (messages failed: %" PRIu64 ")",
+			     peer->id, address, reason, failed);
+	peer->is_unreached_told = true;
+	harbor_tell(harbor, "down %d %s", peer->id, reason);
+}
+
+/* Ends what there is of a session, and of waiting for one. */
+static void
+end_session(struct harbor_peer *peer, const char *reason)
+{
+	struct failure failure = {peer, reason, 0};
+	bool was_up = peer->is_up;
+	bool was_waited_for = peer->is_waited_for || peer->node_state != SKYNET_NODE_ABSENT;
+	peer->is_up = false;
+	peer->is_waited_for = false;
+	peer->other_tie = 0;
+	peer->contact_ticks = 0;
+	harbor_set_node(peer, SKYNET_NODE_ABSENT, reason);
+	close_pipes(peer);
+	harbor_outbox_fail(&peer->outbox, fail_message, &failure);
+	peer->counters.failed += failure.count;
+	tell_sources(peer, reason);
+	drop_proxies(peer);
+	harbor_assembly_fini(&peer->assembly);
+	peer->received = 0;
+	peer->acknowledged = 0;
+	peer->unacknowledged_bytes = 0;
+	peer->down_since_ticks = peer->harbor->ticks;
+	if (was_up || was_waited_for)
+		report_end(peer, reason, failure.count, was_up);
+}
+
+void
+harbor_peer_give_up(struct harbor_peer *peer, const char *reason)
+{
+	peer->tie = draw_tie(); /* T1 */
+	end_session(peer, reason);
+	peer->pause_ticks = 1;
+}
+
+void
+harbor_peer_break(struct harbor_peer *peer, const char *problem)
+{
+	char reason[HARBOR_REASON_MAX];
+	(void)snprintf(reason, sizeof reason, "it breaks the protocol: %s", problem);
+	harbor_peer_give_up(peer, reason);
+	peer->pause_ticks = HARBOR_PAUSE_TICKS_MAX;
+}
+
+/* --- contact --------------------------------------------------------------------------------- */
+
+static void
+begin_session(struct harbor_peer *peer, uint64_t other_tie)
+{
+	peer->other_tie = other_tie;
+	if (!peer->is_waited_for)
+		peer->contact_ticks = 0;
+	peer->silent_ticks = 0;
+}
+
+static void
+meet_out(struct harbor_peer *peer, struct harbor_pipe *pipe)
+{
+	char begin[HARBOR_FRAME_HEADER + HARBOR_FRAME_COUNT_BYTES];
+	const struct harbor_hello *other = &pipe->handshake->other;
+	if (other->known_tie == peer->tie)
+		(void)harbor_outbox_acknowledge(&peer->outbox, other->received);
+	peer->message_limit = other->message_limit < peer->harbor->settings.message_limit
+				      ? other->message_limit
+				      : peer->harbor->settings.message_limit;
+	peer->next_pause_ticks = 1;
+	peer->problem[0] = '\0';
+	peer->counters.pipes++;
+	(void)harbor_frame_write_count(begin, HARBOR_FRAME_BEGIN,
+				       harbor_outbox_rewind(&peer->outbox));
+	harbor_pipe_send(peer->harbor, pipe, begin, sizeof begin);
+}
+
+static void
+meet_in(struct harbor_peer *peer, struct harbor_pipe *pipe)
+{
+	if (peer->in != NULL)
+		harbor_pipe_close(peer->harbor, peer->in); /* the peer has given it up */
+	peer->harbor->shaking_count--;
+	pipe->peer = peer;
+	peer->in = pipe;
+}
+
+bool
+harbor_peer_meet(struct harbor_peer *peer, struct harbor_pipe *pipe)
+{
+	const struct harbor_hello *own = &pipe->handshake->own, *other = &pipe->handshake->other;
+	bool is_known = other->tie == peer->other_tie;
+	if (own->tie != peer->tie || (!is_known && own->known_tie != peer->other_tie))
+		return false; /* T2 */
+	if (!is_known && peer->other_tie != 0) {
+		if (pipe->is_out)
+			peer->out = NULL; /* this one stays */
+		end_session(peer, "it has started anew, or has given this node up");
+		if (pipe->is_out)
+			peer->out = pipe;
+	}
+	if (!is_known)
+		begin_session(peer, other->tie);
+	if (pipe->is_out)
+		meet_out(peer, pipe);
+	else
+		meet_in(peer, pipe);
+	return true;
+}
+
+static void
+come_up(struct harbor_peer *peer)
+{
+	struct harbor *harbor = peer->harbor;
+	peer->is_up = true;
+	peer->is_waited_for = false;
+	peer->is_unreached_told = false;
+	peer->refusals_told = 0;
+	harbor->refusals_told[peer->id] = 0;
+	peer->silent_ticks = 0;
+	peer->beat_ticks = 0;
+	peer->is_beat_heard = true;
+	skynet_error(harbor->ctx, "[harbor] Node %d connected (%s)%s", peer->id, peer->out->address,
+		     harbor->settings.has_tls ? ", with TLS" : "");
+	harbor_tell(harbor, "up %d", peer->id);
+}
+
+void
+harbor_peer_check(struct harbor_peer *peer)
+{
+	const struct harbor_pipe *out = peer->out, *in = peer->in;
+	bool is_out_open = out != NULL && out->stage == HARBOR_PIPE_OPEN;
+	bool is_in_open = in != NULL && in->stage == HARBOR_PIPE_OPEN;
+	/* When our proof is there, the peer may find that all is open, and send what wants answers
+	 * before its own proof is here. */
+	bool is_out_proved = is_out_open || (out != NULL && out->handshake != NULL &&
+					     out->handshake->is_proof_sent);
+	if (is_in_open && is_out_proved && peer->node_state == SKYNET_NODE_ABSENT)
+		harbor_set_node(peer, SKYNET_NODE_OPEN, NULL);
+	if (is_in_open && is_out_open && !peer->is_up)
+		come_up(peer);
+	if (is_out_open && peer->is_up)
+		harbor_send_pieces(peer);
+}
+
+/* --- members --------------------------------------------------------------------------------- */
+
+static struct harbor_peer *
+new_peer(struct harbor *harbor, int id)
+{
+	struct harbor_peer *peer = skynet_calloc(1, sizeof *peer);
+	peer->harbor = harbor;
+	peer->id = (uint8_t)id;
+	peer->tie = draw_tie();
+	peer->message_limit = harbor->settings.message_limit;
+	peer->node_state = SKYNET_NODE_ABSENT;
+	harbor->peers[id] = peer;
+	return peer;
+}
+
+/* It was told of for the first time, or again after it had left. */
+static void
+become_member(struct harbor_peer *peer)
+{
+	peer->is_member = true;
+	peer->is_waited_for = true;
+	peer->is_unreached_told = false;
+	peer->refusals_told = 0;
+	peer->contact_ticks = 0;
+	peer->harbor->member_count++;
+	harbor_set_node(peer, SKYNET_NODE_OPEN, NULL);
+}
+
+void
+harbor_peer_join(struct harbor *harbor, int id, const char *host, int port)
+{
+	struct harbor_peer *peer =
+		harbor->peers[id] != NULL ? harbor->peers[id] : new_peer(harbor, id);
+	bool has_moved = strcmp(peer->host, host) != 0 || peer->port != port;
+	(void)snprintf(peer->host, sizeof peer->host, "%s", host);
+	peer->port = port;
+	if (!peer->is_member)
+		become_member(peer);
+	if (has_moved && peer->out != NULL)
+		harbor_pipe_close(harbor, peer->out);
+	peer->next_pause_ticks = 1;
+	harbor_tick_start(harbor);
+	if (peer->out == NULL)
+		harbor_pipe_dial(peer);
+}
+
+void
+harbor_peer_leave(struct harbor_peer *peer, const char *reason)
+{
+	if (!peer->is_member)
+		return;
+	peer->is_member = false;
+	peer->harbor->member_count--;
+	harbor_peer_give_up(peer, reason);
+}
+
+void
+harbor_peers_fini(struct harbor *harbor)
+{
+	for (int id = 0; id < HARBOR_NODES; id++) {
+		struct harbor_peer *peer = harbor->peers[id];
+		if (peer == NULL)
+			continue;
+		struct failure failure = {peer, "the harbor of this node has ended", 0};
+		harbor_outbox_fail(&peer->outbox, fail_message, &failure);
+		tell_sources(peer, failure.reason);
+		close_pipes(peer);
+		harbor_assembly_fini(&peer->assembly);
+		skynet_free(peer);
+		harbor->peers[id] = NULL;
+	}
+}

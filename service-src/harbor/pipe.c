@@ -1,0 +1,130 @@
+/* pipe.c: the sockets of pipes: dialled or accepted, found by their ids, until they are closed.
+ *
+ * A pipe that is closed here is forgotten at once; what its socket still tells is for nobody. */
+#include "harbor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct harbor_pipe **
+bucket_of(struct harbor *harbor, int id)
+{
+	return &harbor->buckets[(unsigned)id % HARBOR_SHAKING_MAX]; /* ids count up */
+}
+
+static struct harbor_pipe *
+new_pipe(struct harbor *harbor, int id)
+{
+	struct harbor_pipe **bucket = bucket_of(harbor, id);
+	struct harbor_pipe *pipe = skynet_calloc(1, sizeof *pipe);
+	pipe->id = id;
+	pipe->next_in_bucket = *bucket;
+	*bucket = pipe;
+	harbor_tick_start(harbor);
+	return pipe;
+}
+
+struct harbor_pipe *
+harbor_pipe_find(const struct harbor *harbor, int id)
+{
+	struct harbor_pipe *pipe = harbor->buckets[(unsigned)id % HARBOR_SHAKING_MAX];
+	while (pipe != NULL && pipe->id != id)
+		pipe = pipe->next_in_bucket;
+	return pipe;
+}
+
+/* Dials again later: the pause grows from try to try. */
+static void
+pause_dialling(struct harbor_peer *peer)
+{
+	peer->pause_ticks = peer->next_pause_ticks;
+	peer->next_pause_ticks *= 2;
+	if (peer->next_pause_ticks > HARBOR_PAUSE_TICKS_MAX)
+		peer->next_pause_ticks = HARBOR_PAUSE_TICKS_MAX;
+}
+
+void
+harbor_pipe_dial(struct harbor_peer *peer)
+{
+	struct harbor *harbor = peer->harbor;
+	const struct skynet_socket_options options = {
+		.tls = harbor->settings.has_tls ? &harbor->settings.tls : NULL,
+	};
+	pause_dialling(peer); /* if it fails */
+	int id = skynet_socket_connect_with(harbor->ctx, peer->host, peer->port, &options);
+	if (id < 0) {
+		(void)snprintf(peer->problem, sizeof peer->problem, "it cannot be dialled");
+		return;
+	}
+	struct harbor_pipe *pipe = new_pipe(harbor, id);
+	pipe->is_out = true;
+	pipe->peer = peer;
+	peer->out = pipe;
+	harbor_write_address(pipe->address, peer->host, peer->port);
+}
+
+void
+harbor_pipe_accept(struct harbor *harbor, int id, const char *address, size_t size)
+{
+	if (harbor->shaking_count == HARBOR_SHAKING_MAX) {
+		harbor->refused_connections++;
+		skynet_socket_shutdown(harbor->ctx, id);
+		return;
+	}
+	struct harbor_pipe *pipe = new_pipe(harbor, id);
+	harbor->shaking_count++;
+	(void)snprintf(pipe->address, sizeof pipe->address, "%.*s", (int)size, address);
+	skynet_socket_nodelay(harbor->ctx, id);
+	skynet_socket_start(harbor->ctx, id);
+	if (!harbor->settings.has_tls)
+		harbor_shake_begin(harbor, pipe);
+}
+
+void
+harbor_pipe_send(struct harbor *harbor, const struct harbor_pipe *pipe, const void *bytes,
+		 size_t size)
+{
+	struct socket_sendbuffer buffer = {
+		.id = pipe->id,
+		.type = SOCKET_BUFFER_RAWPOINTER,
+		.buffer = bytes,
+		.sz = size,
+	};
+	/* When it fails, the end of the socket is told too. */
+	(void)skynet_socket_sendbuffer(harbor->ctx, &buffer);
+}
+
+void
+harbor_pipe_close(struct harbor *harbor, struct harbor_pipe *pipe)
+{
+	struct harbor_pipe **place = bucket_of(harbor, pipe->id);
+	while (*place != pipe)
+		place = &(*place)->next_in_bucket;
+	*place = pipe->next_in_bucket;
+	if (pipe->peer == NULL)
+		harbor->shaking_count--;
+	else if (pipe->is_out)
+		pipe->peer->out = NULL;
+	else
+		pipe->peer->in = NULL;
+	/* An open one has more to send than anybody wants to have now. */
+	if (pipe->is_out && pipe->stage == HARBOR_PIPE_OPEN)
+		skynet_socket_shutdown(harbor->ctx, pipe->id);
+	else
+		skynet_socket_close(harbor->ctx, pipe->id);
+	harbor_frame_reader_fini(&pipe->reader);
+	skynet_free(pipe->handshake);
+	skynet_free(pipe);
+}
+
+void
+harbor_pipe_lost(struct harbor *harbor, struct harbor_pipe *pipe, const char *reason)
+{
+	struct harbor_peer *peer = pipe->is_out ? pipe->peer : NULL;
+	bool was_open = pipe->stage == HARBOR_PIPE_OPEN;
+	if (peer != NULL)
+		(void)snprintf(peer->problem, sizeof peer->problem, "%s", reason);
+	harbor_pipe_close(harbor, pipe);
+	if (peer != NULL && was_open && peer->is_member)
+		harbor_pipe_dial(peer); /* at once: it may be the network only */
+}

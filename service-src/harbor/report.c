@@ -1,0 +1,92 @@
+/* report.c: what the harbor says: to the log, to .cslave, to the senders of messages that were not
+ * delivered. */
+#include "harbor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_BYTES 512
+
+void
+harbor_tell(struct harbor *harbor, const char *format, ...)
+{
+	char text[TEXT_BYTES];
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	/* Without .cslave there is nobody to be told, and the links stay. */
+	(void)skynet_send(harbor->ctx, 0, harbor->settings.owner, PTYPE_TEXT, 0, text,
+			  strlen(text));
+}
+
+/* As with a local service: the session of a response is none of its sender's, and an error gets no
+ * answer. */
+void
+harbor_refuse(struct harbor *harbor, uint32_t destination, uint32_t source, int type, int session,
+	      bool is_gone, const char *format, ...)
+{
+	char text[TEXT_BYTES];
+	va_list arguments;
+	if (type == PTYPE_ERROR)
+		return;
+	if (type == PTYPE_RESPONSE)
+		session = 0;
+	if (session == 0 && !is_gone)
+		session = SKYNET_SESSION_LOST;
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	/* A sender that is gone wants no answer. */
+	(void)skynet_send(harbor->ctx, destination, source, PTYPE_ERROR, session, text,
+			  strlen(text));
+}
+
+/* Who came in and never said who it is may come again and again. */
+static bool
+is_power_of_two(uint64_t number)
+{
+	return (number & (number - 1)) == 0;
+}
+
+static void
+log_incoming(struct harbor *harbor, const struct harbor_pipe *pipe, int id)
+{
+	const struct harbor_handshake *handshake = pipe->handshake;
+	uint32_t bit = UINT32_C(1) << handshake->refusal;
+	harbor->refused_connections++;
+	/* Nodes that start together do not know each other for a moment. */
+	if (handshake->refusal == HARBOR_REFUSED_UNKNOWN)
+		return;
+	if (id == 0 && is_power_of_two(harbor->refused_connections))
+		skynet_error(harbor->ctx, "[harbor] Refused %s: %s (connections refused: %llu)",
+			     pipe->address, handshake->text,
+			     (unsigned long long)harbor->refused_connections);
+	if (id != 0 && (harbor->refusals_told[id] & bit) == 0) {
+		harbor->refusals_told[id] |= bit;
+		skynet_error(harbor->ctx, "[harbor] Refused node %d (%s): %s", id, pipe->address,
+			     handshake->text);
+	}
+}
+
+void
+harbor_log_refused(struct harbor *harbor, const struct harbor_pipe *pipe, int id)
+{
+	const struct harbor_handshake *handshake = pipe->handshake;
+	if (!pipe->is_out) {
+		log_incoming(harbor, pipe, id);
+		return;
+	}
+	struct harbor_peer *peer = pipe->peer;
+	uint32_t bit = UINT32_C(1) << handshake->refusal;
+	(void)snprintf(peer->problem, sizeof peer->problem, "%.190s", handshake->text);
+	if (handshake->refusal == HARBOR_REFUSED_UNKNOWN || (peer->refusals_told & bit) != 0)
+		return;
+	peer->refusals_told |= bit;
+	skynet_error(harbor->ctx,
+		     handshake->state == HARBOR_HANDSHAKE_DENIED
+			     ? "[harbor] Node %d (%s) refuses this node: %s"
+			     : "[harbor] Refused node %d (%s): %s",
+		     peer->id, pipe->address, handshake->text);
+}

@@ -1,0 +1,99 @@
+/* tick.c: everything that time does, by one timer for all peers, which runs while there are peers or
+ * pipes. Time is counted in ticks that have come: a process that was stopped for a while, or had no
+ * processor, does not give up those who have been there all the time. */
+#include "harbor.h"
+
+#include <stdio.h>
+
+void
+harbor_tick_start(struct harbor *harbor)
+{
+	if (harbor->tick_session == 0)
+		harbor->tick_session = skynet_timeout(harbor->ctx, HARBOR_TICK_MS, NULL);
+}
+
+/* What has not become open in time never will. */
+static void
+tick_pipes(struct harbor *harbor)
+{
+	for (size_t i = 0; i < HARBOR_SHAKING_MAX; i++) {
+		struct harbor_pipe *next;
+		for (struct harbor_pipe *pipe = harbor->buckets[i]; pipe != NULL; pipe = next) {
+			next = pipe->next_in_bucket;
+			if (pipe->stage != HARBOR_PIPE_OPEN &&
+			    ++pipe->age_ticks > harbor->settings.timeout_ticks)
+				harbor_pipe_lost(harbor, pipe, "it does not answer");
+		}
+	}
+}
+
+static void
+give_up_silent(struct harbor_peer *peer)
+{
+	char reason[HARBOR_REASON_MAX];
+	int seconds = peer->harbor->settings.timeout_ticks / HARBOR_TICKS_PER_SECOND;
+	(void)snprintf(reason, sizeof reason, "no sign of life for %d s%s%.120s", seconds,
+		       peer->problem[0] != '\0' ? ": " : "", peer->problem);
+	harbor_peer_give_up(peer, reason);
+}
+
+static void
+give_up_contact(struct harbor_peer *peer)
+{
+	const struct harbor_settings *settings = &peer->harbor->settings;
+	char reason[HARBOR_REASON_MAX], address[HARBOR_ADDRESS_MAX + 1];
+	harbor_write_address(address, settings->host, settings->port);
+	if (peer->out != NULL && peer->out->stage == HARBOR_PIPE_OPEN)
+		(void)snprintf(reason, sizeof reason,
+			       "it can be reached, but does not reach this node at %.120s",
+			       address);
+	else
+		(void)snprintf(reason, sizeof reason, "%.150s",
+			       peer->problem[0] != '\0' ? peer->problem : "it does not answer");
+	harbor_peer_give_up(peer, reason);
+}
+
+static void
+tick_beat(struct harbor_peer *peer)
+{
+	if (--peer->beat_ticks > 0)
+		return;
+	peer->beat_ticks = peer->harbor->settings.beat_ticks;
+	if (!peer->is_beat_heard)
+		peer->counters.late++;
+	peer->is_beat_heard = false;
+	peer->beat = peer->beat == INT32_MAX ? 1 : peer->beat + 1;
+	harbor_send_beat(peer, HARBOR_FRAME_BEAT, peer->beat);
+}
+
+static void
+tick_peer(struct harbor_peer *peer)
+{
+	int timeout_ticks = peer->harbor->settings.timeout_ticks;
+	if (peer->is_up) {
+		harbor_send_ack(peer);
+		if (++peer->silent_ticks > timeout_ticks)
+			give_up_silent(peer);
+		else
+			tick_beat(peer);
+	} else if ((peer->is_waited_for || peer->other_tie != 0) &&
+		   ++peer->contact_ticks > timeout_ticks) {
+		give_up_contact(peer);
+	}
+	if (peer->is_member && peer->out == NULL && --peer->pause_ticks <= 0)
+		harbor_pipe_dial(peer);
+}
+
+void
+harbor_tick(struct harbor *harbor)
+{
+	harbor->tick_session = 0;
+	harbor->ticks++;
+	if (harbor->member_count > 0 || harbor->shaking_count > 0)
+		harbor_tick_start(harbor);
+	tick_pipes(harbor);
+	for (int id = 0; id < HARBOR_NODES; id++) {
+		if (harbor->peers[id] != NULL)
+			tick_peer(harbor->peers[id]);
+	}
+}
