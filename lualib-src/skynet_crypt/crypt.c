@@ -152,19 +152,35 @@ l_sha1(lua_State *L)
 	return 1;
 }
 
-/* hmac_sha1(key, text) -> 20 bytes */
+/* Pushes the HMAC of the text, argument 2, with the key, argument 1. */
 static int
-l_hmac_sha1(lua_State *L)
+push_hmac(lua_State *L, const EVP_MD *hash, const char *name)
 {
 	size_t key_size, size;
 	const char *key = luaL_checklstring(L, 1, &key_size);
 	const char *text = luaL_checklstring(L, 2, &size);
 	luaL_argcheck(L, key_size <= INT_MAX, 1, "too long for a key");
-	unsigned char digest[SHA_DIGEST_LENGTH];
-	if (!HMAC(EVP_sha1(), key, (int)key_size, (const unsigned char *)text, size, digest, NULL))
-		return luaL_error(L, "OpenSSL refuses HMAC with SHA-1 on this system");
-	lua_pushlstring(L, (char *)digest, sizeof digest);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned digest_size;
+	if (!HMAC(hash, key, (int)key_size, (const unsigned char *)text, size, digest,
+		  &digest_size))
+		return luaL_error(L, "OpenSSL refuses HMAC with %s on this system", name);
+	lua_pushlstring(L, (char *)digest, digest_size);
 	return 1;
+}
+
+/* hmac_sha1(key, text) -> 20 bytes */
+static int
+l_hmac_sha1(lua_State *L)
+{
+	return push_hmac(L, EVP_sha1(), "SHA-1");
+}
+
+/* hmac_sha256(key, text) -> 32 bytes */
+static int
+l_hmac_sha256(lua_State *L)
+{
+	return push_hmac(L, EVP_sha256(), "SHA-256");
 }
 
 /* --- ciphers ------------------------------------------------------------------------------- */
@@ -299,6 +315,7 @@ luaopen_skynet_crypt(lua_State *L)
 		{"hmac_hash", l_hmac_hash},
 		{"sha1", l_sha1},
 		{"hmac_sha1", l_hmac_sha1},
+		{"hmac_sha256", l_hmac_sha256},
 		{"desencode", l_desencode},
 		{"desdecode", l_desdecode},
 		{"xor_str", l_xor_str},

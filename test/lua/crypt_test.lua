@@ -176,6 +176,24 @@ case("sha1_has_the_published_vectors", function() -- FIPS 180-4, RFC 2202
 	check.equal(hmac("", ""), "fbdb1d1b18aa6c08324b7d64b71fb76370690e1d")
 end)
 
+case("hmac_sha256_has_the_published_vectors", function() -- RFC 4231
+	local function hmac(key, text)
+		return hex(crypt.hmac_sha256(key, text))
+	end
+	check.equal(
+		hmac(("\x0b"):rep(20), "Hi There"),
+		"b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+	)
+	check.equal(
+		hmac("Jefe", "what do ya want for nothing?"),
+		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+	)
+	check.equal(
+		hmac(("\xaa"):rep(131), "Test Using Larger Than Block-Size Key - Hash Key First"),
+		"60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+	)
+end)
+
 case("des_has_the_published_vectors", function() -- NIST SP 800-17, and the example of FIPS 46-3
 	local function first_block(key, text)
 		return hex(crypt.desencode(unhex(key), unhex(text)):sub(1, 8))
@@ -398,7 +416,7 @@ case("wrong_arguments_are_named", function()
 		check.misuse("bad argument #1.*string expected", crypt[name], {})
 	end
 	check.misuse("bad argument #1.*string expected", crypt.base64decode, true)
-	for _, name in ipairs({ "hmac_sha1", "xor_str", "equals" }) do
+	for _, name in ipairs({ "hmac_sha1", "hmac_sha256", "xor_str", "equals" }) do
 		check.misuse("bad argument #1.*string expected", crypt[name], nil, "text")
 		check.misuse("bad argument #2.*string expected", crypt[name], "text")
 	end

@@ -69,6 +69,12 @@ function crypt.sha1(text) end
 ---@return string digest 20 bytes
 function crypt.hmac_sha1(key, text) end
 
+--- HMAC with SHA-256: the signature to choose for something new.
+---@param key string
+---@param text string
+---@return string digest 32 bytes
+function crypt.hmac_sha256(key, text) end
+
 --- Encrypts with single DES in ECB mode. The text becomes 1 to 8 bytes longer.
 ---@param key string 8 bytes
 ---@param text string
