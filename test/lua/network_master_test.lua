@@ -1,0 +1,364 @@
+-- skynet.network.master: who is a member, who is refused, who has left; with sessions that are
+-- tables, in virtual time.
+local skynet = require("skynet")
+local test = require("skynet.test")
+local check = require("check")
+local master = require("skynet.network.master")
+local wire = require("skynet.network.wire")
+
+local TIMEOUT_CS <const> = 500
+
+local cases = {}
+local function case(name, body)
+	cases[#cases + 1] = { name, body }
+end
+
+--- A session that keeps what it is sent, without beats, and answers questions unless it is mute.
+local function new_session(options)
+	local session = { packets = {}, options = options or {}, is_open = true }
+	function session:send(bytes)
+		local packet = wire.unpack(bytes:sub(5))
+		if packet[1] == "ask" and not self.options.is_mute then
+			skynet.fork(self.options.master.handle, self.options.master, self, "beat")
+		elseif packet[1] ~= "beat" then
+			table.insert(self.packets, packet)
+		end
+	end
+	function session:close(reason)
+		self.is_open, self.closed = false, reason
+	end
+	return session
+end
+
+local function incarnation(letter)
+	return letter:rep(16)
+end
+
+--- Claims a place; returns the session, and what master:claim has returned.
+local function claim(books, id, letter, options)
+	options = options or {}
+	options.master = books
+	local session = new_session(options)
+	local is_member, reason, is_taken = books:claim(session, {
+		id = id,
+		incarnation = incarnation(letter),
+		address = options.address or ("127.0.0.1:%d"):format(1000 + id),
+		number = options.number or 0,
+		known = options.known,
+	}, function()
+		return session.is_open
+	end)
+	return session, is_member, reason, is_taken
+end
+
+--- The texts of the changes that a session was told.
+local function changes(session)
+	local list = {}
+	for _, packet in ipairs(session.packets) do
+		local change = packet[2]
+		if packet[1] == "change" then
+			local what = change.id and ("%d %s"):format(change.id, change.incarnation:sub(1, 1))
+				or ("%s %x"):format(change.name, change.handle)
+			list[#list + 1] = change.kind .. " " .. what
+		end
+	end
+	return list
+end
+
+local function welcome(session)
+	for _, packet in ipairs(session.packets) do
+		if packet[1] == "welcome" then
+			return { base = packet[2], snapshot = packet[3], numbers = packet[4] }
+		end
+	end
+end
+
+local function known(values)
+	values.revision = values.revision or 10
+	values.members = values.members or {}
+	for id, letter in pairs(values.members) do
+		values.members[id] = { incarnation = incarnation(letter), address = "127.0.0.1:" .. 1000 + id }
+	end
+	values.names = values.names or {}
+	values.numbers = values.numbers or {}
+	return values
+end
+
+case("members_are_told_of_each_other_in_one_order", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 1, "a")
+	local second = claim(books, 2, "b")
+	books:handle(first, "register", 1, "LOG", 0x01000009)
+	books:handle(second, "register", 1, "LOG", 0x02000009)
+	books:handle(second, "register", 2, "CHAT", 0x0200000a)
+	books:handle(first, "unregister", "LOG", 0x01000009)
+	books:handle(second, "unregister", "LOG", 0x02000009) -- it is not his
+	check.equal(changes(first), { "join 2 b", "name LOG 1000009", "name CHAT 200000a",
+		"unname LOG 1000009" })
+	check.equal(changes(second), { "name LOG 1000009", "name CHAT 200000a", "unname LOG 1000009" })
+	local last = 0
+	for _, packet in ipairs(first.packets) do
+		if packet[1] == "change" then
+			check.ok(packet[2].revision > last)
+			last = packet[2].revision
+		end
+	end
+	check.equal(welcome(second).snapshot.members[1].address, "127.0.0.1:1001")
+end)
+
+case("a_taken_name_stays_with_its_owner", function()
+	local books = master.new(TIMEOUT_CS)
+	local first, second = claim(books, 1, "a"), claim(books, 2, "b")
+	books:handle(first, "register", 7, "LOG", 0x01000009)
+	books:handle(second, "register", 8, "LOG", 0x02000009)
+	books:handle(first, "register", 9, "LOG", 0x01000009)
+	local function answers(session)
+		local list = {}
+		for _, packet in ipairs(session.packets) do
+			if packet[1] == "answer" then
+				list[packet[2]] = packet[3]
+			end
+		end
+		return list
+	end
+	check.equal(answers(first), { [7] = 0x01000009, [9] = 0x01000009 })
+	check.equal(answers(second), { [8] = 0x01000009 })
+end)
+
+case("a_second_living_node_with_the_same_id_is_refused", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 2, "a")
+	local started = skynet.now()
+	local second, is_member, reason, is_taken = claim(books, 2, "b")
+	check.equal(is_member, false)
+	check.equal(is_taken, true)
+	check.matches(reason, "node 2 is there already, and lives; other nodes reach it at 127.0.0.1")
+	check.equal(skynet.now(), started) -- it has answered at once
+	check.equal(second.packets, {})
+	check.equal(changes(first), {})
+	check.equal(first.closed, nil)
+end)
+
+case("a_node_that_does_not_answer_loses_its_place", function()
+	local books = master.new(TIMEOUT_CS)
+	local watcher = claim(books, 1, "w")
+	local first = claim(books, 2, "a", { is_mute = true })
+	books:handle(first, "register", 1, "LOG", 0x02000009)
+	local started = skynet.now()
+	local _, is_member = claim(books, 2, "b")
+	check.equal(is_member, true)
+	check.equal(skynet.now() - started, TIMEOUT_CS)
+	check.equal(first.closed, "it does not answer")
+	check.equal(changes(watcher), { "join 2 a", "name LOG 2000009", "leave 2 a", "join 2 b" })
+end)
+
+case("the_place_of_a_crashed_node_is_taken_at_once", function()
+	local books = master.new(TIMEOUT_CS)
+	local watcher = claim(books, 1, "w")
+	local first = claim(books, 2, "a")
+	check.equal(books:lost(first), true)
+	local started = skynet.now()
+	local second, is_member = claim(books, 2, "b")
+	check.equal(is_member, true)
+	check.ok(skynet.now() - started <= 50)
+	check.equal(changes(watcher), { "join 2 a", "leave 2 a", "join 2 b" })
+	check.equal(books:lost(first), false) -- its end is no news any more
+	check.equal(changes(second), {})
+end)
+
+case("a_crash_while_somebody_claims_the_place_frees_it", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 2, "a", { is_mute = true })
+	local result = {}
+	skynet.fork(function()
+		local _, is_member = claim(books, 2, "b")
+		result.is_member, result.cs = is_member, skynet.now()
+	end)
+	skynet.sleep(100)
+	local crashed_cs = skynet.now()
+	books:lost(first)
+	test.eventually(function()
+		return result.is_member
+	end)
+	check.ok(result.cs - crashed_cs <= 50)
+end)
+
+case("a_connection_that_breaks_costs_nothing_if_it_comes_back", function()
+	local books = master.new(TIMEOUT_CS)
+	local watcher = claim(books, 1, "w")
+	local first = claim(books, 2, "a")
+	books:handle(first, "register", 1, "LOG", 0x02000009)
+	local told = #changes(watcher)
+	books:lost(first)
+	local claimed = {}
+	skynet.fork(function()
+		local _, is_member = claim(books, 2, "b")
+		claimed.is_member = is_member
+	end)
+	skynet.sleep(20)
+	local again, is_member = claim(books, 2, "a", {
+		known = known({ members = { [2] = "a" }, names = { LOG = 0x02000009 } }),
+	})
+	check.equal(is_member, true)
+	check.equal(welcome(again).base, 0)
+	test.settle()
+	check.equal(claimed.is_member, false) -- it has come back in time
+	check.equal(#changes(watcher), told)
+end)
+
+case("who_is_away_too_long_has_left", function()
+	local books = master.new(TIMEOUT_CS)
+	local watcher = claim(books, 1, "w")
+	local first = claim(books, 2, "a")
+	books:lost(first)
+	skynet.sleep(TIMEOUT_CS - 1)
+	check.equal(books:tick(), {})
+	skynet.sleep(1)
+	check.equal(books:tick(), { 2 })
+	check.equal(changes(watcher), { "join 2 a", "leave 2 a" })
+	claim(books, 2, "a", { known = known({ names = { LOG = 0x02000009 } }) })
+	check.equal(changes(watcher), { "join 2 a", "leave 2 a", "join 2 a", "name LOG 2000009" })
+end)
+
+case("who_says_goodbye_has_left_at_once", function()
+	local books = master.new(TIMEOUT_CS)
+	local watcher, first = claim(books, 1, "w"), claim(books, 2, "a")
+	books:handle(first, "bye")
+	check.equal(changes(watcher), { "join 2 a", "leave 2 a" })
+	books:handle(first, "register", 1, "LATE", 0x02000009) -- it is nobody any more
+	check.equal(#changes(watcher), 2)
+end)
+
+case("a_node_that_connects_twice_has_one_session", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 2, "a")
+	local again = claim(books, 2, "a", { known = known({}), address = "127.0.0.1:7" })
+	check.equal(first.closed, "it has made another connection")
+	check.equal(books:lost(first), false)
+	check.equal(books:snapshot().members[2].address, "127.0.0.1:7")
+	books:handle(again, "register", 1, "LOG", 0x02000009)
+	check.equal(books:snapshot().names, { LOG = 0x02000009 })
+end)
+
+case("numbers_of_handles_are_never_given_twice", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 2, "a")
+	check.equal(welcome(first).base, 0)
+	books:handle(first, "report", 40000)
+	books:handle(first, "report", 30000) -- cannot be
+	books:lost(first)
+	local second = claim(books, 2, "b")
+	check.equal(welcome(second).base, 40000 + 65536)
+	books:lost(second)
+	local third = claim(books, 2, "c")
+	check.equal(welcome(third).base, 40000 + 2 * 65536) -- it has not reported anything
+	for _, number in ipairs({ 0x700000, 0xe00000, 0xfffff0 }) do
+		books:handle(third, "report", number)
+	end
+	books:lost(third)
+	check.equal(welcome(claim(books, 2, "d")).base, 0xfffff0 + 65536 & 0xffffff)
+end)
+
+-- A master that begins anew --------------------------------------------------------------------
+
+case("a_new_master_learns_from_those_who_come_back", function()
+	local books = master.new(TIMEOUT_CS)
+	local second = claim(books, 2, "b", {
+		number = 7,
+		known = known({
+			members = { [1] = "a", [2] = "b", [3] = "c" },
+			names = { LOG = 0x02000009, CHAT = 0x03000009, OLD = 0x01000009 },
+			numbers = { [1] = 100, [2] = 5, [3] = 200 },
+		}),
+	})
+	check.equal(welcome(second).snapshot.names, { LOG = 0x02000009, CHAT = 0x03000009,
+		OLD = 0x01000009 })
+	check.ok(books:snapshot().revision > 10)
+	-- Node 3 has given CHAT back meanwhile; node 1 has crashed with the old master.
+	claim(books, 3, "c", { known = known({ names = {} }) })
+	local first, is_member = claim(books, 1, "n")
+	check.equal(is_member, true)
+	check.equal(welcome(first).base, 100 + 65536)
+	check.equal(books:snapshot().names, { LOG = 0x02000009 })
+	check.equal(changes(second), { "unname CHAT 3000009", "leave 1 a", "join 1 n" })
+end)
+
+case("those_who_do_not_come_back_to_a_new_master_have_left", function()
+	local books = master.new(TIMEOUT_CS)
+	local second = claim(books, 2, "b", { known = known({ members = { [3] = "c" } }) })
+	skynet.sleep(TIMEOUT_CS)
+	check.equal(books:tick(), { 3 })
+	check.equal(changes(second), { "leave 3 c" })
+end)
+
+case("a_fresh_node_waits_until_the_others_may_be_back", function()
+	local books = master.new(TIMEOUT_CS)
+	local bases = {}
+	skynet.fork(function()
+		bases.base = welcome(claim(books, 1, "n")).base
+	end)
+	skynet.sleep(10)
+	claim(books, 2, "b", { known = known({ members = { [1] = "a" }, numbers = { [1] = 50 } }) })
+	test.eventually(function()
+		return bases.base
+	end)
+	check.equal(bases.base, 50 + 65536)
+end)
+
+case("a_number_that_is_heard_of_late_still_counts", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 1, "n")
+	claim(books, 2, "b", { known = known({ members = { [1] = "a" }, numbers = { [1] = 50 } }) })
+	local base
+	for _, packet in ipairs(first.packets) do
+		base = packet[1] == "base" and packet[2] or base
+	end
+	check.equal(base, 50 + 65536)
+	check.equal(books:snapshot().members[1].incarnation, incarnation("n"))
+end)
+
+case("newer_knowledge_of_a_node_wins", function()
+	local books = master.new(TIMEOUT_CS)
+	claim(books, 2, "b", { known = known({ revision = 10, members = { [4] = "o" } }) })
+	claim(books, 3, "c", { known = known({ revision = 12, members = { [4] = "p" } }) })
+	check.equal(books:snapshot().members[4].incarnation, incarnation("p"))
+	claim(books, 5, "e", { known = known({ revision = 11, members = { [4] = "o" } }) })
+	check.equal(books:snapshot().members[4].incarnation, incarnation("p"))
+end)
+
+case("what_a_slave_knows_of_others_does_not_count_against_them", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 1, "n")
+	books:handle(first, "register", 1, "LOG", 0x01000005)
+	claim(books, 2, "b", {
+		known = known({
+			members = { [1] = "a" },
+			names = { LOG = 0x02000009, OLD = 0x01000009, LOST = 0x07000009 },
+		}),
+	})
+	check.equal(books:snapshot().names, { LOG = 0x01000005 })
+	check.equal(books:snapshot().members[1].incarnation, incarnation("n"))
+end)
+
+case("names_have_a_limit", function()
+	local ledger = require("skynet.network.ledger")
+	local limit <const> = ledger.NAME_LIMIT
+	local books = ledger.new(function() end)
+	books:join(1, incarnation("a"), "a:1")
+	for i = 1, limit do
+		books.view.names[("N%d"):format(i)] = 0x01000001
+	end
+	books.name_count = limit
+	local owner, reason = books:register("MORE", 0x01000001)
+	check.equal(owner, nil)
+	check.matches(reason, "65536 global names, no more may be")
+	books:unregister("N1", 0x01000001)
+	check.equal(books:register("MORE", 0x01000001), 0x01000001)
+	books:leave(1, "gone")
+	books:join(1, incarnation("b"), "a:1")
+	check.equal(books:register("FIRST", 0x01000001), 0x01000001)
+	check.equal(books:register("ALIEN", 0x02000001), nil)
+	check.ok(#wire.packet("welcome", 0, books.view:snapshot()) < wire.LIMIT)
+end)
+
+return cases
