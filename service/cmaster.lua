@@ -1,0 +1,242 @@
+-- cmaster [ADDRESS]: the registry of a network of nodes, in a node of it: the one whose config has
+-- the key `standalone`, the address to listen on. Slaves (skynet.registry.master, in each .cslave)
+-- connect to it and prove that they know the secret; skynet.network.master decides about the rest.
+--
+-- Bounds: so many connections at a time that are no members yet (PENDING_MAX), each with a
+-- deadline; packets of HANDSHAKE_LIMIT before the proof, of LIMIT behind it. A slave that does not
+-- read is cut off when OUTPUT_KIB wait for it, and one that says nothing for the time of config
+-- key harbor_timeout, in which both sides send several beats.
+--
+--   STAT -> { address, network: what everybody knows }
+
+local skynet = require("skynet")
+local socket = require("skynet.socket")
+local fields = require("skynet.network.fields")
+local handshake = require("skynet.network.handshake")
+local log_once = require("skynet.network.log_once")
+local master = require("skynet.network.master")
+local settings = require("skynet.network.settings")
+local wire = require("skynet.network.wire")
+
+local PENDING_MAX <const> = 64
+local OUTPUT_KIB <const> = 4096
+--- In each time after which silence is an end.
+local BEATS <const> = 4
+
+local TIMEOUT_CS <const> = settings.timeout_cs()
+local SECRET <const> = settings.secret()
+
+local log = log_once.new()
+local members = master.new(TIMEOUT_CS)
+local pending_count = 0
+
+-- Sessions --------------------------------------------------------------------------------------
+
+---@class cmaster.session: skynet.network.session
+---@field socket integer
+---@field peer string its address
+---@field reason string? why it was closed here
+local session_methods = {}
+local session_mt = { __index = session_methods }
+
+function session_methods:send(packet)
+	socket.write(self.socket, packet)
+end
+
+--- Cuts the connection; whoever reads from it sees its end.
+function session_methods:close(reason)
+	self.reason = self.reason or reason
+	socket.shutdown(self.socket)
+end
+
+--- Has a slave that does not read cut off before much waits for it.
+local function bound_output(session)
+	socket.warning(session.socket, function(_, kib)
+		if kib >= OUTPUT_KIB then
+			session:close(("it does not read: %d KiB wait for it"):format(kib))
+		end
+	end)
+end
+
+local function host_of(address)
+	return (address:gsub(":%d+$", ""))
+end
+
+--- Tells both sides why somebody may not come in.
+---@param kind "wrong"|"taken"|"failed" what a slave does about it: skynet.registry.master
+local function refuse(session, reason, kind)
+	session:send(wire.packet("refused", reason, kind))
+	log:error(host_of(session.peer), ("error: %s is refused: %s"):format(session.peer, reason))
+end
+
+-- From a connection to a member -----------------------------------------------------------------
+
+--- Reads a packet of somebody who is no member. Waits.
+local function read_from_stranger(session, limit)
+	local packet, reason, is_garbage = wire.read(session.socket, limit)
+	return packet, reason, is_garbage and "wrong" or "failed"
+end
+
+--- Has the other side prove that it knows the secret. Waits.
+local function shake_hands(session)
+	local packet, reason, kind = read_from_stranger(session, wire.HANDSHAKE_LIMIT)
+	if not packet then
+		return nil, reason, kind
+	end
+	local slave_nonce, problem = handshake.check_hello(packet)
+	if not slave_nonce then
+		return nil, problem, "wrong"
+	end
+	local nonce = handshake.nonce()
+	local magic, version = handshake.hello(nonce)
+	local proof = handshake.proof(SECRET, "master", slave_nonce, nonce)
+	session:send(wire.packet("hello", magic, version, nonce, proof))
+	packet, reason, kind = read_from_stranger(session, wire.HANDSHAKE_LIMIT)
+	if not packet then
+		return nil, reason, kind
+	elseif packet[1] == "refused" then
+		return nil, "it refuses this master: " .. fields.printable(packet[2]), "wrong"
+	elseif packet[1] ~= "proof" then
+		return nil, "it does not prove that it knows the secret", "wrong"
+	end
+	local expected = handshake.proof(SECRET, "slave", slave_nonce, nonce)
+	if not handshake.is_right(packet[2], expected) then
+		return nil, handshake.WRONG_SECRET, "wrong"
+	end
+	return true
+end
+
+--- Makes a member of a connection. Waits.
+local function let_in(session)
+	local ok, why, sort = shake_hands(session)
+	if not ok then
+		return nil, why, sort
+	end
+	local packet, reason, kind = read_from_stranger(session, wire.LIMIT)
+	if not packet then
+		return nil, reason, kind
+	end
+	local claim = packet[2]
+	if packet[1] ~= "claim" or not fields.is_claim(claim) then
+		return nil, "its claim is broken", "wrong"
+	end
+	local is_member, problem, is_taken = members:claim(session, claim, function()
+		return socket.disconnected(session.socket) == false
+	end)
+	if not is_member then
+		return nil, problem, is_taken and "taken" or "failed"
+	end
+	local text = "Harbor %d (fd=%d) report %s"
+	skynet.error(text:format(claim.id, session.socket, claim.address))
+	return true
+end
+
+-- Members ---------------------------------------------------------------------------------------
+
+local is_right = {}
+
+function is_right.register(session, request, name, handle)
+	return math.type(request) == "integer"
+		and fields.is_name(name)
+		and fields.is_handle(handle)
+		and fields.node_of(handle) == session.id
+end
+
+function is_right.unregister(session, name, handle)
+	return is_right.register(session, 0, name, handle)
+end
+
+function is_right.report(_, number)
+	return fields.is_local_number(number)
+end
+
+function is_right.beat()
+	return true
+end
+
+function is_right.bye()
+	return true
+end
+
+--- Does what a member says, until it says no more. Waits. Returns why.
+local function serve(session)
+	while true do
+		local packet, reason = wire.read(session.socket, wire.LIMIT)
+		if not packet then
+			return reason
+		end
+		local check = is_right[packet[1]]
+		if not check or not check(session, table.unpack(packet, 2, packet.n)) then
+			return "it has said what no slave says: " .. fields.printable(packet[1], 20)
+		end
+		members:handle(session, packet[1], table.unpack(packet, 2, packet.n))
+	end
+end
+
+local function converse(session)
+	socket.timeout(session.socket, TIMEOUT_CS)
+	bound_output(session)
+	local is_member, problem, kind = let_in(session)
+	pending_count = pending_count - 1
+	if not is_member then
+		refuse(session, problem, kind)
+		return
+	end
+	log:forget(host_of(session.peer))
+	local reason = serve(session)
+	if members:lost(session) then
+		skynet.error(("Harbor %d is away: %s"):format(session.id, session.reason or reason))
+	end
+end
+
+local function accept(id, peer)
+	if pending_count >= PENDING_MAX then
+		socket.close_fd(id)
+		log:error("", ("error: %d strangers are connected, no more may be"):format(PENDING_MAX))
+		return
+	end
+	pending_count = pending_count + 1
+	skynet.error(("connect from %s %d"):format(peer, id))
+	local started, reason = socket.start(id)
+	if not started then
+		pending_count = pending_count - 1
+		log:error(host_of(peer), ("error: %s is refused: %s"):format(peer, reason))
+		return
+	end
+	converse(setmetatable({ socket = id, peer = peer }, session_mt))
+	socket.close(id)
+end
+
+local function beat()
+	while true do
+		skynet.sleep(math.max(1, TIMEOUT_CS // BEATS))
+		for _, id in ipairs(members:tick()) do
+			skynet.error(("Harbor %d is gone: it has not come back"):format(id))
+		end
+	end
+end
+
+local function listen(address)
+	local ok, id, ip, port = pcall(socket.listen, address, nil, nil, { tls = settings.tls() })
+	if not ok then
+		local text = "cannot listen as master on %s (config key standalone): %s"
+		error(text:format(address, id), 0)
+	end
+	local bound = (ip:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(ip, port)
+	skynet.error("master listen socket " .. bound)
+	socket.start(id, accept)
+	return bound
+end
+
+local words = { ... }
+
+skynet.start(function()
+	local address = listen(words[1] or skynet.getenv("standalone"))
+	skynet.fork(beat)
+	skynet.dispatch("lua", function(_, _, command)
+		if command ~= "STAT" then
+			error("Unknown command " .. tostring(command), 0)
+		end
+		skynet.retpack({ address = address, network = members:snapshot() })
+	end)
+end)

@@ -1,0 +1,395 @@
+-- The master and its slaves over real sockets: service/cmaster.lua and skynet.registry.master, and
+-- whoever else knocks at a master's port.
+local skynet = require("skynet")
+require("skynet.manager")
+local socket = require("skynet.socket")
+local test = require("skynet.test")
+local check = require("check")
+local handshake = require("skynet.network.handshake")
+local registry = require("skynet.registry")
+local wire = require("skynet.network.wire")
+
+local cases = {}
+local function case(name, body)
+	cases[#cases + 1] = { name, body }
+end
+
+local function start_master(address)
+	local service = skynet.newservice("cmaster", address or "127.0.0.1:0")
+	return service, skynet.call(service, "lua", "STAT").address
+end
+
+--- A slave whose callbacks leave what they were told in its lists.
+local function new_slave(url, id, letter, options)
+	local slave = { told = {}, changes = {}, letter = letter }
+	options = options or {}
+	slave.backend = registry.open({
+		url = url,
+		id = id,
+		address = "127.0.0.1:" .. 2500 + id,
+		incarnation = letter:rep(16),
+		timeout_cs = options.timeout_cs or 500,
+		join_timeout_cs = options.join_timeout_cs or 1000,
+		secret = options.secret or "",
+		on_change = function(change)
+			local what = change.name or change.id or change.base
+			table.insert(slave.changes, ("%s %s"):format(change.kind, what))
+		end,
+		on_lost = function()
+			table.insert(slave.told, "lost")
+		end,
+		on_back = function()
+			table.insert(slave.told, "back")
+		end,
+		on_evicted = function(reason)
+			table.insert(slave.told, "evicted")
+			slave.reason = reason
+		end,
+	})
+	return slave
+end
+
+local function join(url, id, letter, options)
+	local slave = new_slave(url, id, letter, options)
+	slave.snapshot = assert(slave.backend:join())
+	return slave
+end
+
+local function wait_for(list, text)
+	test.eventually(function()
+		return table.concat(list, ","):find(text, 1, true)
+	end)
+end
+
+case("slaves_share_members_and_names", function()
+	local _, url = start_master()
+	local first = join(url, 1, "a")
+	local second = join(url, 2, "b")
+	check.equal(second.snapshot.members[1].address, "127.0.0.1:2501")
+	check.equal(second.snapshot.base, 0)
+	check.equal(first.backend:register("LOG", 0x01000005), 0x01000005)
+	check.equal(second.backend:register("LOG", 0x02000005), 0x01000005)
+	wait_for(second.changes, "name LOG")
+	first.backend:unregister("LOG", 0x01000005)
+	wait_for(second.changes, "unname LOG")
+	check.equal(second.backend:register("LOG", 0x02000005), 0x02000005)
+	check.equal(first.backend:status().connected, true)
+	second.backend:close()
+	wait_for(first.changes, "leave 2")
+	check.equal(first.changes, { "join 2", "name LOG", "unname LOG", "name LOG", "leave 2" })
+	check.equal(second.backend:register("MORE", 0x02000005), nil)
+end)
+
+case("what_is_asked_while_the_master_is_away_is_done_later", function()
+	local service, url = start_master()
+	local first, second = join(url, 1, "a"), join(url, 2, "b")
+	first.backend:register("LOG", 0x01000005)
+	first.backend:register("STAYS", 0x01000006)
+	wait_for(second.changes, "name STAYS")
+	second.backend:report(40000)
+	test.eventually(function()
+		return first.backend.numbers[2] == 40000
+	end)
+	skynet.kill(service)
+	wait_for(first.told, "lost")
+	wait_for(second.told, "lost")
+	local owner
+	skynet.fork(function()
+		owner = second.backend:register("LATE", 0x02000009)
+	end)
+	first.backend:unregister("LOG", 0x01000005)
+	skynet.sleep(30)
+	check.equal(owner, nil)
+	start_master(url)
+	wait_for(first.told, "lost,back")
+	wait_for(second.told, "lost,back")
+	test.eventually(function()
+		return owner
+	end)
+	check.equal(owner, 0x02000009)
+	wait_for(first.changes, "name LATE")
+	wait_for(second.changes, "unname LOG")
+	check.ok(not table.concat(first.changes, ","):find("leave"))
+	check.ok(not table.concat(second.changes, ","):find("leave"))
+	-- The next incarnation of node 2 begins behind what this one has used.
+	second.backend:close()
+	wait_for(first.changes, "leave 2")
+	check.equal(join(url, 2, "c").snapshot.base, 40000 + registry.BASE_STEP)
+end)
+
+case("a_node_whose_place_is_taken_is_told_to_end", function()
+	local service, url = start_master()
+	local first = join(url, 2, "a")
+	skynet.kill(service)
+	wait_for(first.told, "lost")
+	local _, again = start_master()
+	local second = join(again, 2, "b")
+	first.backend.options.url = again
+	wait_for(first.told, "evicted")
+	check.matches(first.reason, "node 2 is there already, and lives")
+	check.equal(second.told, {})
+	check.equal(first.backend:register("LOG", 0x02000005), nil)
+end)
+
+case("a_second_node_with_the_same_id_cannot_join", function()
+	local _, url = start_master()
+	join(url, 2, "a")
+	local snapshot, reason = new_slave(url, 2, "b").backend:join()
+	check.equal(snapshot, nil)
+	check.matches(reason, "the master refuses this node: node 2 is there already, and lives")
+	check.equal(#test.log("error: 127.0.0.1:%d+ is refused: node 2 is there already"), 1)
+end)
+
+case("another_secret_is_told_at_both_ends", function()
+	skynet.setenv("harbor_secret", "right")
+	local _, url = start_master()
+	local snapshot, reason = new_slave(url, 2, "b", { secret = "wrong" }).backend:join()
+	check.equal(snapshot, nil)
+	check.matches(reason, "the secret is another one %(config key harbor_secret%)")
+	test.logged("error: 127.0.0.1:%d+ is refused: it refuses this master: the secret is another")
+	check.ok(join(url, 2, "c", { secret = "right" }))
+end)
+
+case("a_slave_waits_for_a_master_that_is_not_there", function()
+	local service, url = start_master()
+	skynet.kill(service)
+	local slave = new_slave(url, 1, "a")
+	local snapshot
+	skynet.fork(function()
+		snapshot = slave.backend:join()
+	end)
+	skynet.sleep(30)
+	check.equal(snapshot, nil)
+	start_master(url)
+	test.eventually(function()
+		return snapshot
+	end)
+	local late = new_slave(url, 3, "c", { join_timeout_cs = 20 })
+	late.backend.options.url = "127.0.0.1:1"
+	local none, reason = late.backend:join()
+	check.equal(none, nil)
+	check.matches(reason, "the master 127.0.0.1:1 %(config key master%) cannot be reached: ")
+end)
+
+-- Strangers ------------------------------------------------------------------------------------
+
+--- Sends bytes to a master; returns what it says at the end, and sees it close.
+local function knock(url, bytes)
+	local id = assert(socket.open(url))
+	socket.write(id, bytes)
+	socket.timeout(id, 2000)
+	local packet
+	while true do
+		local next_packet, reason = wire.read(id, wire.LIMIT)
+		if not next_packet then
+			check.ok(reason:find("ended"), reason)
+			break
+		end
+		packet = next_packet
+	end
+	socket.close(id)
+	return packet[1], packet[2]
+end
+
+case("garbage_is_refused_with_a_clear_line", function()
+	local _, url = start_master()
+	local hello = wire.packet("hello", handshake.hello(handshake.nonce()))
+	local strangers = {
+		{ "GET / HTTP/1.1\r\n\r\n", "a packet of 1195725856 bytes was announced" },
+		{ "\255\255\255\255", "a packet of 4294967295 bytes was announced; at most 1024" },
+		{ "\0\0\0\0", "does not begin with a word" },
+		{ "\0\0\0\4\255\255\255\255", "cannot be unpacked" },
+		{ wire.packet("hello", "smtp", 1, "x"), "does not speak the protocol" },
+		{ wire.packet("hello", (handshake.hello("")), 99, "x"), "it speaks version 99 " },
+		{ wire.packet("hello", (handshake.hello("")), {}, "x"), "it speaks version table" },
+		{ wire.packet("hello", handshake.hello("short")), "its hello is broken" },
+		{ wire.packet("claim", {}), "does not speak the protocol" },
+		{ hello .. wire.packet("proof", "guess"), "the secret is another one" },
+		{ hello .. wire.packet("proof"), "the secret is another one" },
+		{ hello .. wire.packet("claim", {}), "does not prove" },
+		{ hello .. ("\255"):rep(4), "a packet of 4294967295 bytes was announced" },
+		{ hello .. wire.packet("refused", "\27[31m\n\0evil"), "it refuses this master: %?%[31m%?%?evil" },
+	}
+	for _, stranger in ipairs(strangers) do
+		local kind, reason = knock(url, stranger[1])
+		check.equal(kind, "refused")
+		check.matches(reason, stranger[2])
+		test.logged(stranger[2])
+	end
+	check.ok(join(url, 1, "a")) -- it is as it was
+end)
+
+--- Connects as a slave that knows the secret, and says what it likes.
+local function intrude(url, ...)
+	local id = assert(socket.open(url))
+	local nonce = handshake.nonce()
+	socket.write(id, wire.packet("hello", handshake.hello(nonce)))
+	local hello = wire.read(id, wire.LIMIT)
+	local proof = handshake.proof("", "slave", nonce, hello[4])
+	socket.write(id, wire.packet("proof", proof))
+	for _, packet in ipairs({ ... }) do
+		socket.write(id, packet)
+	end
+	return id
+end
+
+local function claim_of(values)
+	local claim = { id = 9, incarnation = ("9"):rep(16), address = "h:1", number = 0 }
+	for key, value in pairs(values or {}) do
+		claim[key] = value
+	end
+	return wire.packet("claim", claim)
+end
+
+case("a_broken_claim_is_refused", function()
+	local _, url = start_master()
+	local member = { incarnation = ("1"):rep(16), address = "h:1" }
+	local function known(values)
+		local all = { revision = 1, members = {}, names = {}, numbers = {} }
+		for key, value in pairs(values) do
+			all[key] = value
+		end
+		return { known = all }
+	end
+	for _, values in ipairs({
+		{ id = 0 }, { id = 256 }, { id = 1.5 }, { id = "1" },
+		{ incarnation = "x" }, { incarnation = ("X"):rep(16) }, { incarnation = 7 },
+		{ address = "nowhere" }, { address = "a b:1" }, { address = ("h"):rep(300) .. ":1" },
+		{ number = -1 }, { number = 1 << 24 }, { number = "1" },
+		{ known = 1 }, { known = {} },
+		known({ members = { [0] = member } }), known({ members = { {} } }),
+		known({ names = { [".x"] = 0x01000001 } }), known({ names = { X = 5 } }),
+		known({ names = { X = 0x01000000 } }), known({ names = { [("X"):rep(17)] = 0x01000001 } }),
+		known({ numbers = { "x" } }), known({ revision = "1" }),
+	}) do
+		local id = intrude(url, claim_of(values))
+		local answer = assert(wire.read(id, wire.LIMIT))
+		check.equal({ answer[1], answer[2] }, { "refused", "its claim is broken" })
+		socket.close(id)
+	end
+	local id = intrude(url, claim_of(known({ members = { [3] = member } })))
+	check.equal(wire.read(id, wire.LIMIT)[1], "welcome")
+	socket.close(id)
+end)
+
+case("a_member_that_says_nonsense_is_cut_off", function()
+	local _, url = start_master()
+	for _, nonsense in ipairs({
+		wire.packet("register", 1, "X", 0x01000001), -- not his handle
+		wire.packet("register", "1", "X", 0x09000001),
+		wire.packet("register", 1, "a b", 0x09000001),
+		wire.packet("register"),
+		wire.packet("unregister", "X"),
+		wire.packet("report", -1),
+		wire.packet("become master"),
+		wire.packet("lost"),
+		"\255\255\255\255",
+		("\0\0\0\4abcd"),
+	}) do
+		local id = intrude(url, claim_of(), nonsense)
+		local packet, reason
+		repeat
+			packet, reason = wire.read(id, wire.LIMIT)
+		until not packet
+		check.matches(reason, "ended")
+		socket.close(id)
+		test.logged("Harbor 9 is away: ")
+	end
+end)
+
+case("a_slave_is_not_led_astray_by_a_false_master", function()
+	local said
+	local listener, _, port = socket.listen("127.0.0.1", 0)
+	socket.start(listener, function(id)
+		socket.start(id)
+		socket.write(id, said)
+		socket.timeout(id, 1000)
+		socket.readall(id)
+		socket.close(id)
+	end)
+	local url = "127.0.0.1:" .. port
+	local magic, version = handshake.hello("")
+	local nonce <const> = ("n"):rep(16)
+	for bytes, pattern in pairs({
+		["HTTP/1.1 400 Bad Request\r\n\r\n"] = "a packet of 1213486160 bytes was announced",
+		["\255\255\255\255"] = "a packet of 4294967295 bytes was announced",
+		[wire.packet("welcome", 0, {}, {})] = "says 'welcome' instead of 'hello'",
+		[wire.packet("hello", magic, version + 1, nonce, "")] = "it speaks version 2 of the protocol",
+		[wire.packet("hello", magic, version, nonce, "guess")] = "the secret is another one",
+		[wire.packet("hello", magic, version, nonce)] = "the secret is another one",
+		[wire.packet("refused", "no\nway", "wrong")] = "refuses this node: no%?way",
+	}) do
+		said = bytes
+		local snapshot, reason = new_slave(url, 1, "a").backend:join()
+		check.equal(snapshot, nil)
+		check.matches(reason, pattern)
+	end
+end)
+
+case("a_silent_stranger_is_let_go", function()
+	skynet.setenv("harbor_timeout", "1")
+	local _, url = start_master()
+	local id = assert(socket.open(url))
+	socket.timeout(id, 2000)
+	local packet = wire.read(id, wire.LIMIT)
+	check.equal(packet[1], "refused")
+	check.matches(packet[2], "it has said nothing for too long")
+	socket.close(id)
+end)
+
+case("strangers_are_bounded", function()
+	local _, url = start_master()
+	local ids = {}
+	for i = 1, 64 do
+		ids[i] = assert(socket.open(url))
+	end
+	test.eventually(function()
+		return #test.log("connect from") == 64
+	end)
+	local more = assert(socket.open(url))
+	check.equal(socket.readall(more) or "", "")
+	socket.close(more)
+	test.logged("error: 64 strangers are connected, no more may be")
+	for _, id in ipairs(ids) do
+		socket.close(id)
+	end
+	check.ok(join(url, 1, "a"))
+end)
+
+case("both_sides_notice_silence", function()
+	skynet.setenv("harbor_timeout", "1")
+	local service, url = start_master()
+	local id = intrude(url, claim_of()) -- says nothing any more
+	test.logged("Harbor 9 is away: it has said nothing for too long")
+	test.logged("Harbor 9 is gone: it has not come back")
+	socket.close(id)
+	local slave = join(url, 1, "a", { timeout_cs = 100 })
+	skynet.sleep(250) -- beats keep it
+	check.equal(slave.told, {})
+	check.ok(service)
+end)
+
+case("a_slave_that_does_not_read_is_cut_off", function()
+	local _, url = start_master()
+	local id = intrude(url, claim_of())
+	check.equal(wire.read(id, wire.LIMIT)[1], "welcome")
+	socket.pause(id)
+	local slave = join(url, 1, "a")
+	local is_cut = false
+	skynet.fork(function()
+		test.logged("Harbor 9 is away: it does not read", 6000)
+		is_cut = true
+	end)
+	local number = 0
+	while not is_cut do
+		for _ = 1, 1000 do
+			number = number + 1
+			slave.backend:report(number)
+		end
+		skynet.sleep(1)
+		socket.write(id, wire.packet("beat"))
+	end
+	check.equal(slave.told, {})
+end)
+
+return cases
