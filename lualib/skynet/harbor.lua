@@ -6,18 +6,17 @@ local core = require("skynet.core")
 
 local harbor = {}
 
+local HAS_NETWORK <const> = skynet.getenv("harbor") ~= "0"
+
 local function ask(...)
-	if skynet.getenv("harbor") ~= "0" then
-		error("the network of nodes is not there yet: it needs harbor = 0", 3)
-	end
-	if not skynet.localname(".cslave") then
+	if not HAS_NETWORK and not skynet.localname(".cslave") then
 		skynet.uniqueservice("cdummy")
 	end
-	local ok, answer = pcall(skynet.call, ".cslave", "lua", ...)
+	local ok, answer, more = pcall(skynet.call, ".cslave", "lua", ...)
 	if not ok then
 		error(answer, 3)
 	end
-	return answer
+	return answer, more
 end
 
 local function check_name(name)
@@ -33,9 +32,12 @@ local function check_id(id)
 	end
 end
 
---- Registers a global name.
+-- Names -----------------------------------------------------------------------------------------
+
+--- Registers a global name. In a network it is known when the registry has said so; what is sent to
+--- it meanwhile waits for that. If another service has the name, it keeps it; the log has a line.
 ---@param name string
----@param address? integer this service, unless given
+---@param address? integer a service of this node; default: this service
 function harbor.globalname(name, address)
 	check_name(name)
 	if name:sub(1, 1) == "." then
@@ -53,26 +55,98 @@ function harbor.queryname(name)
 	if name:sub(1, 1) == "." then
 		return skynet.localname(name)
 	end
-	return core.addresscommand("GLOBALNAME", name) or ask("QUERYNAME", name)
+	return core.addresscommand("GLOBALNAME", name) or (ask("QUERYNAME", name))
 end
 
---- Waits until the node is connected. Raises on a node without a network, where it never will be.
+-- Nodes -----------------------------------------------------------------------------------------
+
+--- Waits until the node is up. Raises on a node without a network, where it never will be.
 ---@param id integer
 function harbor.connect(id)
 	check_id(id)
 	ask("CONNECT", id)
 end
 
---- Waits until the node is not connected any more. On a node without a network it is not.
+--- Waits until the node is not up any more. On a node without a network it is not.
 ---@param id integer
 function harbor.link(id)
 	check_id(id)
 	ask("LINK", id)
 end
 
---- Waits until the connection to the master is lost. Raises on a node without a network.
+--- Waits until the connection to the master, or whatever the registry is, is lost. Raises on a node
+--- without a network.
 function harbor.linkmaster()
 	ask("LINKMASTER")
+end
+
+---@class skynet.harbor.member
+---@field address string where its harbor is reached, "host:port"
+---@field incarnation string of its process: another one when it has been started again
+---@field up boolean whether messages can be sent to it
+
+--- The other nodes of the network, by their ids. Waits.
+---@return table<integer, skynet.harbor.member>
+function harbor.members()
+	return HAS_NETWORK and ask("MEMBERS") or {}
+end
+
+-- Events ----------------------------------------------------------------------------------------
+
+--- Those who watch, in their order; one task asks for the events of all.
+---@type fun(kind: string, id: integer, reason: string?)[]
+local watchers = {}
+local is_asking = false
+
+local function tell_watchers(event)
+	for _, f in ipairs({ table.unpack(watchers) }) do
+		local ok, problem = pcall(f, event.kind, event.id, event.reason)
+		if not ok then
+			skynet.error("error: skynet.harbor.watch: " .. tostring(problem))
+		end
+	end
+end
+
+--- Asks for events until nobody watches. Waits.
+local function ask_for_events(number)
+	while #watchers > 0 do
+		local events
+		events, number = skynet.call(".cslave", "lua", "EVENTS", number)
+		for _, event in ipairs(events) do
+			tell_watchers(event)
+		end
+	end
+	is_asking = false
+end
+
+--- Calls f for each node that goes up or down from now on: "up" when messages can be sent to it,
+--- "down" when not any more, with the reason. It may wait; the next event is told when it has
+--- returned. On a node without a network that never happens. Waits.
+---@param f fun(kind: "up"|"down", id: integer, reason: string?)
+---@return fun() unwatch f is not called any more
+function harbor.watch(f)
+	if type(f) ~= "function" then
+		error(("bad argument 'f': function expected, got %s"):format(type(f)), 2)
+	end
+	local function watcher(...)
+		f(...)
+	end
+	if HAS_NETWORK and not is_asking then
+		is_asking = true
+		local number = ask("EVENTS")
+		watchers[#watchers + 1] = watcher
+		skynet.fork(ask_for_events, number)
+	else
+		watchers[#watchers + 1] = watcher
+	end
+	return function()
+		for i, other in ipairs(watchers) do
+			if other == watcher then
+				table.remove(watchers, i)
+				return
+			end
+		end
+	end
 end
 
 return harbor

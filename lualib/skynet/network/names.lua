@@ -1,0 +1,196 @@
+--- The global names, as `.cslave` knows them. Keeps the core's table of them, tells the harbor,
+--- where messages by name may wait, answers who waits for one, and takes a name back when its
+--- service ends, if that is a service of this node.
+---
+--- The core hears of a name when the harbor has sent on what waits for it there, so that nothing
+--- that finds the name in the core overtakes that.
+local skynet = require("skynet")
+local core = require("skynet.core")
+local link = require("skynet.link")
+local waiters = require("skynet.waiters")
+local fields = require("skynet.network.fields")
+
+---@class skynet.network.owner a service of this node
+---@field names table<string, true>
+---@field unlink fun()
+
+---@class skynet.network.names
+---@field private handles table<string, integer>
+---@field private owners table<integer, skynet.network.owner>
+---@field private waiting skynet.waiters those who wait for a name; subject: the name
+---@field private loss_waiters skynet.waiters subject: name and handle
+---@field private options skynet.network.names.options
+local names = {}
+local mt = { __index = names }
+
+---@class skynet.network.names.options
+---@field id integer of this node
+---@field tell_harbor fun(text: string) returns at once
+---@field ask_harbor fun(text: string) waits until it has done that
+---@field unregister fun(name: string, handle: integer) a service of this node has ended
+
+-- Owners ----------------------------------------------------------------------------------------
+
+local function forget_owner(self, name, handle)
+	local owner = self.owners[handle]
+	if owner then
+		owner.names[name] = nil
+		if not next(owner.names) then
+			owner.unlink()
+			self.owners[handle] = nil
+		end
+	end
+end
+
+--- Has the names of a service of this node taken back when it ends.
+local function watch_owner(self, name, handle)
+	local owner = self.owners[handle]
+	if not owner then
+		owner = { names = {} }
+		self.owners[handle] = owner
+		owner.unlink = link.link(handle, function()
+			self.owners[handle] = nil -- names that come later find it dead, too
+			for owned in pairs(owner.names) do
+				self.options.unregister(owned, handle)
+			end
+		end)
+	end
+	owner.names[name] = true
+end
+
+-- Changes ---------------------------------------------------------------------------------------
+
+local function answer_losers(self)
+	self.loss_waiters:settle(function(waiter)
+		local awaited = waiter.subject
+		return self.handles[awaited.name] ~= awaited.handle and waiter.respond(true)
+	end)
+end
+
+local function set_in_core(name, handle)
+	core.command("GLOBALNAME", ("%s :%x"):format(name, handle))
+end
+
+--- A service has the name now. Returns at once; the core knows it later.
+---@param name string
+---@param handle integer
+function names:set(name, handle)
+	local former = self.handles[name]
+	if former then
+		forget_owner(self, name, former)
+	end
+	self.handles[name] = handle
+	if fields.node_of(handle) == self.options.id then
+		watch_owner(self, name, handle)
+	end
+	skynet.fork(function()
+		self.options.ask_harbor(("name %s :%x"):format(name, handle))
+		if self.handles[name] == handle then
+			set_in_core(name, handle)
+		end
+	end)
+	self.waiting:settle(function(waiter)
+		return waiter.subject == name and waiter.respond(true, handle)
+	end)
+	answer_losers(self)
+end
+
+--- Takes over all names that there are, before any service of this node can have sent to one.
+---@param handles table<string, integer>
+function names:begin(handles)
+	for name, handle in pairs(handles) do
+		self.handles[name] = handle
+		set_in_core(name, handle)
+	end
+end
+
+--- Nobody has the name any more.
+---@param name string
+function names:clear(name)
+	local handle = self.handles[name]
+	if handle then
+		self.handles[name] = nil
+		forget_owner(self, name, handle)
+		core.command("GLOBALNAME", name .. " :0")
+		self.options.tell_harbor(("name %s :0"):format(name))
+		answer_losers(self)
+	end
+end
+
+--- A node has left, and with it its names.
+---@param id integer
+function names:leave(id)
+	local left = {}
+	for name, handle in pairs(self.handles) do
+		if fields.node_of(handle) == id then
+			left[#left + 1] = name
+		end
+	end
+	table.sort(left)
+	for _, name in ipairs(left) do
+		self:clear(name)
+	end
+end
+
+-- Questions -------------------------------------------------------------------------------------
+
+---@param name string
+---@return integer? handle
+function names:find(name)
+	return self.handles[name]
+end
+
+---@return integer
+function names:count()
+	local count = 0
+	for _ in pairs(self.handles) do
+		count = count + 1
+	end
+	return count
+end
+
+--- Answers the request at hand with the owner, as soon as there is one.
+---@param name string
+function names:answer_owner(name)
+	if self.handles[name] then
+		skynet.retpack(self.handles[name])
+	else
+		self.waiting:add(name)
+	end
+end
+
+--- Answers the request at hand when that service does not have the name.
+---@param name string
+---@param handle integer
+function names:answer_loss(name, handle)
+	if self.handles[name] ~= handle then
+		skynet.ret()
+	else
+		self.loss_waiters:add({ name = name, handle = handle })
+	end
+end
+
+--- A message waits in the harbor for the name. If nobody has it, it waits until somebody does.
+---@param name string
+function names:answer_harbor(name)
+	local handle = self.handles[name]
+	if handle then
+		self.options.tell_harbor(("name %s :%x"):format(name, handle))
+	end
+end
+
+local module = {}
+
+---@param options skynet.network.names.options
+---@return skynet.network.names
+function module.new(options)
+	return setmetatable({
+		handles = {},
+		owners = {},
+		waiting = waiters.new(),
+		loss_waiters = waiters.new(),
+		options = options,
+	}, mt)
+end
+
+return module
