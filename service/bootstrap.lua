@@ -4,16 +4,40 @@
 local skynet = require("skynet")
 require("skynet.manager")
 
---- Raises when one of the services fails that every node needs.
-local function start_framework()
+local function start_launcher()
 	local launcher = skynet.launch("snlua", "launcher")
 	if not launcher then
 		error("can't launch the service 'launcher' (config key luaservice)", 0)
 	end
 	skynet.name(".launcher", launcher)
-	if tonumber(skynet.getenv("harbor")) == 0 then -- this node is a whole network
-		skynet.setenv("standalone", "true")
-		skynet.name("DATACENTER", skynet.newservice("datacenterd"))
+end
+
+--- This node is a whole network by itself.
+local function start_alone()
+	skynet.setenv("standalone", "true")
+	skynet.name("DATACENTER", skynet.newservice("datacenterd"))
+end
+
+--- Makes this node part of a network of nodes. Waits until it is.
+local function start_network()
+	local office = require("skynet.network.office")
+	local has_master = not skynet.getenv("master"):find("://", 1, true)
+	if has_master and skynet.getenv("standalone") then
+		skynet.newservice("cmaster")
+	end
+	skynet.newservice("cslave")
+	if office.has_candidates() then
+		skynet.newservice("datacenterd")
+	end
+end
+
+--- Raises when one of the services fails that every node needs.
+local function start_framework()
+	start_launcher()
+	if tonumber(skynet.getenv("harbor")) == 0 then
+		start_alone()
+	else
+		start_network()
 	end
 	skynet.newservice("service_mgr")
 end

@@ -5,8 +5,12 @@
 --   QUERY keys...              -> the value, or nil    a branch is given as a table
 --   WAIT key, keys...          -> the value, when there is one
 -- Tables that are set become branches. Setting below a value that is no branch fails.
+--
+-- In a network it stands for the office of that name (skynet.network.office). One that does not
+-- hold it gets no requests; if the holder ends, its values end with it.
 
 local skynet = require("skynet")
+local office = require("skynet.network.office")
 local waiters = require("skynet.waiters")
 
 local root = {}
@@ -124,4 +128,7 @@ skynet.start(function()
 		end
 		run(...)
 	end)
+	if skynet.getenv("harbor") ~= "0" then
+		office.stand("DATACENTER")
+	end
 end)

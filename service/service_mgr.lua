@@ -6,14 +6,25 @@
 --   GLAUNCH, GQUERY                      the same for one of a kind in a whole network of nodes
 --   LIST                  -> { [name] = ":address", or what is known about it }
 -- A start that has failed is remembered: LAUNCH and QUERY then answer nil and the reason. "@name"
--- is another one of the kind `name`.
+-- is another one of the kind `name`; so one of its kind in the network is known here.
+--
+-- In a network the managers of all nodes work together (skynet.network.unique); one of them, known
+-- as "SERVICE", decides. They tell each other:
+--
+--   HOLDER command, name, words...   LAUNCH or QUERY for the whole network; false: it is another
+--   REPORT { [name] = address }      what runs on the node of the sender
+--   LISTHERE                         LIST of this node alone; that of SERVICE has those of the
+--                                    others, too, as "name@node"
 
 local skynet = require("skynet")
 require("skynet.manager")
+local link = require("skynet.link")
 local waiters = require("skynet.waiters")
 
 --- How long to wait for the traceback of a service that is being started.
 local TRACEBACK_LIMIT_CS <const> = 100
+--- How long to wait for the list of another node.
+local LIST_LIMIT_CS <const> = 300
 
 ---@class unique_service
 ---@field address integer? it runs
@@ -24,6 +35,8 @@ local TRACEBACK_LIMIT_CS <const> = 100
 
 ---@type table<string, unique_service>
 local services = {}
+---@type skynet.network.unique? nil: this node has no network
+local network
 
 --- What is wrong with a name, or nil.
 local function problem_of(name)
@@ -50,11 +63,23 @@ local function answer(service)
 	end
 end
 
+--- Has the next request start it anew when it has ended.
+local function forget_at_end(service, name)
+	link.link(service.address, function()
+		if services[name] == service then
+			services[name] = nil
+		end
+	end)
+end
+
 local function start(service, name, ...)
 	local ok, result = pcall(skynet.newservice, (name:gsub("^@", "")), ...)
 	service.task = nil
 	if ok and result then
 		service.address = result
+		if network and name:sub(1, 1) == "@" then
+			forget_at_end(service, name)
+		end
 	else
 		service.reason = result or ("the service '%s' has ended by itself"):format(name)
 	end
@@ -76,21 +101,65 @@ function command.QUERY(_, name)
 	answer(find(name))
 end
 
---- Has a service that is one of its kind in the whole network of nodes under a key of its own.
-local function on_all_nodes(run)
+-- One of a kind in the network ------------------------------------------------------------------
+
+local function global_key(name)
+	return "@" .. name:gsub("^@", "")
+end
+
+local function on_all_nodes(name_of_command)
 	return function(source, name, ...)
-		if tonumber(skynet.getenv("harbor")) == 0 then
-			run(source, "@" .. name:gsub("^@", ""), ...)
-			return
+		if network then
+			network:answer(name_of_command, source, global_key(name), ...)
+		else
+			command[name_of_command](source, global_key(name), ...)
 		end
-		local text = "a service that is one of its kind on all nodes needs the network of "
-			.. "nodes, which is not there yet: '%s'"
-		skynet.retpack(nil, text:format(name))
 	end
 end
 
-command.GLAUNCH = on_all_nodes(command.LAUNCH)
-command.GQUERY = on_all_nodes(command.QUERY)
+command.GLAUNCH = on_all_nodes("LAUNCH")
+command.GQUERY = on_all_nodes("QUERY")
+
+function command.HOLDER(source, name_of_command, name, ...)
+	local is_known = name_of_command == "LAUNCH" or name_of_command == "QUERY"
+	if not (network and is_known) or problem_of(name) then
+		error("bad request: LAUNCH or QUERY, and a name, of a node in a network expected", 0)
+	end
+	network:answer_manager(name_of_command, source, global_key(name), ...)
+end
+
+function command.REPORT(source, report)
+	if not network or type(report) ~= "table" then
+		error("bad report: a table of a node in a network expected", 0)
+	end
+	network:take_report(source, report)
+	skynet.ret()
+end
+
+--- Takes over a service that runs on another node; unless there is one here.
+local function adopt(name, address)
+	local service = find(name)
+	if not (service.address or service.task) then
+		service.address, service.reason = address, nil
+		forget_at_end(service, name)
+		service.waiters:answer(address)
+	end
+end
+
+--- Those of the whole network that run on this node.
+local function own_services()
+	local own = {}
+	local node = skynet.harbor(skynet.self())
+	for name, service in pairs(services) do
+		local is_here = service.address and skynet.harbor(service.address) == node
+		if is_here and name:sub(1, 1) == "@" then
+			own[name] = service.address
+		end
+	end
+	return own
+end
+
+-- Looking at them -------------------------------------------------------------------------------
 
 --- Where the start function of a service waits that is being launched now: its address, and a
 --- traceback if it answers.
@@ -133,16 +202,46 @@ local function describe(service)
 	return service.address and skynet.address(service.address) or "Error: " .. service.reason
 end
 
-function command.LIST()
+local function list_here()
 	local names, list = {}, {}
 	for name in pairs(services) do
 		table.insert(names, name)
 	end
 	for _, name in ipairs(names) do -- this waits, and others may come meanwhile
-		list[name] = describe(services[name])
+		list[name] = services[name] and describe(services[name])
+	end
+	return list
+end
+
+--- Adds what runs on the other nodes. A node that does not answer in time is left out.
+local function add_others(list)
+	local questions, nodes = skynet.request(), {}
+	for id, manager in pairs(network:others()) do
+		local question = { manager, "lua", "LISTHERE" }
+		questions:add(question)
+		nodes[question] = id
+	end
+	for question, reply in questions:select(LIST_LIMIT_CS) do
+		for name, text in pairs(reply and reply[1] or {}) do
+			list[("%s@%d"):format(name, nodes[question])] = text
+		end
+	end
+end
+
+function command.LISTHERE()
+	skynet.retpack(list_here())
+end
+
+function command.LIST()
+	local list = list_here()
+	if network then
+		add_others(list)
 	end
 	skynet.retpack(list)
 end
+
+--- Commands whose first argument is a name.
+local NAMING <const> = { LAUNCH = true, QUERY = true, GLAUNCH = true, GQUERY = true }
 
 skynet.start(function()
 	skynet.dispatch("lua", function(_, source, name, ...)
@@ -150,7 +249,7 @@ skynet.start(function()
 		if not run then
 			error("Unknown command " .. tostring(name), 0)
 		end
-		local problem = run ~= command.LIST and problem_of((...))
+		local problem = NAMING[name] and problem_of((...))
 		if problem then
 			skynet.retpack(nil, problem)
 		else
@@ -158,4 +257,13 @@ skynet.start(function()
 		end
 	end)
 	skynet.register(".service")
+	if skynet.getenv("harbor") ~= "0" then
+		network = require("skynet.network.unique").new({
+			run = function(name, ...)
+				command[name](...)
+			end,
+			adopt = adopt,
+			own = own_services,
+		})
+	end
 end)

@@ -1,0 +1,54 @@
+--- An office: a global name for which several services of the network stand, one of which holds it
+--- at a time. When the holder ends, or its node leaves, another one takes its place. SERVICE and
+--- DATACENTER are such names.
+local skynet = require("skynet")
+
+local office = {}
+
+--- Which nodes have candidates for the offices of the framework: the one with the master, or all,
+--- if the registry is outside of the network.
+---@return boolean
+function office.has_candidates()
+	local is_master = skynet.getenv("standalone") ~= nil
+	return is_master or (skynet.getenv("master") or ""):find("://", 1, true) ~= nil
+end
+
+local function ask(...)
+	return skynet.call(".cslave", "lua", ...)
+end
+
+--- Stands for an office from now on. Waits until it is known who holds it; what follows happens in
+--- a task of its own.
+---@param name string a global name
+---@param on_holder? fun(holder: integer) called with each holder, this service or another one
+function office.stand(name, on_holder)
+	local function stand()
+		local holder = ask("REGISTER", name, skynet.self())
+		if on_holder then
+			on_holder(holder)
+		end
+		return holder
+	end
+	local holder = stand()
+	skynet.fork(function()
+		while true do
+			ask("AWAITNAME", name, holder)
+			holder = stand()
+		end
+	end)
+end
+
+--- Does not stand for it, but hears of each holder. Returns at once.
+---@param name string
+---@param on_holder fun(holder: integer)
+function office.follow(name, on_holder)
+	skynet.fork(function()
+		while true do
+			local holder = ask("QUERYNAME", name)
+			on_holder(holder)
+			ask("AWAITNAME", name, holder)
+		end
+	end)
+end
+
+return office

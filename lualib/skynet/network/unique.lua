@@ -1,0 +1,191 @@
+--- Services that are one of their kind in a whole network of nodes, as service_mgr knows them. Who
+--- holds the office SERVICE (skynet.network.office) decides: it starts them, on its own node, with
+--- the first request. The managers of the other nodes ask it, and keep the answer until the service
+--- ends.
+---
+--- A new holder knows nothing, so it waits until the managers of all nodes that are up have
+--- reported what runs on their nodes; for a node that does not report it waits as long as
+--- harbor_timeout says. When a request fails because the holder is gone, it is made again to the
+--- next one.
+local skynet = require("skynet")
+local harbor = require("skynet.harbor")
+local link = require("skynet.link")
+local office = require("skynet.network.office")
+local settings = require("skynet.network.settings")
+local signal = require("skynet.network.signal")
+
+local NAME <const> = "SERVICE"
+
+---@class skynet.network.unique
+---@field private holder integer? of the office; nil: not known yet
+---@field private is_ready boolean held here, and all have reported
+---@field private news skynet.network.signal holder or is_ready have changed, or one has reported
+---@field private managers table<integer, integer> addresses of those that have reported, by node
+---@field private known table<string, integer> services that run, as other holders have told
+---@field private options skynet.network.unique.options
+local unique = {}
+local mt = { __index = unique }
+
+---@class skynet.network.unique.options
+---@field run fun(command: string, source: integer, name: string, ...: any) answers a request here
+---@field adopt fun(name: string, address: integer) a service that runs on another node
+---@field own fun(): table<string, integer> those that run on this node
+
+-- The holder ------------------------------------------------------------------------------------
+
+local function is_missing_reports(self)
+	for id, node in pairs(harbor.members()) do
+		if node.up and not self.managers[id] then
+			return true
+		end
+	end
+	return false
+end
+
+--- Waits until all nodes that are up have reported, but not for ever.
+local function await_reports(self)
+	local deadline = skynet.now() + settings.timeout_cs()
+	while is_missing_reports(self) and skynet.now() < deadline do
+		self.news:wait(deadline - skynet.now())
+	end
+	if self.holder == skynet.self() then
+		self.is_ready = true
+		self.news:raise()
+	end
+end
+
+--- Says to another holder what runs here.
+local function report(self)
+	local holder = self.holder
+	local ok, problem = pcall(skynet.call, holder, "lua", "REPORT", self.options.own())
+	if not ok and self.holder == holder then
+		skynet.error(("error: no report to %s :%08x: %s"):format(NAME, holder, problem))
+	end
+end
+
+local function on_holder(self, holder)
+	self.holder = holder
+	self.is_ready = false
+	if holder ~= skynet.self() then
+		self.managers = {} -- those of before are worth nothing when the office comes back here
+	end
+	self.news:raise()
+	skynet.fork(holder == skynet.self() and await_reports or report, self)
+end
+
+-- Requests --------------------------------------------------------------------------------------
+
+--- Keeps what another holder has told, until the service ends.
+local function remember(self, name, address)
+	self.known[name] = address
+	link.link(address, function()
+		if self.known[name] == address then
+			self.known[name] = nil
+		end
+	end)
+end
+
+--- Asks the holder. Waits. Returns whether there is an answer, and the answer; there is none when
+--- another one holds the office by now.
+local function ask(self, ...)
+	local holder = self.holder
+	local ok, address, reason = pcall(skynet.call, holder, "lua", "HOLDER", ...)
+	if ok and address ~= false then
+		return true, address, reason
+	elseif not ok and self.holder == holder then
+		local text = "%s, on node %d, does not answer: %s"
+		return true, nil, text:format(NAME, holder >> 24, address)
+	elseif self.holder == holder then
+		self.news:wait() -- it has heard of another one before this node
+	end
+	return false
+end
+
+--- Answers a request of this node. Waits for a holder.
+---@param command "LAUNCH"|"QUERY"
+---@param source integer
+---@param name string
+---@param ... any
+function unique:answer(command, source, name, ...)
+	local is_answered, address, reason = false, self.known[name], nil
+	while not (address or is_answered) do
+		if not self.holder or self.holder == skynet.self() and not self.is_ready then
+			self.news:wait()
+		elseif self.holder == skynet.self() then
+			self.options.run(command, source, name, ...)
+			return
+		else
+			is_answered, address, reason = ask(self, command, name, ...)
+			if address then
+				remember(self, name, address)
+			end
+		end
+	end
+	skynet.retpack(address, reason)
+end
+
+--- Answers a request of another node's manager.
+---@param command "LAUNCH"|"QUERY"
+---@param source integer
+---@param name string
+---@param ... any
+function unique:answer_manager(command, source, name, ...)
+	while self.holder == skynet.self() and not self.is_ready do
+		self.news:wait()
+	end
+	if self.holder == skynet.self() then
+		self.options.run(command, source, name, ...)
+	else
+		skynet.retpack(false)
+	end
+end
+
+--- Takes a report of another node's manager.
+---@param source integer
+---@param services table<string, integer>
+function unique:take_report(source, services)
+	local id = source >> 24
+	self.managers[id] = source
+	link.link(source, function()
+		if self.managers[id] == source then
+			self.managers[id] = nil
+		end
+	end)
+	for name, address in pairs(services) do
+		self.options.adopt(name, address)
+	end
+	self.news:raise()
+end
+
+--- The managers of other nodes, if the office is held here.
+---@return table<integer, integer> addresses by node
+function unique:others()
+	return self.holder == skynet.self() and self.managers or {}
+end
+
+local module = {}
+
+--- Begins to stand for the office, on a node that has candidates, or to follow who holds it. Waits
+--- until a holder is known in the first case only.
+---@param options skynet.network.unique.options
+---@return skynet.network.unique
+function module.new(options)
+	local self = setmetatable({
+		is_ready = false,
+		news = signal.new(),
+		managers = {},
+		known = {},
+		options = options,
+	}, mt)
+	local function hear(holder)
+		on_holder(self, holder)
+	end
+	if office.has_candidates() then
+		office.stand(NAME, hear)
+	else
+		office.follow(NAME, hear)
+	end
+	return self
+end
+
+return module
