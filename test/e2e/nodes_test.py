@@ -1,0 +1,395 @@
+"""Networks of several nodes on loopback: names, events, unique services, the datacenter, and what
+happens when a node, or the master, dies or comes back."""
+
+import signal
+import socket
+import struct
+
+from evaluator import failure
+from harness import case, connect, free_port, main, wait_closed, wait_until
+from nodes import LocalNetwork
+
+# Starts a service that answers with what it is asked.
+ECHO = 'echo = skynet.newservice("node_echo") return skynet.address(echo)'
+CALL = 'return (skynet.call({0}, "lua", "hello"))'
+
+
+def start_echo(node, name=None):
+    """Starts it on the node; returns its address as text for Lua."""
+    address = "0x" + node.run(ECHO)[1:]
+    if name:
+        node.run(f'harbor.globalname("{name}", {address})')
+    return address
+
+
+@case
+def two_nodes_talk():
+    network = LocalNetwork()
+    first, second = network.start(1), network.start(2)
+    addresses = start_echo(first), start_echo(second)
+    for node in (first, second):
+        for address in addresses:
+            assert node.run(CALL.format(address)) == "hello"
+    assert second.run("return harbor.members()[1].up") == "true"
+    assert first.run("return harbor.members()[2].address").startswith("127.0.0.1:")
+
+
+@case
+def the_first_handles_and_lines_are_those_that_users_know():
+    network = LocalNetwork()
+    first = network.start(1)
+    for line in (
+        "01000003. LAUNCH snlua launcher",
+        "01000004. LAUNCH snlua cmaster",
+        r"01000004. master listen socket 127.0.0.1:\d+",
+        "01000005. LAUNCH snlua cslave",
+        r"01000005. slave connect to master 127.0.0.1:\d+",
+        r"01000006. LAUNCH harbor 1 16777221",
+        r"01000004. Harbor 1 \(fd=\d+\) report 127.0.0.1:\d+",
+        "01000005. Waiting for 0 harbors",
+        "01000005. Shakehand ready",
+        "01000007. LAUNCH snlua datacenterd",
+        "01000008. LAUNCH snlua service_mgr",
+        "01000009. LAUNCH snlua evaluator",
+    ):
+        assert any_line(first, line), f"{line}\n{first.text()}"
+    second = network.start(2)
+    for line in (
+        "02000004. LAUNCH snlua cslave",
+        "02000005. LAUNCH harbor 2 33554436",
+        "02000004. Waiting for 1 harbors",
+        "02000004. Shakehand ready",
+        "02000006. LAUNCH snlua service_mgr",
+        "02000007. LAUNCH snlua evaluator",
+    ):
+        assert any_line(second, line), f"{line}\n{second.text()}"
+
+
+def any_line(node, pattern):
+    import re
+
+    return any(re.search(pattern, line) for line in node.output.all())
+
+
+@case
+def a_global_name_is_known_everywhere():
+    network = LocalNetwork()
+    first, second = network.start(1), network.start(2)
+    waiting = first.client()
+    waiting.send('return skynet.address(harbor.queryname("ECHO"))')
+    calling = first.client()
+    calling.send('return skynet.call("ECHO", "lua", "by name")')  # waits for the name
+    address = start_echo(second, "ECHO")
+    assert waiting.receive() == ":" + address[2:]
+    assert calling.receive() == "by name"
+    third = network.start(3)  # it is told of names that were there before
+    assert third.run(CALL.format('"ECHO"')) == "hello"
+    # Its name ends with the service.
+    second.run("skynet.kill(echo)")
+    for node in (first, second, third):  # SERVICE and DATACENTER are left
+        node.wait_run('return skynet.call(".cslave", "lua", "STAT").name_count', "2")
+    start_echo(third, "ECHO")
+    assert first.run(CALL.format('"ECHO"')) == "hello"
+
+
+@case
+def a_taken_name_stays_with_its_owner():
+    network = LocalNetwork()
+    first, second = network.start(1), network.start(2)
+    owner = start_echo(first, "MINE")
+    second.run('return harbor.queryname("MINE")')
+    start_echo(second, "MINE")
+    second.wait_log(f"error: the global name MINE is taken by :{owner[2:]}")
+    assert second.run('return skynet.address(harbor.queryname("MINE"))') == ":" + owner[2:]
+    text = failure(second.run, f'skynet.call(".cslave", "lua", "REGISTER", "OTHER", {owner})')
+    assert "is a service of node 1, which has to register it" in text, text
+
+
+@case
+def services_hear_of_nodes():
+    network = LocalNetwork()
+    first = network.start(1)
+    first.run("""
+        events = {}
+        unwatch = harbor.watch(function(kind, id, reason)
+            table.insert(events, kind .. " " .. id)
+            skynet.error("event " .. kind .. " " .. id .. " " .. tostring(reason))
+        end)
+    """)
+    linked, connected, same = first.client(), first.client(), first.client()
+    connected.send("harbor.connect(2) return 'connected'")
+    second = network.start(2)
+    assert connected.receive() == "connected"
+    first.wait_log("event up 2 nil")
+    linked.send("harbor.link(2) return 'gone'")
+    same.send("harbor.link(3) return 'never there'")
+    assert same.receive() == "never there"
+    second.stop()
+    assert linked.receive() == "gone"
+    first.wait_log("event down 2 it has ended")
+    first.run("unwatch()")
+    network.start(2)
+    first.run("harbor.connect(2)")
+    assert first.run("return table.concat(events, ' ')") == "up 2 down 2"
+
+
+@case
+def a_killed_node_comes_back_under_its_id():
+    network = LocalNetwork(harbor_timeout=2)
+    first, second = network.start(1), network.start(2)
+    address = start_echo(second, "ECHO")
+    assert first.run(CALL.format(address)) == "hello"
+    pending = first.client()
+    pending.send('return skynet.call("ECHO", "lua", "never")')
+    first.wait_run('return skynet.address(harbor.queryname("ECHO"))', ":" + address[2:])
+    second.kill()
+    again = network.start(2)
+    assert "call failed" in failure(pending.receive)
+    assert "call" in failure(first.run, CALL.format(address))
+    new = start_echo(again, "ECHO")
+    assert int(new, 16) > int(address, 16)  # its number is never given twice
+    first.wait_run('return skynet.address(harbor.queryname("ECHO"))', ":" + new[2:])
+    assert first.run(CALL.format(new)) == "hello"
+    assert again.run(CALL.format('"ECHO"')) == "hello"
+    assert "call" in failure(first.run, CALL.format(address))
+
+
+@case
+def the_master_may_be_killed_and_come_back():
+    network = LocalNetwork(harbor_timeout=2)
+    first, second, third = network.start(1), network.start(2), network.start(3)
+    old = start_echo(first, "OLD")
+    kept = start_echo(second, "KEPT")
+    assert third.run(CALL.format('"OLD"')) == "hello"
+    lost = third.client()
+    lost.send('harbor.linkmaster() return "lost"')
+    third.run("return harbor.members()[2].up")
+    first.kill()
+    assert lost.receive() == "lost"
+    # The others go on as if nothing had happened; what is new waits.
+    assert third.run(CALL.format('"KEPT"')) == "hello"
+    late = third.client()
+    late.send('return harbor.queryname("LATE")')
+    second_late = start_echo(second, "LATE")
+    first = network.start(1)
+    assert int(late.receive()) == int(second_late, 16)
+    for node in (second, third):
+        node.wait_log("Master is back")
+    for node in (first, second, third):
+        assert node.run(CALL.format(kept)) == "hello"
+        assert node.run(CALL.format('"LATE"')) == "hello"
+    assert "call" in failure(third.run, CALL.format(old))
+    new = start_echo(first, "OLD")
+    assert int(new, 16) > int(old, 16)
+    third.wait_run('return skynet.address(harbor.queryname("OLD"))', ":" + new[2:])
+    assert third.run(CALL.format('"OLD"')) == "hello"
+    assert third.run("return harbor.members()[1].up") == "true"
+    assert "Waiting" not in second.text().split("Master disconnect")[1]
+
+
+@case
+def a_second_node_with_the_same_id_is_refused():
+    network = LocalNetwork()
+    first = network.start(1)
+    second = network.start(2)
+    twin = network.begin(2, address=f"127.0.0.1:{free_port()}")
+    twin.expect_status(1)
+    twin.wait_log("error: the node can't start: .*node 2 cannot join the network: the master "
+                  "refuses this node: node 2 is there already, and lives")
+    twin.wait()
+    first.wait_log("error: 127.0.0.1:.* is refused: node 2 is there already, and lives")
+    address = start_echo(second)
+    assert first.run(CALL.format(address)) == "hello"
+
+
+@case
+def another_secret_is_refused():
+    network = LocalNetwork()
+    first = network.start(1, harbor_secret="right")
+    stranger = network.begin(2, harbor_secret="wrong")
+    stranger.expect_status(1)
+    stranger.wait_log(r"error: the node can't start: .*the secret is another one "
+                      r"\(config key harbor_secret\)")
+    stranger.wait()
+    first.wait_log("error: 127.0.0.1:.* is refused: .*the secret is another one")
+    friend = network.start(2, harbor_secret="right")
+    assert friend.run(CALL.format(start_echo(first))) == "hello"
+
+
+@case
+def garbage_at_the_port_of_the_master_is_told_and_harms_nobody():
+    network = LocalNetwork()
+    first = network.start(1)
+    for data, text in (
+        (b"GET / HTTP/1.0\r\n\r\n", "a packet of 1195725856 bytes was announced; at most 1024"),
+        (struct.pack(">I", 0xFFFFFFFF), "a packet of 4294967295 bytes was announced"),
+        (struct.pack(">I", 3) + b"\xff\xfe\xfd", "what came cannot be unpacked"),
+    ):
+        stranger = connect(network.master_port)
+        stranger.sendall(data)
+        assert text.encode() in wait_closed(stranger)
+        first.wait_log("error: 127.0.0.1:.* is refused: " + text)
+    half = connect(network.master_port)
+    half.sendall(b"\0\0")
+    half.shutdown(socket.SHUT_WR)
+    wait_closed(half)
+    second = network.start(2)
+    assert second.run(CALL.format(start_echo(first))) == "hello"
+
+
+@case
+def a_node_without_its_master_says_so_and_ends():
+    network = LocalNetwork(harbor_join_timeout=1)
+    lonely = network.begin(2)
+    lonely.expect_status(1)
+    lonely.wait_log(rf"error: the node can't start: .*the master 127.0.0.1:{network.master_port} "
+                    r"\(config key master\) cannot be reached: Connection refused")
+    lonely.wait()
+
+
+@case
+def a_master_may_be_started_later():
+    network = LocalNetwork()
+    second = network.begin(2)
+    second.wait_log("slave connect to master")
+    first = network.start(1)
+    second.wait_ready()
+    assert second.run(CALL.format(start_echo(first))) == "hello"
+
+
+@case
+def all_nodes_see_changes_in_one_order():
+    network = LocalNetwork()
+    nodes = [network.start(id) for id in (1, 2, 3)]
+    # All want the same names at the same time; who gets each must be the same everywhere.
+    clients = []
+    for node in nodes:
+        start_echo(node)
+        clients.append(node.client())
+        clients[-1].send("""
+            local owners = {}
+            for i = 1, 200 do
+                owners[i] = skynet.address(
+                    skynet.call(".cslave", "lua", "REGISTER", "NAME" .. i, echo))
+            end
+            return owners
+        """)
+    owners = [client.receive() for client in clients]
+    assert owners[0] == owners[1] == owners[2]
+    assert len(owners[0].split()) == 200
+    for node in nodes:
+        node.wait_run(
+            """
+            local owners = {}
+            for i = 1, 200 do owners[i] = skynet.address(harbor.queryname("NAME" .. i)) end
+            return owners
+            """,
+            owners[0],
+        )
+    revisions = {node.run('return skynet.call(".cslave", "lua", "STAT").registry.revision')
+                 for node in nodes}
+    assert len(revisions) == 1, revisions
+
+
+@case
+def a_unique_service_is_one_in_all_the_network():
+    network = LocalNetwork(harbor_timeout=2)
+    first, second, third = network.start(1), network.start(2), network.start(3)
+    waiting = third.client()
+    waiting.send('return skynet.address(skynet.queryservice(true, "simpledb"))')
+    address = second.run('return skynet.address(skynet.uniqueservice(true, "simpledb"))')
+    assert address.startswith(":01")  # where the master is
+    assert waiting.receive() == address
+    assert first.run('return skynet.address(skynet.uniqueservice(true, "simpledb"))') == address
+    text = failure(third.run, 'skynet.uniqueservice(true, "no_such_service")')
+    assert "no_such_service" in text, text
+    second.run('skynet.uniqueservice("simpledb")')  # one of its own
+    keys = 'local t = {} for k in pairs(skynet.call("SERVICE", "lua", "LIST")) do t[#t+1] = k end '
+    keys += "table.sort(t) return t"
+    third.wait_run(keys, "@no_such_service @simpledb simpledb@2")
+    # When it ends, the next request starts another one.
+    first.run(f'skynet.kill("{address}")')
+    new = 'return skynet.address(skynet.uniqueservice(true, "simpledb"))'
+    wait_until(lambda: second.run(new) != address, "another simpledb")
+    assert second.run(new) == third.run(new) == first.run(new)
+    # So it does when its node has died and come back.
+    first.kill()
+    first = network.start(1)
+    for node in (second, third):
+        wait_until(lambda: "does not answer" not in str(attempt(node, new)), "SERVICE is back")
+    assert second.run(new) == third.run(new) == first.run(new)
+
+
+def attempt(node, code):
+    try:
+        return node.run(code)
+    except Exception as error:  # pylint: disable=broad-except
+        return error
+
+
+@case
+def the_datacenter_is_one_for_all():
+    network = LocalNetwork(harbor_timeout=2)
+    first, second = network.start(1), network.start(2)
+    waiting = second.client()
+    waiting.send('return datacenter.wait("town", "mayor")')
+    first.run('datacenter.set("town", "mayor", "Ann")')
+    assert waiting.receive() == "Ann"
+    assert second.run('return datacenter.get("town").mayor') == "Ann"
+    pending = second.client()
+    pending.send('return datacenter.wait("never")')
+    second.run("return 1")
+    first.kill()
+    assert "call" in failure(pending.receive)
+    assert "call" in failure(second.run, 'return datacenter.get("town")')
+    network.start(1)
+    wait_until(lambda: str(attempt(second, 'return datacenter.get("town")')) == "nil", "a new one")
+
+
+@case
+def a_node_that_stands_still_is_down_until_it_goes_on():
+    network = LocalNetwork(harbor_timeout=1)
+    first, second = network.start(1), network.start(2)
+    address = start_echo(second, "ECHO")
+    first.run("harbor.connect(2)")
+    second.signal(signal.SIGSTOP)
+    try:
+        first.wait_log("Harbor 2 is gone: it has not come back")
+        first.wait_run("return harbor.members()[2]", "nil")
+        assert "call" in failure(first.run, CALL.format(address))
+    finally:
+        second.signal(signal.SIGCONT)
+    first.run("harbor.connect(2)")
+    assert first.run(CALL.format(address)) == "hello"
+    first.wait_run(CALL.format('"ECHO"'), "hello")
+    second.wait_log("Master is back")
+
+
+@case
+def a_node_that_comes_back_too_late_ends():
+    network = LocalNetwork(harbor_timeout=1)
+    first, second = network.start(1), network.start(2)
+    second.expect_status(1)
+    second.signal(signal.SIGSTOP)
+    try:
+        first.wait_log("Harbor 2 is gone: it has not come back")
+        other = network.start(2, address=f"127.0.0.1:{free_port()}")
+    finally:
+        second.signal(signal.SIGCONT)
+    second.wait_log("error: this node ends: .*node 2 is there already, and lives")
+    second.wait()
+    first.wait_run(CALL.format(start_echo(other)), "hello")
+
+
+@case
+def an_exit_monitor_hears_of_services_on_other_nodes():
+    network = LocalNetwork()
+    first, second = network.start(1), network.start(2)
+    monitor = second.run('return skynet.address(skynet.monitor("exit_monitor"))')
+    assert monitor.startswith(":01")
+    address = start_echo(second)
+    second.run("skynet.kill(echo)")
+    first.wait_log(f"has ended: :{address[2:]}")
+
+
+main()
