@@ -7,10 +7,12 @@
  *   refuse TEXT             the first one gets an error
  *   found HEX               the first one, a request by name, has gone to that handle
  *   die ID TEXT             all who have sent something are told that the node has died
+ *   auto                    from now on all that comes gets an answer at once
  */
 #include "skynet.h"
 #include "skynet_harbor.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,7 @@ struct fake_harbor {
 	struct kept **last;
 	uint32_t senders[64]; /* handles, each once; more are not told of deaths */
 	size_t sender_count;
+	bool is_automatic;
 };
 
 SKYNET_API void *fake_harbor_create(void);
@@ -188,6 +191,8 @@ run(struct skynet_context *ctx, struct fake_harbor *harbor, char *command)
 		find_first(ctx, harbor, rest);
 	else if (strncmp(command, "die", length) == 0)
 		die(ctx, harbor, rest);
+	else if (strncmp(command, "auto", length) == 0)
+		harbor->is_automatic = true;
 	return skynet_strdup("");
 }
 
@@ -204,6 +209,8 @@ handle(struct skynet_context *ctx, void *ud, int type, int session, uint32_t sou
 					    .source = source,
 					    .size = sz,
 					    .data = (void *)(uintptr_t)msg});
+		if (harbor->is_automatic)
+			answer_first(ctx, harbor);
 		return SKYNET_KEPT;
 	}
 	if (type != PTYPE_TEXT || sz == 0)
