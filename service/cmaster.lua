@@ -1,6 +1,7 @@
--- cmaster [ADDRESS]: the registry of a network of nodes, in a node of it: the one whose config has
--- the key `standalone`, the address to listen on. Slaves (skynet.registry.master, in each .cslave)
--- connect to it and prove that they know the secret; skynet.network.master decides about the rest.
+-- cmaster [ADDRESS [TIMEOUT_CS]]: the registry of a network of nodes, in a node of it: the one
+-- whose config has the key `standalone`, the address to listen on. Slaves (skynet.registry.master,
+-- in each .cslave) connect to it and prove that they know the secret; skynet.network.master decides
+-- about the rest.
 --
 -- Bounds: so many connections at a time that are no members yet (PENDING_MAX), each with a
 -- deadline; packets of HANDSHAKE_LIMIT before the proof, of LIMIT behind it. A slave that does not
@@ -23,7 +24,8 @@ local OUTPUT_KIB <const> = 4096
 --- In each time after which silence is an end.
 local BEATS <const> = 4
 
-local TIMEOUT_CS <const> = settings.timeout_cs()
+local words = { ... }
+local TIMEOUT_CS <const> = math.tointeger(tonumber(words[2])) or settings.timeout_cs()
 local SECRET <const> = settings.secret()
 
 local log = log_once.new()
@@ -35,6 +37,7 @@ local pending_count = 0
 ---@class cmaster.session: skynet.network.session
 ---@field socket integer
 ---@field peer string its address
+---@field prove fun(claim: string): string what proves a claim of this connection
 ---@field reason string? why it was closed here
 local session_methods = {}
 local session_mt = { __index = session_methods }
@@ -103,7 +106,22 @@ local function shake_hands(session)
 	if not handshake.is_right(packet[2], expected) then
 		return nil, handshake.WRONG_SECRET, "wrong"
 	end
+	session.prove = function(claim)
+		return handshake.proof(SECRET, "claim", slave_nonce, nonce, claim)
+	end
 	return true
+end
+
+--- What somebody claims who knows the secret; nil if that is broken.
+local function check_claim(session, packet)
+	local kind, text, proof = table.unpack(packet, 1, 3)
+	if kind ~= "claim" or type(text) ~= "string" then
+		return nil
+	elseif not handshake.is_right(proof, session.prove(text)) then
+		return nil
+	end
+	local ok, claim = pcall(skynet.unpack, text)
+	return ok and fields.is_claim(claim) and claim or nil
 end
 
 --- Makes a member of a connection. Waits.
@@ -116,8 +134,8 @@ local function let_in(session)
 	if not packet then
 		return nil, reason, kind
 	end
-	local claim = packet[2]
-	if packet[1] ~= "claim" or not fields.is_claim(claim) then
+	local claim = check_claim(session, packet)
+	if not claim then
 		return nil, "its claim is broken", "wrong"
 	end
 	local is_member, problem, is_taken = members:claim(session, claim, function()
@@ -192,7 +210,8 @@ end
 local function accept(id, peer)
 	if pending_count >= PENDING_MAX then
 		socket.close_fd(id)
-		log:error("", ("error: %d strangers are connected, no more may be"):format(PENDING_MAX))
+		local text = "error: %d strangers are connected, no more may be"
+		log:error("", text:format(PENDING_MAX))
 		return
 	end
 	pending_count = pending_count + 1
@@ -227,8 +246,6 @@ local function listen(address)
 	socket.start(id, accept)
 	return bound
 end
-
-local words = { ... }
 
 skynet.start(function()
 	local address = listen(words[1] or skynet.getenv("standalone"))

@@ -4,13 +4,15 @@
 ---     slave                                        master
 ---       hello: magic, version, nonce of the slave ──>
 ---         <── hello: magic, version, nonce of the master, proof of the master
----       claim: proof of the slave, what it claims ──>
+---       proof of the slave ──>
+---       claim: what it claims, and a proof of that ──>
 ---         <── welcome, or refused: why
 ---
---- A proof is the HMAC-SHA-256, with the secret as its key, of the role of who proves, both nonces
---- and, of the slave, of its claim. Both nonces are drawn anew for each connection, so no proof is
---- worth anything a second time; the role keeps the proof of one from being that of the other. A
---- version that differs is told before anything else is looked at, so hello never changes its form.
+--- A proof is the HMAC-SHA-256, with the secret as its key, of what it is for, both nonces and, of
+--- a claim, its text. Both nonces are drawn anew for each connection, so no proof is worth anything
+--- a second time, nor in another place. The slave proves itself before its claim, because that may be
+--- long, and nothing long is read from a stranger. A version that differs is told before anything
+--- else is looked at, so hello never changes its form.
 ---
 --- What follows is not signed: who can change packets on their way is kept out by TLS only.
 local crypt = require("skynet.crypt")
@@ -58,13 +60,13 @@ end
 
 --- What proves that this side knows the secret.
 ---@param secret string
----@param role "master"|"slave"
+---@param purpose "master"|"slave"|"claim" who it is, or that the claim is its own
 ---@param slave_nonce string
 ---@param master_nonce string
----@param claim? string the slave's
+---@param claim? string
 ---@return string proof
-function handshake.proof(secret, role, slave_nonce, master_nonce, claim)
-	local text = string.pack("zs4s4s4", role, slave_nonce, master_nonce, claim or "")
+function handshake.proof(secret, purpose, slave_nonce, master_nonce, claim)
+	local text = string.pack("zs4s4s4", purpose, slave_nonce, master_nonce, claim or "")
 	return crypt.hmac_sha256(secret, text)
 end
 

@@ -52,8 +52,9 @@ local function expect(id, kind, limit)
 	if not packet then
 		return failed(reason, is_garbage and "wrong" or "failed")
 	elseif packet[1] == "refused" then
-		local sort = (packet[3] == "wrong" or packet[3] == "taken") and packet[3] or "failed"
-		return failed("the master refuses this node: " .. fields.printable(packet[2]), sort)
+		local is_final = packet[3] == "wrong" or packet[3] == "taken"
+		local text = "the master refuses this node: " .. fields.printable(packet[2])
+		return failed(text, is_final and packet[3] or "failed")
 	elseif packet[1] ~= kind then
 		local text = "the master says '%s' instead of '%s'"
 		return failed(text:format(fields.printable(packet[1], 20), kind), "wrong")
@@ -61,7 +62,7 @@ local function expect(id, kind, limit)
 	return packet
 end
 
---- Both sides prove that they know the secret. Waits.
+--- Both sides prove that they know the secret. Waits. Returns what proves a claim.
 local function shake_hands(self, id)
 	local nonce, secret = handshake.nonce(), self.options.secret or ""
 	socket.write(id, wire.packet("hello", handshake.hello(nonce)))
@@ -80,7 +81,9 @@ local function shake_hands(self, id)
 	end
 	local proof = handshake.proof(secret, "slave", nonce, master_nonce)
 	socket.write(id, wire.packet("proof", proof))
-	return true
+	return function(text)
+		return handshake.proof(secret, "claim", nonce, master_nonce, text)
+	end
 end
 
 --- What this node says of itself, and, if it comes back, of what it knows.
@@ -101,8 +104,9 @@ local function claim_of(self)
 end
 
 --- Claims the place of this node. Waits. Returns what it was told.
-local function claim(self, id)
-	socket.write(id, wire.packet("claim", claim_of(self)))
+local function claim(self, id, prove)
+	local text = skynet.packstring(claim_of(self))
+	socket.write(id, wire.packet("claim", text, prove(text)))
 	socket.timeout(id, CLAIM_TIMEOUTS * self.options.timeout_cs)
 	local packet, failure = expect(id, "welcome", wire.LIMIT)
 	if not packet then
@@ -131,10 +135,10 @@ local function connect(self)
 		return failed(reason)
 	end
 	socket.timeout(id, options.timeout_cs)
-	local ok, failure = shake_hands(self, id)
+	local prove, failure = shake_hands(self, id)
 	local welcome
-	if ok then
-		welcome, failure = claim(self, id)
+	if prove then
+		welcome, failure = claim(self, id, prove)
 	end
 	if not welcome then
 		socket.close(id)
@@ -200,7 +204,7 @@ local function listen(self, id)
 		end
 		local run = heard[packet[1]]
 		if not run or run(self, table.unpack(packet, 2, packet.n)) == false then
-			return "the master says what no master says: " .. fields.printable(packet[1], 20)
+			return "it says what no master says: " .. fields.printable(packet[1], 20)
 		end
 	end
 end
@@ -240,7 +244,8 @@ end
 
 --- Takes over what a master has told a node that has come back to it.
 local function take_over(self, welcome)
-	local changes = self.view:changes_to(welcome.snapshot, "the master does not know it any more")
+	local reason = "the master does not know it any more"
+	local changes = self.view:changes_to(welcome.snapshot, reason)
 	for _, change in ipairs(changes) do
 		apply(self, change)
 	end
