@@ -189,7 +189,7 @@ end
 
 local function check_name(name)
 	if not fields.is_name(name) then
-		local text = "bad argument 'name': a global name, 1 to 16 characters, expected, got %s"
+		local text = "bad argument 'name': a global name, 1 to 16 bytes, expected, got %s"
 		error(text:format(fields.printable(name)), 0)
 	end
 end
@@ -199,7 +199,8 @@ local function check_owner(name, handle)
 	if not fields.is_handle(handle) then
 		error("bad argument 'address': a handle expected, got " .. tostring(handle), 0)
 	elseif fields.node_of(handle) ~= ID then
-		local text = "the global name %s: :%08x is a service of node %d, which has to register it"
+		local text = "the global name %s: :%08x is a service of node %d, "
+			.. "which has to register it"
 		error(text:format(name, handle, fields.node_of(handle)), 0)
 	end
 end

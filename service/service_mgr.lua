@@ -123,7 +123,7 @@ command.GQUERY = on_all_nodes("QUERY")
 function command.HOLDER(source, name_of_command, name, ...)
 	local is_known = name_of_command == "LAUNCH" or name_of_command == "QUERY"
 	if not (network and is_known) or problem_of(name) then
-		error("bad request: LAUNCH or QUERY, and a name, of a node in a network expected", 0)
+		error("bad request: LAUNCH or QUERY and a name, in a network, expected", 0)
 	end
 	network:answer_manager(name_of_command, source, global_key(name), ...)
 end

@@ -63,20 +63,4 @@ def a_node_without_a_service_that_all_need_does_not_start():
             assert "names" not in node.text()
 
 
-@case
-def one_of_a_kind_on_all_nodes_needs_the_network_of_nodes():
-    body = """
-        skynet.error(pcall(skynet.uniqueservice, true, "simpledb"))
-        skynet.error(pcall(skynet.queryservice, true, "simpledb"))
-        skynet.error(pcall(skynet.register, "GLOBAL"))
-        skynet.error("on this node", pcall(skynet.uniqueservice, "simpledb"))
-    """
-    with Scripts(main=MAIN.replace("BODY", body)) as scripts, \
-            scripts.node(harbor=1, address="127.0.0.1:0", master="127.0.0.1:1") as node:
-        for _ in range(2):
-            node.wait_log(r"\] false a service that .*network of nodes, which is not there yet")
-        node.wait_log(r"\] false can't register 'GLOBAL': this node has no .cslave")
-        node.wait_log(r"\] on this node true \d+")
-
-
 main()

@@ -21,7 +21,11 @@ local function words(changes)
 end
 
 case("equal_states_need_no_change", function()
-	local mine = view.new({ revision = 3, members = { member("a") }, names = { X = 0x01000001 } })
+	local mine = view.new({
+		revision = 3,
+		members = { member("a") },
+		names = { X = 0x01000001 },
+	})
 	check.equal(mine:changes_to(mine:snapshot(), "why"), {})
 end)
 
@@ -37,7 +41,11 @@ case("a_leave_ends_the_names_of_the_node", function()
 end)
 
 case("a_node_that_was_started_anew_leaves_and_joins", function()
-	local mine = view.new({ revision = 3, members = { member("a") }, names = { X = 0x01000001 } })
+	local mine = view.new({
+		revision = 3,
+		members = { member("a") },
+		names = { X = 0x01000001 },
+	})
 	local new = { revision = 9, members = { member("b") }, names = { X = 0x01010001 } }
 	local changes = mine:changes_to(new, "lost")
 	check.equal(words(changes), { "leave 1", "join 1", "name X" })

@@ -67,7 +67,8 @@ local function on_holder(self, holder)
 	self.holder = holder
 	self.is_ready = false
 	if holder ~= skynet.self() then
-		self.managers = {} -- those of before are worth nothing when the office comes back here
+		-- Worth nothing when the office comes back here.
+		self.managers = {}
 	end
 	self.news:raise()
 	skynet.fork(holder == skynet.self() and await_reports or report, self)

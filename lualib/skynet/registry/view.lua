@@ -74,7 +74,8 @@ function view:changes_to(snapshot, reason)
 		local old, new = self.members[id], snapshot.members[id]
 		if not new or new.incarnation ~= old.incarnation then
 			left[id] = true
-			add({ kind = "leave", id = id, incarnation = old.incarnation, reason = reason })
+			local incarnation = old.incarnation
+			add({ kind = "leave", id = id, incarnation = incarnation, reason = reason })
 		end
 	end
 	for _, name in ipairs(sorted_keys(self.names)) do
