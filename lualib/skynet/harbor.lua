@@ -111,7 +111,7 @@ end
 local function ask_for_events(number)
 	while #watchers > 0 do
 		local events
-		events, number = skynet.call(".cslave", "lua", "EVENTS", number)
+		events, number = skynet.call_within(false, ".cslave", "lua", "EVENTS", number)
 		for _, event in ipairs(events) do
 			tell_watchers(event)
 		end

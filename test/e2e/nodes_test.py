@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 
+from certificates import Files
 from evaluator import failure
 from harness import case, connect, free_port, main, wait_closed, wait_until
 from nodes import LocalNetwork
@@ -235,6 +236,32 @@ def garbage_at_the_port_of_the_master_is_told_and_harms_nobody():
     wait_closed(half)
     second = network.start(2)
     assert second.run(CALL.format(start_echo(first))) == "hello"
+
+
+@case
+def nodes_may_speak_tls_and_refuse_who_does_not():
+    with Files() as files:
+        trusted = {
+            "harbor_certificate": files.make("node", "IP:127.0.0.1"),
+            "harbor_authorities": files.authority,
+            "harbor_timeout": 2,
+        }
+        network = LocalNetwork()
+        first, second = network.start(1, **trusted), network.start(2, **trusted)
+        assert second.run(CALL.format(start_echo(first))) == "hello"
+        plain = network.begin(3, harbor_timeout=1, harbor_join_timeout=1)
+        plain.expect_status(1)
+        first.wait_log("error: 127.0.0.1:.* is refused: TLS: ")
+        plain.wait_log("error: the node can't start: .*node 3 cannot join the network")
+        plain.wait()
+        with Files() as strangers:
+            settings = {**trusted, "harbor_join_timeout": 1}
+            settings["harbor_certificate"] = strangers.make("node", "IP:127.0.0.1")
+            stranger = network.begin(3, **settings)
+            stranger.expect_status(1)
+            stranger.wait_log("error: the node can't start: .*node 3 cannot join the network")
+            stranger.wait()
+        assert first.run("return harbor.members()[3]") == "nil"
 
 
 @case

@@ -10,9 +10,9 @@
 ---
 --- A proof is the HMAC-SHA-256, with the secret as its key, of what it is for, both nonces and, of
 --- a claim, its text. Both nonces are drawn anew for each connection, so no proof is worth anything
---- a second time, nor in another place. The slave proves itself before its claim, because that may be
---- long, and nothing long is read from a stranger. A version that differs is told before anything
---- else is looked at, so hello never changes its form.
+--- a second time, nor in another place. The slave proves itself before its claim, because that may
+--- be long, and nothing long is read from a stranger. A version that differs is told before
+--- anything else is looked at, so hello never changes its form.
 ---
 --- What follows is not signed: who can change packets on their way is kept out by TLS only.
 local crypt = require("skynet.crypt")

@@ -14,7 +14,7 @@ function office.has_candidates()
 end
 
 local function ask(...)
-	return skynet.call(".cslave", "lua", ...)
+	return skynet.call_within(false, ".cslave", "lua", ...)
 end
 
 --- Stands for an office from now on. Waits until it is known who holds it; what follows happens in

@@ -57,7 +57,8 @@ end
 --- Says to another holder what runs here.
 local function report(self)
 	local holder = self.holder
-	local ok, problem = pcall(skynet.call, holder, "lua", "REPORT", self.options.own())
+	local own = self.options.own()
+	local ok, problem = pcall(skynet.call_within, false, holder, "lua", "REPORT", own)
 	if not ok and self.holder == holder then
 		skynet.error(("error: no report to %s :%08x: %s"):format(NAME, holder, problem))
 	end
@@ -90,7 +91,7 @@ end
 --- another one holds the office by now.
 local function ask(self, ...)
 	local holder = self.holder
-	local ok, address, reason = pcall(skynet.call, holder, "lua", "HOLDER", ...)
+	local ok, address, reason = pcall(skynet.call_within, false, holder, "lua", "HOLDER", ...)
 	if ok and address ~= false then
 		return true, address, reason
 	elseif not ok and self.holder == holder then
