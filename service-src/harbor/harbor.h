@@ -166,6 +166,7 @@ struct harbor_peer {
 	int32_t beat;	    /* the last one's number */
 	bool is_beat_heard; /* it was echoed */
 	int beat_ticks;	    /* until the next */
+	int32_t echo;	    /* a beat of the peer that is to be echoed; 0: none */
 	/* Reports. */
 	bool is_unreached_told;
 	uint32_t refusals_told; /* a bit for each enum harbor_refusal, until it is up */
@@ -246,8 +247,10 @@ void harbor_send_pieces(struct harbor_peer *peer);
 void harbor_send_all(struct harbor *harbor);
 /* Tells the peer what has come, in a frame of its own, if there is anything to tell. */
 void harbor_send_ack(struct harbor_peer *peer);
-/* BEAT or ECHO. */
-void harbor_send_beat(struct harbor_peer *peer, enum harbor_frame_kind kind, int32_t number);
+/* Sends the next beat. */
+void harbor_send_beat(struct harbor_peer *peer);
+/* Echoes the last beat that has come, if that was not done, as soon as there is a pipe. */
+void harbor_send_echo(struct harbor_peer *peer);
 /* Tells the core what becomes of messages to the peer. */
 void harbor_set_node(struct harbor_peer *peer, int state, const char *reason);
 

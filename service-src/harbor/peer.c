@@ -121,6 +121,7 @@ end_session(struct harbor_peer *peer, const char *reason)
 	peer->received = 0;
 	peer->acknowledged = 0;
 	peer->unacknowledged_bytes = 0;
+	peer->echo = 0;
 	peer->down_since_ticks = peer->harbor->ticks;
 	if (was_up || was_waited_for)
 		report_end(peer, reason, failure.count, was_up);
@@ -236,8 +237,10 @@ harbor_peer_check(struct harbor_peer *peer)
 		harbor_set_node(peer, SKYNET_NODE_OPEN, NULL);
 	if (is_in_open && is_out_open && !peer->is_up)
 		come_up(peer);
-	if (is_out_open && peer->is_up)
+	if (is_out_open && peer->is_up) {
+		harbor_send_echo(peer);
 		harbor_send_pieces(peer);
+	}
 }
 
 /* --- members --------------------------------------------------------------------------------- */

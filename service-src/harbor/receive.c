@@ -247,7 +247,8 @@ on_frame(struct harbor_pipe *pipe, const struct harbor_frame *frame)
 	case HARBOR_FRAME_BEGIN:
 		return on_begin(pipe, harbor_frame_count(frame));
 	case HARBOR_FRAME_BEAT:
-		harbor_send_beat(peer, HARBOR_FRAME_ECHO, frame->session);
+		peer->echo = frame->session;
+		harbor_send_echo(peer);
 		return NULL;
 	case HARBOR_FRAME_ECHO:
 		peer->is_beat_heard = peer->is_beat_heard || frame->session == peer->beat;

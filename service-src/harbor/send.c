@@ -35,15 +35,30 @@ harbor_send_ack(struct harbor_peer *peer)
 		harbor_pipe_send(peer->harbor, peer->out, ack, size);
 }
 
-void
-harbor_send_beat(struct harbor_peer *peer, enum harbor_frame_kind kind, int32_t number)
+static void
+send_empty(struct harbor_peer *peer, enum harbor_frame_kind kind, int32_t number)
 {
 	char bytes[HARBOR_FRAME_HEADER];
 	struct harbor_frame frame = {.kind = (uint8_t)kind, .session = number};
-	if (!is_open(peer))
-		return;
 	(void)harbor_frame_write(bytes, &frame);
 	harbor_pipe_send(peer->harbor, peer->out, bytes, sizeof bytes);
+}
+
+void
+harbor_send_beat(struct harbor_peer *peer)
+{
+	peer->beat = peer->beat == INT32_MAX ? 1 : peer->beat + 1;
+	if (is_open(peer))
+		send_empty(peer, HARBOR_FRAME_BEAT, peer->beat);
+}
+
+void
+harbor_send_echo(struct harbor_peer *peer)
+{
+	if (peer->echo == 0 || !is_open(peer))
+		return;
+	send_empty(peer, HARBOR_FRAME_ECHO, peer->echo);
+	peer->echo = 0;
 }
 
 /* --- flow ------------------------------------------------------------------------------------ */

@@ -62,8 +62,7 @@ tick_beat(struct harbor_peer *peer)
 	if (!peer->is_beat_heard)
 		peer->counters.late++;
 	peer->is_beat_heard = false;
-	peer->beat = peer->beat == INT32_MAX ? 1 : peer->beat + 1;
-	harbor_send_beat(peer, HARBOR_FRAME_BEAT, peer->beat);
+	harbor_send_beat(peer);
 }
 
 static void
