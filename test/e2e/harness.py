@@ -88,6 +88,12 @@ def main():
     sys.exit(1 if failures else 0)
 
 
+def keep(thing):
+    """Has an object that the case has made closed, by its close(), when the case is over."""
+    _started.append(thing)
+    return thing
+
+
 def _run_case(function):
     try:
         function()
@@ -199,7 +205,7 @@ class Process:
         self.pid = self._popen.pid
         self.output.read_from(self._popen.stdout)
         self._tee_errors()
-        _started.append(self)
+        keep(self)
 
     def _tee_errors(self):
         """Copies stderr into both lists of lines."""
@@ -483,8 +489,7 @@ def connect(port, host="127.0.0.1", deadline_s=DEADLINE_S):
                 raise AssertionError(f"nobody listens on {host}:{port}") from None
             time.sleep(_POLL_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    _started.append(connection)
-    return connection
+    return keep(connection)
 
 
 def frame(payload):
