@@ -5,7 +5,7 @@ import struct
 import threading
 
 from evaluator import Client, Evaluator, failure
-from harness import case, free_port, main, wait_until
+from harness import case, connect, free_port, main, wait_until
 
 A, CNAME, AAAA = 1, 5, 28
 NXDOMAIN, SERVFAIL = 3, 2
@@ -531,7 +531,7 @@ def a_service_that_ends_while_it_asks_leaves_nothing():
     with Server(lambda *_: []) as server, node_for(server) as node:
         port = free_port()
         node.run(f'asker = skynet.newservice("evaluator", {port})')
-        client = Client(port)
+        client = Client(connect(port))
         client.run(f"""
             dns = require "skynet.dns"
             dns.DEFAULT_HOSTS = nil

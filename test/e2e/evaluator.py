@@ -18,15 +18,15 @@ class Evaluator(Node):
 
     def client(self):
         """One more connection: what it asks for runs beside the rest."""
-        return Client(self.port)
+        return Client(connect(self.port))
 
     def run(self, code):
         return self._client.run(code)
 
 
 class Client:
-    def __init__(self, port):
-        self._connection = connect(port)
+    def __init__(self, connection):
+        self._connection = connection
         self.run("return 1")  # it is accepted: the node has its descriptor from now on
 
     def send(self, code):
