@@ -12,6 +12,11 @@ THREADS = 2
 PAYLOAD = 64
 
 
+def ready(process):
+    process.wait_for("READY")
+    return process
+
+
 def benchmark(function):
     ALL[function.__name__] = function
     return function
@@ -61,6 +66,68 @@ def lua_call(b):
             **b.erlang("call", pairs, b.ms),
             **gen_server(b, pairs),
         }, {"ours": (">=", target)})
+
+
+# Bytes in front of a message between nodes.
+LINK_HEADER = 20
+
+
+class TwoNodes:
+    """Two nodes on loopback: the first has the master and bench_remote, others come and measure."""
+
+    def __init__(self, b):
+        self.b = b
+        self.master = f"127.0.0.1:{free_port()}"
+        self.first = ready(b.node(thread=THREADS, start="bench_remote", harbor=1,
+                                  address="127.0.0.1:0", master=self.master,
+                                  standalone=self.master))
+
+    def run(self, start, **keys):
+        """Of one that measures, reports and ends itself."""
+        def second():
+            node = self.b.node(thread=THREADS, start=start, harbor=2, address="127.0.0.1:0",
+                               master=self.master, bench_seconds=self.b.setup.seconds, **keys)
+            try:
+                return node.result()
+            except BenchError as error:
+                raise BenchError(f"{error}; the first node{self.first.explain()}") from error
+        return second
+
+    def stop(self):
+        self.first.stop()
+
+
+@benchmark
+def nodes_call(b):
+    nodes, size = TwoNodes(b), LINK_HEADER + 4
+    for window in (1, 64):
+        figures = b.compare({
+            "ours": nodes.run("bench_remote_call", bench_window=window),
+            "limit": b.run_program("limit_tcp", "call", window, size, b.setup.seconds),
+            **b.erlang("remote_call", window, b.ms),
+        })
+        rates = {side: row["per_s"] for side, row in figures.items()}
+        line = {**rates, "times_limit": rates["limit"] / rates["ours"],
+                "us": window * 1e6 / rates["ours"]}
+        if "erlang" in rates:
+            line["vs_erlang"] = rates["ours"] / rates["erlang"]
+        b.print({"unit": "calls/s", "thread": THREADS, "window": window},
+                {**line, "spread": figures["ours"]["spread"]},
+                {"times_limit": ("<=", 1.6)} if window == 1 else {"ours": (">=", 150e3)})
+    nodes.stop()
+
+
+@benchmark
+def nodes_send(b):
+    nodes, batch = TwoNodes(b), 1000
+    for producers in (0, 1, 4):
+        b.compare_rates("messages/s", {"thread": THREADS, "payload": PAYLOAD,
+                                       "sender": f"lua*{producers}" if producers else "c"}, {
+            "ours": nodes.run("bench_remote_send", bench_producers=producers, bench_batch=batch),
+            "limit": b.run_program("limit_tcp", "send", LINK_HEADER + PAYLOAD, b.setup.seconds),
+            **b.erlang("remote_send", max(producers, 1), batch, b.ms),
+        }, {"ours": (">=", 600e3)})
+    nodes.stop()
 
 
 @benchmark
@@ -138,11 +205,6 @@ def fanout_latency(b):
     b.print({"unit": "times", "thread": cores, "services": cores},
             {"ours": ours["times"], "limit": limit["times"], "alone_us": ours["alone_us"],
              "all_us": ours["all_us"]}, {"ours": ("<=", 1.3)})
-
-
-def ready(process):
-    process.wait_for("READY")
-    return process
 
 
 def echo_case(b, kind, start_server, target_of, bare=("limit_echo",), mode="echo"):

@@ -6,11 +6,13 @@
 %%   call PAIRS MS        a request with a reference and its answer; round trips
 %%   gen_server PAIRS MS  the same with gen_server:call, which also monitors the other side
 %%   fanin PRODUCERS BATCH MS  messages to one process; the last of a batch is answered
+%%   remote_call WINDOW MS  as call, with so many callers, between two nodes; round trips
+%%   remote_send PRODUCERS BATCH MS  as fanin, between two nodes, 64 bytes each
 %% Prints RESULT per_s=N.
 
 -module(bench_peer).
 -behaviour(gen_server).
--export([main/1, init/1, handle_call/3, handle_cast/2]).
+-export([main/1, answerer/0, sink/0, end_with/1, init/1, handle_call/3, handle_cast/2]).
 
 -define(RING_SIZE, 1000).
 -define(LOOK_EVERY, 256).
@@ -24,7 +26,9 @@ run(pair, [Ms]) -> pair(Ms);
 run(ring, [Tokens, Ms]) -> ring(Tokens, Ms);
 run(call, [Pairs, Ms]) -> call(fun spawn_answerer/0, fun request/2, Pairs, Ms);
 run(gen_server, [Pairs, Ms]) -> call(fun start_server/0, fun gen_server:call/2, Pairs, Ms);
-run(fanin, [Producers, Batch, Ms]) -> fanin(Producers, Batch, Ms).
+run(fanin, [Producers, Batch, Ms]) -> fanin(Producers, Batch, Ms);
+run(remote_call, [Window, Ms]) -> remote_call(Window, Ms);
+run(remote_send, [Producers, Batch, Ms]) -> remote_send(Producers, Batch, Ms).
 
 now_ns() -> erlang:monotonic_time(nanosecond).
 
@@ -154,3 +158,69 @@ producer_some(_, 0) -> ok;
 producer_some(Consumer, N) ->
     Consumer ! N,
     producer_some(Consumer, N - 1).
+
+%% remote: this node and a second one, which ends with it
+
+with_second_node(Run) ->
+    %% The daemon that knows the names of nodes; it stays.
+    _ = os:cmd("epmd -daemon"),
+    Name = "bench_peer" ++ os:getpid(),
+    ok = start_distribution(list_to_atom(Name), 500),
+    {ok, Host} = inet:gethostname(),
+    Second = list_to_atom(Name ++ "b@" ++ Host),
+    Path = filename:dirname(code:which(?MODULE)),
+    Command = io_lib:format("erl -noinput -hidden -sname ~s -setcookie ~s -pa ~s",
+                            [Name ++ "b", erlang:get_cookie(), Path]),
+    open_port({spawn, lists:flatten(Command)}, []),
+    wait_for_node(Second, 500),
+    spawn(Second, ?MODULE, end_with, [node()]),
+    Run(Second).
+
+end_with(Node) ->
+    monitor_node(Node, true),
+    receive {nodedown, Node} -> halt(0) end.
+
+start_distribution(Name, Tries) when Tries > 0 ->
+    case net_kernel:start([Name, shortnames]) of
+        {ok, _} -> ok;
+        _ -> timer:sleep(20), start_distribution(Name, Tries - 1)
+    end.
+
+wait_for_node(Node, Tries) when Tries > 0 ->
+    case net_kernel:connect_node(Node) of
+        true -> ok;
+        _ -> timer:sleep(20), wait_for_node(Node, Tries - 1)
+    end.
+
+remote_call(Window, Ms) ->
+    with_second_node(fun(Node) ->
+        Server = spawn(Node, ?MODULE, answerer, []),
+        call(fun() -> Server end, fun request/2, Window, Ms)
+    end).
+
+sink() ->
+    receive
+        {From, Reference, _} -> From ! {Reference, go_on}, sink();
+        _ -> sink()
+    end.
+
+remote_send(Producers, Batch, Ms) ->
+    with_second_node(fun(Node) ->
+        Main = self(),
+        Sink = spawn(Node, ?MODULE, sink, []),
+        [spawn(fun() ->
+            Begin = now_ns(),
+            Count = remote_producer(Sink, binary:copy(<<"x">>, 64), Batch,
+                                    Begin + Ms * 1000000, 0),
+            Main ! {rate, rate(Count, Begin)}
+        end) || _ <- lists:seq(1, Producers)],
+        lists:sum([receive {rate, Rate} -> Rate end || _ <- lists:seq(1, Producers)])
+    end).
+
+remote_producer(Sink, Payload, Batch, Deadline, Count) ->
+    [Sink ! Payload || _ <- lists:seq(2, Batch)],
+    go_on = request(Sink, Payload),
+    case now_ns() < Deadline of
+        true -> remote_producer(Sink, Payload, Batch, Deadline, Count + Batch);
+        false -> Count + Batch
+    end.
