@@ -36,7 +36,7 @@ def three_nodes_lose_nothing():
 
 @case
 def a_killed_node_is_told_to_all_who_sent_there():
-    world = World(3)
+    world = World(3, harbor_timeout=2 * SLOW)
     traffic = Traffic(world.nodes)
     traffic.begin()
     traffic.wait_answers(100)
@@ -50,7 +50,7 @@ def a_killed_node_is_told_to_all_who_sent_there():
 
 @case
 def calls_that_wait_for_a_killed_node_fail_and_say_why():
-    world = World(2)
+    world = World(2, harbor_timeout=2 * SLOW)
     one, two = world.nodes
     sleeper = integer(two, 'return skynet.newservice("sequence_receiver")')
     two.run(f'skynet.send({sleeper}, "lua", "pause", 100000)')
