@@ -94,7 +94,10 @@ vpath %.pml test/model skynet-src
 .DELETE_ON_ERROR:
 .SECONDARY:
 
+# A library of the system that only some nodes need (docs/etcd.md) is linked to when it is there.
 all: $(B)/skynet $(services) $(libraries) $(client)
+	@mkdir -p $(B)/luaclib && rm -f $(B)/luaclib/cjson.so
+	@cjson=$$(LUA='$(LUA)' 3rd/deps --module cjson) && ln -s "$$cjson" $(B)/luaclib/cjson.so || true
 ifeq ($(SAN)$(DEBUG),)
 	@mkdir -p $(B)/cservice $(B)/luaclib
 	@for built in skynet client cservice luaclib; do ln -sfn $(B)/$$built $$built; done
