@@ -115,6 +115,9 @@ end
 
 --- Feeds the parser with what comes next. Waits.
 local function read_more(self, deadline_cs)
+	if not self.is_open then
+		return nil, self.failure
+	end
 	local timeout_cs = deadline_cs and deadline_cs - skynet.now()
 	if timeout_cs and timeout_cs <= 0 then
 		return fail(self, "timeout")

@@ -283,8 +283,10 @@ function methods:finish()
 		complete(self, 1)
 	end
 	if not self.is_complete and not self.failure then
-		local part = self.head and "body" or "head"
-		self.failure = ("the stream has ended within the %s of an answer"):format(part)
+		local part = self.head and "within the body of"
+			or self.state == read_status and self.rest == "" and "before"
+			or "within the head of"
+		self.failure = ("the stream has ended %s an answer"):format(part)
 	end
 	return not self.failure, self.failure
 end

@@ -1,0 +1,392 @@
+--- The registry in an etcd: losing any one machine loses nothing. skynet.registry has the contract,
+--- docs/etcd.md the manual.
+---
+--- It has these parts: the client speaks with the cluster (etcd_client.lua), the place is this
+--- node's id and its lease (etcd_place.lua), the follower tells all changes (etcd_follower.lua).
+--- Here are the names of this node, and the task that keeps the place:
+---
+---     joined --lease renewed--> joined
+---            --etcd out of reach, for half the lease--> lost --reached--> (see below) --> joined
+---            --the lease is lost--> place taken again, names registered again --> joined
+---                                   place has another node --> evicted
+---
+--- A registry that was lost is back when the lease has been renewed and all has been read again.
+local skynet = require("skynet")
+local queue = require("skynet.queue")
+local client = require("skynet.registry.etcd_client")
+local follower = require("skynet.registry.etcd_follower")
+local keys = require("skynet.registry.etcd_keys")
+local place = require("skynet.registry.etcd_place")
+local url = require("skynet.registry.etcd_url")
+
+local etcd = {}
+
+local number <const> = keys.number
+local CODE <const> = client.CODE
+
+--- After so long a call that has failed for a reason of its own is tried again.
+local RETRY_CS <const> = 100
+local ATTEMPT_MIN_CS <const> = 50
+local ATTEMPT_MAX_CS <const> = 200
+
+---@class skynet.registry.etcd_backend: skynet.registry.backend
+---@field private options skynet.registry.options
+---@field private url skynet.registry.etcd_url
+---@field private etcd skynet.registry.etcd_client
+---@field private keys skynet.registry.etcd_keys
+---@field private place skynet.registry.etcd_place
+---@field private follower skynet.registry.etcd_follower
+---@field private section fun(f: function, ...): ... registering and unregistering, one by one
+---@field private own table<string, integer> names of this node that are registered
+---@field private reported integer? what is to be stored
+---@field private is_storing boolean
+---@field private is_kept boolean the lease was renewed, and nothing has failed since
+---@field private failing_cs integer? since when etcd is out of reach
+---@field private is_lost boolean
+---@field private is_over boolean closed or evicted
+---@field private pulse table the token of the task that keeps the place
+local methods = {}
+local class = { __index = methods, __name = "skynet.registry.etcd" }
+
+-- Lost and back ----------------------------------------------------------------------------------
+
+--- Something has failed, but may succeed later.
+local function note_failure(self, reason)
+	self.failing_cs = self.failing_cs or skynet.now()
+	local limit_cs = self.place.ttl_s * 100 // 2
+	if not self.is_lost and not self.is_over and skynet.now() - self.failing_cs >= limit_cs then
+		self.is_lost = true
+		self.follower:read_anew("etcd is lost")
+		self.options.on_lost(reason)
+	end
+end
+
+--- Something has succeeded.
+local function note_success(self)
+	if not self.is_kept or not self.follower.is_live then
+		return
+	end
+	self.failing_cs = nil
+	if self.is_lost and not self.is_over then
+		self.is_lost = false
+		self.options.on_back()
+	end
+end
+
+--- Ends all; a lease that is still there is given back.
+local function finish(self)
+	self.is_over = true
+	self.place:close()
+	if self.place.lease then
+		self.etcd:close("/v3/lease/revoke", ('{"ID":"%s"}'):format(self.place.lease))
+	else
+		self.etcd:close()
+	end
+	self.follower:close()
+	skynet.wakeup(self.pulse)
+end
+
+local function evict(self, reason)
+	if not self.is_over then
+		finish(self)
+		self.options.on_evicted(reason)
+	end
+end
+
+-- Names ------------------------------------------------------------------------------------------
+
+--- One try to register a name. Waits for etcd.
+---@return integer? owner
+---@return integer? revision that has told of it
+---@return string? reason
+---@return integer? code
+local function claim_name(self, name, handle)
+	local key = self.keys:name(name)
+	local lease = self.place.lease
+	local value = keys.name_value(handle)
+	local answer, reason, code = self.etcd:call("/v3/kv/txn", {
+		compare = { { key = key, target = "CREATE", result = "EQUAL", create_revision = "0" } },
+		success = { { request_put = { key = key, value = value, lease = lease } } },
+		failure = { { request_range = { key = key } } },
+	}, nil, client.revision)
+	if not answer then
+		return nil, nil, reason, code
+	elseif answer.succeeded == true then
+		return handle, client.revision(answer)
+	end
+	local response = type(answer.responses) == "table" and answer.responses[1] or {}
+	local kv = ((response.response_range or {}).kvs or {})[1]
+	local entry = kv and self.keys:entry(kv)
+	if not entry then
+		return nil, nil, ("the key of the name '%s' has a value that is no handle"):format(name)
+	end
+	return entry.handle, number(kv.mod_revision)
+end
+
+--- Registers a name. Waits until somebody has it.
+local function register(self, name, handle)
+	while not self.is_over do
+		local owner, revision, reason, code
+		if self.place.lease then
+			owner, revision, reason, code = claim_name(self, name, handle)
+		end
+		if owner then
+			self.own[name] = owner == handle and handle or nil
+			self.follower:await(revision or 0)
+			return owner
+		elseif code == CODE.NOT_FOUND or not reason then
+			skynet.wakeup(self.pulse) -- the lease is lost
+		elseif not self.is_over then
+			skynet.error(("error: etcd: cannot register '%s': %s"):format(name, reason))
+		end
+		skynet.sleep(RETRY_CS)
+	end
+	return nil, "the node has left the network"
+end
+
+--- Gives a name back. Waits until it is.
+local function unregister(self, name, handle)
+	local key, value = self.keys:name(name), keys.name_value(handle)
+	while not self.is_over do
+		local answer, reason = self.etcd:call("/v3/kv/txn", {
+			compare = { { key = key, target = "VALUE", result = "EQUAL", value = value } },
+			success = { { request_delete_range = { key = key } } },
+		})
+		if answer or self.is_over then
+			return
+		end
+		skynet.error(("error: etcd: cannot unregister '%s': %s"):format(name, reason))
+		skynet.sleep(RETRY_CS)
+	end
+end
+
+--- Registers all names of this node again, under its new lease. Waits.
+local function register_again(self)
+	local names = {}
+	for name in pairs(self.own) do
+		names[#names + 1] = name
+	end
+	table.sort(names)
+	for _, name in ipairs(names) do
+		local handle = self.own[name]
+		local owner = handle and claim_name(self, name, handle)
+		if owner and owner ~= handle and self.own[name] == handle then
+			self.own[name] = nil -- the follower tells who has it
+		elseif not owner and handle then
+			return false
+		end
+	end
+	return true
+end
+
+-- Keeping the place ------------------------------------------------------------------------------
+
+--- The lease was lost: takes the place again. Waits, for ever.
+local function come_back(self)
+	skynet.error("warning: etcd: the lease has run out: this node joins again")
+	local base = self.place.base
+	local is_taken, reason
+	repeat
+		is_taken, reason = self.place:retake()
+		if not is_taken then
+			evict(self, reason)
+			return
+		end
+	until self.is_over or register_again(self)
+	if self.place.base ~= base and not self.is_over then
+		local revision = self.follower.revision
+		self.options.on_change({ kind = "base", base = self.place.base, revision = revision })
+	end
+end
+
+--- Renews the lease again and again.
+local function keep(self)
+	local period_cs = self.place.ttl_s * 100 // 3
+	while not self.is_over do
+		local begin_cs = skynet.now()
+		local is_held, reason = self.place:renew(begin_cs + period_cs)
+		if is_held == false and not self.is_over then
+			come_back(self)
+			is_held = true
+		end
+		if self.is_over then
+			return
+		elseif is_held then
+			self.is_kept = true
+			note_success(self)
+			skynet.sleep(math.max(1, begin_cs + period_cs - skynet.now()), self.pulse)
+		else
+			self.is_kept = false
+			note_failure(self, reason)
+			skynet.sleep(1)
+		end
+	end
+end
+
+--- Stores what was reported last. Waits.
+local function store(self)
+	while self.reported and not self.is_over do
+		local base = self.reported
+		if self.place:store_base(base) and self.reported == base then
+			self.reported = nil
+		elseif self.reported == base then
+			skynet.sleep(RETRY_CS)
+		end
+	end
+	self.is_storing = false
+end
+
+-- Methods ----------------------------------------------------------------------------------------
+
+local function explain(self, reason)
+	return nil, ("config key master: %s: %s"):format(self.url.shown, reason)
+end
+
+---@return skynet.registry.snapshot? snapshot
+---@return string? reason
+function methods:join()
+	local deadline_cs = skynet.now() + self.options.join_timeout_cs
+	local base, reason = self.place:take(deadline_cs, true)
+	local snapshot
+	if base then
+		snapshot, reason = self.keys:read_all(self.etcd, deadline_cs)
+	end
+	local member = snapshot and snapshot.members[self.options.id]
+	if snapshot and (not member or member.incarnation ~= self.options.incarnation) then
+		snapshot, reason = nil, "the place was lost at once"
+	end
+	if not snapshot or self.is_over then
+		self:close()
+		return explain(self, reason or "closed")
+	end
+	self.is_kept = true
+	self.follower:begin(snapshot)
+	skynet.fork(keep, self)
+	local told = self.follower:copy()
+	told.base = base
+	return told
+end
+
+---@param name string
+---@param handle integer
+---@return integer? owner
+---@return string? reason
+function methods:register(name, handle)
+	return self.section(register, self, name, handle)
+end
+
+---@param name string
+---@param handle integer
+function methods:unregister(name, handle)
+	if self.own[name] == handle then
+		self.own[name] = nil
+	end
+	skynet.fork(self.section, unregister, self, name, handle)
+end
+
+---@param last_handle integer
+function methods:report(last_handle)
+	self.reported = last_handle
+	if not self.is_storing and not self.is_over then
+		self.is_storing = true
+		skynet.fork(store, self)
+	end
+end
+
+---@return table<string, any>
+function methods:status()
+	return {
+		url = self.url.shown,
+		connected = not self.is_lost and not self.is_over,
+		revision = self.follower.revision,
+		member = self.etcd:present_host(),
+		lease = self.place.lease,
+		lease_seconds = self.place.ttl_s,
+	}
+end
+
+function methods:close()
+	if not self.is_over then
+		finish(self)
+	end
+end
+
+-- Opening ----------------------------------------------------------------------------------------
+
+--- Options of TLS, from the config.
+local function read_tls()
+	return {
+		authorities = skynet.getenv("etcd_authorities"),
+		certificate = skynet.getenv("etcd_certificate"),
+		key = skynet.getenv("etcd_key"),
+	}
+end
+
+---@class skynet.registry.etcd_parts
+---@field url skynet.registry.etcd_url
+---@field etcd skynet.registry.etcd_client
+---@field keys skynet.registry.etcd_keys
+---@field ttl_s integer
+
+--- What a lease of a node is like, and a client that suits it. Raises when the URL is wrong.
+---@param text string the URL
+---@param timeout_cs integer harbor_timeout
+---@param first integer which member to begin with
+---@return skynet.registry.etcd_parts
+function etcd.prepare(text, timeout_cs, first)
+	local parsed, problem = url.parse(text)
+	if not parsed then
+		error("config key master: " .. problem, 0)
+	end
+	-- A node that is silent for one and a half of the limit of its links has left.
+	local ttl_s = (3 * timeout_cs + 199) // 200
+	local attempt_cs = math.min(math.max(ttl_s * 100 // 4, ATTEMPT_MIN_CS), ATTEMPT_MAX_CS)
+	return {
+		url = parsed,
+		etcd = client.new(parsed, { tls = read_tls(), attempt_cs = attempt_cs, first = first }),
+		keys = keys.new(parsed.prefix),
+		ttl_s = ttl_s,
+	}
+end
+
+--- Opens the registry. Raises when the URL is wrong or cjson is missing. Does not wait.
+---@param options skynet.registry.options
+---@return skynet.registry.backend
+function etcd.open(options)
+	local parts = etcd.prepare(options.url, options.timeout_cs, options.id)
+	local backend = setmetatable({
+		options = options,
+		url = parts.url,
+		etcd = parts.etcd,
+		keys = parts.keys,
+		section = queue(),
+		own = {},
+		is_storing = false,
+		is_kept = false,
+		is_lost = false,
+		is_over = false,
+		pulse = {},
+	}, class)
+	backend.place = place.new({
+		etcd = parts.etcd,
+		keys = parts.keys,
+		id = options.id,
+		address = options.address,
+		incarnation = options.incarnation,
+		ttl_s = parts.ttl_s,
+	})
+	backend.follower = follower.new({
+		etcd = parts.etcd,
+		keys = parts.keys,
+		on_change = options.on_change,
+		on_failure = function(reason)
+			note_failure(backend, reason)
+		end,
+		on_live = function()
+			note_success(backend)
+		end,
+	})
+	return backend
+end
+
+return etcd

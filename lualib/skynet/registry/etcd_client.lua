@@ -1,0 +1,509 @@
+--- An etcd cluster, version 3.4 or later, through its JSON gateway: calls and watches.
+---
+--- One member of the cluster is the present one: all goes there, until something shows that it is
+--- no use, such as a refused connection, an answer that is no etcd's or comes too late, or a member
+--- that has lost the others. Then all that goes on with it is ended, and the next one is tried, and
+--- so on in a circle, with pauses. So whoever notices, a call or a watch, has all of them move.
+---
+--- A call may be sent twice, when the answer to the first one was lost: callers must be able to
+--- tell that from a stranger's doing.
+local skynet = require("skynet")
+local crypt = require("skynet.crypt")
+local connection = require("skynet.http.connection")
+
+local ATTEMPT_CS <const> = 200
+--- Between two rounds over all members.
+local PAUSE_CS <const> = 10
+local PAUSE_MAX_CS <const> = 100
+local IDLE_MAX <const> = 4
+--- The log has a member's troubles once in so long.
+local WARN_CS <const> = 1000
+--- Bytes of one answer, and of one message of a watch.
+local ANSWER_MAX <const> = 64 * 1024 * 1024
+
+--- Codes of gRPC that etcd answers with.
+local CODE <const> = {
+	INVALID = 3,
+	NOT_FOUND = 5,
+	DENIED = 7,
+	PRECONDITION = 9,
+	OUT_OF_RANGE = 11,
+	UNIMPLEMENTED = 12,
+	UNAUTHENTICATED = 16,
+}
+--- Those that another try, or another member, would not change.
+local FINAL <const> = {}
+for _, code in pairs(CODE) do
+	FINAL[code] = true
+end
+
+local HINTS <const> = {
+	["user name is empty"] = "it wants a user: etcd://user:password@host",
+	["invalid user ID or password"] = "the user and the password in the URL are not right",
+	["permission denied"] = "the user needs readwrite permission for the prefix of the URL",
+}
+
+---@class skynet.registry.etcd_client
+---@field private hosts skynet.registry.etcd_host[]
+---@field private url skynet.registry.etcd_url
+---@field private tls table|boolean
+---@field private current integer index of the present member
+---@field private idle skynet.http.connection[] connections to it without a request
+---@field private busy table<skynet.http.connection, true> those with one
+---@field private token string? of the user
+---@field private warned_cs table<integer, integer> when the log last had why a member was left
+---@field private is_closed boolean
+local methods = {}
+local class = { __index = methods, __name = "skynet.registry.etcd_client" }
+
+local etcd_client = { CODE = CODE }
+
+--- The library that reads and writes JSON. Raises when it is not installed.
+local function load_json()
+	local ok, cjson = pcall(require, "cjson")
+	if not ok then
+		error(
+			"an etcd needs the Lua library cjson, which is not here (config key lua_cpath): "
+				.. "install it (3rd/deps etcd; on Debian: lua-cjson), then run make again",
+			0
+		)
+	end
+	local json = cjson.new()
+	json.decode_max_depth(16)
+	return json
+end
+
+-- Members ----------------------------------------------------------------------------------------
+
+--- Ends all connections. Tasks that read from them run meanwhile, and may open others.
+local function end_connections(self, reason)
+	local busy, idle = self.busy, self.idle
+	self.busy, self.idle = {}, {}
+	for other in pairs(busy) do
+		other:close(reason)
+	end
+	for _, other in ipairs(idle) do
+		other:close(reason)
+	end
+end
+
+--- The member is no use now: all goes on with the next one.
+local function leave_host(self, index, reason)
+	if index ~= self.current or self.is_closed then
+		return -- it was left before
+	end
+	self.current = index % #self.hosts + 1
+	end_connections(self, reason)
+	local warned_cs = self.warned_cs[index]
+	if not warned_cs or skynet.now() - warned_cs >= WARN_CS then
+		self.warned_cs[index] = skynet.now()
+		skynet.error(("warning: etcd: %s: %s"):format(self.hosts[index].name, reason))
+	end
+end
+
+local function take_idle(self)
+	local other = table.remove(self.idle)
+	while other and not other.is_open do
+		other = table.remove(self.idle)
+	end
+	return other
+end
+
+local function give_back(self, other, index)
+	self.busy[other] = nil
+	if not other.is_open then
+		return
+	elseif index ~= self.current or #self.idle >= IDLE_MAX or self.is_closed then
+		other:close()
+	else
+		table.insert(self.idle, other)
+	end
+end
+
+--- A connection to the present member. Waits.
+local function connect(self, deadline_cs)
+	local host = self.hosts[self.current]
+	local other, reason = connection.open(host.host, host.port, {
+		tls = self.tls,
+		deadline_cs = deadline_cs,
+	})
+	if other and self.is_closed then
+		other:close()
+		return nil, "closed"
+	elseif not other then
+		return nil, reason
+	end
+	return other
+end
+
+-- Answers ----------------------------------------------------------------------------------------
+
+local function decode(self, text)
+	local ok, value = pcall(self.json.decode, text)
+	if ok and type(value) == "table" then
+		return value
+	end
+end
+
+--- The message of an error of etcd, with what may help.
+local function describe(message)
+	for text, hint in pairs(HINTS) do
+		if message:find(text, 1, true) then
+			return ("%s (%s)"):format(message, hint)
+		end
+	end
+	return message
+end
+
+--- An error that etcd tells, from what it says in place of an answer.
+local function read_error(value)
+	local message, code = value.message or value.error, value.code or value.grpc_code
+	if type(value.error) == "table" then
+		return read_error(value.error)
+	elseif type(message) ~= "string" then
+		message = "an error without text"
+	end
+	return nil, describe(message), math.tointeger(code)
+end
+
+--- Whether it has what all answers of etcd have.
+local function is_answer(value)
+	local header = type(value) == "table" and value.header
+	return type(header) == "table" and type(header.member_id) == "string"
+end
+
+--- The answer in an HTTP answer, or nil, a reason and, if etcd has told it, a code.
+local function read_answer(self, head, body, is_sound)
+	local value = decode(self, body)
+	if head.status == 200 and value then
+		if value.error then
+			return read_error(value)
+		end
+		local answer = value.result or value -- of a stream, such as keepalive: its first message
+		if is_answer(answer) and (not is_sound or is_sound(answer)) then
+			return answer
+		end
+		return nil, "answers without sense: is it an etcd of version 3.4 or later?"
+	elseif value and (value.error or value.message) then
+		return read_error(value)
+	elseif head.status == 200 then
+		return nil, "answers, but not in JSON: it is no etcd"
+	end
+	local text = "answers %d %s to %s: it is no etcd of version 3.4 or later"
+	return nil, text:format(head.status, head.reason:sub(1, 40), "POST /v3/...")
+end
+
+-- Calls ------------------------------------------------------------------------------------------
+
+local function headers_of(self)
+	return {
+		["Content-Type"] = "application/json",
+		["Authorization"] = self.token ~= "" and self.token or nil,
+		-- A watch ends when its member has lost the others, instead of being silent.
+		["Grpc-Metadata-Hasleader"] = "true",
+	}
+end
+
+--- One exchange with the present member. An idle connection may have been closed by it meanwhile:
+--- then there is a second try with a new one. Waits.
+local function exchange(self, path, body, deadline_cs, is_sound)
+	local index = self.current
+	local other, reason = take_idle(self), nil
+	if not other then
+		other, reason = connect(self, deadline_cs)
+	end
+	local head, text
+	if other then
+		local was_used = other.is_used
+		self.busy[other] = true
+		head, text =
+			other:exchange("POST", path, headers_of(self), body, deadline_cs, ANSWER_MAX)
+		give_back(self, other, index)
+		if not head and was_used and text ~= "timeout" and index == self.current then
+			return exchange(self, path, body, deadline_cs, is_sound)
+		end
+		reason = text
+	end
+	if not head then
+		leave_host(self, index, reason)
+		return nil, reason
+	end
+	local answer, problem, code = read_answer(self, head, text, is_sound)
+	if not answer and not FINAL[code] then
+		leave_host(self, index, problem)
+	end
+	return answer, problem, code
+end
+
+local function has_token(answer)
+	return type(answer.token) == "string" and not answer.token:find("%c")
+end
+
+--- Gets a token for the user of the URL. Waits.
+local function authenticate(self, deadline_cs)
+	local request = { name = self.url.user, password = self.url.password }
+	local body = self.json.encode(request)
+	local answer, reason, code =
+		exchange(self, "/v3/auth/authenticate", body, deadline_cs, has_token)
+	if answer then
+		self.token = answer.token
+		return true
+	elseif code == CODE.PRECONDITION then
+		self.token = "" -- it asks nobody who he is
+		return true
+	end
+	return nil, reason, code
+end
+
+--- Whether an error says that the token is not good any more.
+local function is_about_token(self, reason, code)
+	return self.token
+		and self.token ~= ""
+		and (code == CODE.UNAUTHENTICATED or (reason or ""):find("revision of auth store", 1, true))
+end
+
+--- One try with the present member. Waits.
+local function attempt(self, path, body, limit_cs, is_sound)
+	local deadline_cs = skynet.now() + limit_cs
+	if self.url.user and not self.token then
+		local ok, reason, code = authenticate(self, deadline_cs)
+		if not ok then
+			return nil, reason, code
+		end
+	end
+	local answer, reason, code = exchange(self, path, body, deadline_cs, is_sound)
+	if not answer and is_about_token(self, reason, code) then
+		self.token = nil
+		return nil, reason -- without the code: it is worth another try
+	end
+	return answer, reason, code
+end
+
+--- Calls etcd. While no member can be reached it tries again and again until the deadline; an error
+--- that etcd tells ends it. Waits.
+---@param path string such as "/v3/kv/put"
+---@param request table
+---@param deadline_cs? integer of skynet.now(); nil: for ever
+---@param is_sound? fun(answer: table): boolean a server whose answer is not is no etcd
+---@return table? answer
+---@return string? reason
+---@return integer? code of etcd's error; nil: no member could be reached in time
+function methods:call(path, request, deadline_cs, is_sound)
+	local body = self.json.encode(request)
+	local tries, pause_cs, why = 0, PAUSE_CS, "timeout"
+	while true do
+		local limit_cs = self.attempt_cs
+		if deadline_cs then
+			limit_cs = math.min(limit_cs, deadline_cs - skynet.now())
+		end
+		if limit_cs <= 0 then
+			return nil, why
+		end
+		local answer, reason, code = attempt(self, path, body, limit_cs, is_sound)
+		if self.is_closed then
+			return nil, "closed"
+		elseif answer or FINAL[code] then
+			return answer, reason, code
+		end
+		why = reason ~= "timeout" and reason or why -- the last one may have had no time
+		tries = tries + 1
+		if tries % #self.hosts == 0 then
+			skynet.sleep(pause_cs)
+			pause_cs = math.min(2 * pause_cs, PAUSE_MAX_CS)
+		end
+	end
+end
+
+-- Watches ----------------------------------------------------------------------------------------
+
+---@class skynet.registry.etcd_watch
+---@field private client skynet.registry.etcd_client
+---@field private connection skynet.http.connection
+---@field private index integer the member
+---@field private rest string the begin of a message
+local watch_methods = {}
+local watch_class = { __index = watch_methods, __name = "skynet.registry.etcd_watch" }
+
+--- Tells why the watch has failed; a member that is no use is left.
+local function fail_watch(watch, reason, code)
+	watch.connection:close(reason)
+	watch.client.busy[watch.connection] = nil
+	if not FINAL[code] then
+		leave_host(watch.client, watch.index, reason)
+	end
+	return nil, reason, code
+end
+
+--- The next message: a table, or nil, a reason and a code. Waits, for ever without a deadline.
+---@param deadline_cs? integer
+---@return table? message
+---@return string? reason
+---@return integer? code
+function watch_methods:next(deadline_cs)
+	local pieces = { self.rest }
+	local size = #self.rest
+	local stop = self.rest:find("\n", 1, true)
+	while not stop do
+		local piece, reason = self.connection:read_piece(deadline_cs)
+		if not piece or piece == "" then
+			return fail_watch(self, reason or "the watch has ended")
+		end
+		pieces[#pieces + 1] = piece
+		local at = piece:find("\n", 1, true)
+		stop = at and size + at
+		size = size + #piece
+		if size > ANSWER_MAX then
+			return fail_watch(self, "a message of the watch is too large")
+		end
+	end
+	local text = table.concat(pieces)
+	self.rest = text:sub(stop + 1)
+	local value = decode(self.client, text:sub(1, stop - 1))
+	if not value then
+		return fail_watch(self, "the watch says something that is not JSON")
+	elseif value.error then
+		return fail_watch(self, select(2, read_error(value)))
+	elseif type(value.result) ~= "table" then
+		return fail_watch(self, "the watch has a message without a result")
+	end
+	return value.result
+end
+
+--- Ends the watch. A task that waits for its next message gets the reason.
+---@param reason string
+function watch_methods:close(reason)
+	self.client.busy[self.connection] = nil
+	self.connection:close(reason)
+end
+
+--- Begins a watch at the present member: one try. Waits.
+---@param request table what create_request has
+---@return skynet.registry.etcd_watch? watch
+---@return string? reason
+---@return integer? code
+function methods:watch(request)
+	local deadline_cs = skynet.now() + self.attempt_cs
+	if self.url.user and not self.token then
+		local ok, reason, code = authenticate(self, deadline_cs)
+		if not ok then
+			return nil, reason, code
+		end
+	end
+	local index = self.current
+	local other, reason = connect(self, deadline_cs)
+	if not other then
+		leave_host(self, index, reason)
+		return nil, reason
+	end
+	self.busy[other] = true
+	local watch =
+		setmetatable({ client = self, connection = other, index = index, rest = "" }, watch_class)
+	local body = self.json.encode({ create_request = request })
+	local head, problem, code
+	if other:send("POST", "/v3/watch", headers_of(self), body, ANSWER_MAX) then
+		head, problem = other:read_head(deadline_cs)
+	end
+	if head and head.status ~= 200 then
+		local text = other:read_body(deadline_cs)
+		head, problem, code = read_answer(self, head, text or "")
+		if is_about_token(self, problem, code) then
+			self.token = nil
+		end
+	end
+	if not head then
+		return fail_watch(watch, problem or "the connection is lost", code)
+	end
+	return watch
+end
+
+-- The end ----------------------------------------------------------------------------------------
+
+--- Sends a call without waiting for its answer. etcd drops a request when it sees that its sender
+--- has gone; it does not look while another request lies behind this one.
+local function send_last(self, other, path, body)
+	other:send("POST", path, headers_of(self), body)
+	other:send("GET", "/version")
+	other:close() -- what was written leaves first
+end
+
+--- Tries each member once, until one has answered. Waits.
+local function call_last(self, path, body)
+	for _ = 1, #self.hosts do
+		local host = self.hosts[self.current]
+		local options = { tls = self.tls, deadline_cs = skynet.now() + self.attempt_cs }
+		local other <close> = connection.open(host.host, host.port, options)
+		if other and other:exchange("POST", path, headers_of(self), body, options.deadline_cs) then
+			return
+		end
+		self.current = self.current % #self.hosts + 1
+	end
+end
+
+--- Closes: what goes on ends with the reason "closed". Before, there may be a last call, whose
+--- answer nobody waits for; it is sent at once if there is a connection for it. This may be called
+--- by a finalizer in the last turn of the service, when no task runs and cjson is no more.
+---@param path? string
+---@param body? string JSON
+function methods:close(path, body)
+	if self.is_closed then
+		return
+	end
+	self.is_closed = true
+	local other = path and take_idle(self)
+	if other then
+		send_last(self, other, path, body)
+	end
+	end_connections(self, "closed")
+	if path and not other then
+		skynet.fork(call_last, self, path, body)
+	end
+end
+
+--- The member that is used now.
+---@return string name "host:port"
+function methods:present_host()
+	return self.hosts[self.current].name
+end
+
+--- Makes a client. It connects when it is first used. Raises when cjson is missing.
+---@param url skynet.registry.etcd_url
+---@param options? { tls?: table, attempt_cs?: integer, first?: integer } tls: options of the
+--- sockets, if the URL wants TLS; attempt_cs: how long one member has for an answer; first: the
+--- number of the member to begin with
+---@return skynet.registry.etcd_client
+function etcd_client.new(url, options)
+	options = options or {}
+	return setmetatable({
+		json = load_json(),
+		url = url,
+		hosts = url.hosts,
+		tls = url.is_secure and (options.tls or true),
+		attempt_cs = options.attempt_cs or ATTEMPT_CS,
+		current = (options.first or 0) % #url.hosts + 1,
+		idle = {},
+		busy = {},
+		warned_cs = {},
+		is_closed = false,
+	}, class)
+end
+
+--- Bytes as etcd's JSON has them.
+etcd_client.encode = crypt.base64encode
+
+--- The bytes of a text that etcd has sent; nil when it is no base64.
+---@param text any
+---@return string?
+function etcd_client.decode(text)
+	local ok, bytes = pcall(crypt.base64decode, text)
+	return ok and bytes or nil
+end
+
+--- The revision that an answer, or a message of a watch, tells.
+---@param answer table
+---@return integer?
+function etcd_client.revision(answer)
+	local header = answer.header
+	return type(header) == "table" and math.tointeger(tonumber(header.revision)) or nil
+end
+
+return etcd_client

@@ -1,0 +1,216 @@
+--- What a network of nodes keeps in etcd: the form of keys and values, and reading all of it.
+---
+---     PREFIX/node/ID    "HOST:PORT INCARNATION"  under the node's lease; HOST:PORT is "-" while
+---                                                the id is claimed, but nobody listens yet
+---     PREFIX/name/NAME  ":HANDLE", in hex        under the lease of the owner's node
+---     PREFIX/base/ID    a number                 without a lease: it outlives the node
+---
+--- Keys and values of another form are passed over.
+local client = require("skynet.registry.etcd_client")
+
+local encode <const> = client.encode
+local decode <const> = client.decode
+
+local PAGE <const> = 5000
+--- A million keys.
+local PAGES_MAX <const> = 200
+local ID_MAX <const> = 255
+
+local module = {}
+
+--- Values as etcd's JSON has them.
+
+---@param address string? nil: it does not listen yet
+---@param incarnation string
+---@return string
+function module.node_value(address, incarnation)
+	return encode(("%s %s"):format(address or "-", incarnation))
+end
+
+---@param handle integer
+---@return string
+function module.name_value(handle)
+	return encode((":%08x"):format(handle))
+end
+
+---@param base integer
+---@return string
+function module.base_value(base)
+	return encode(("%d"):format(base))
+end
+
+--- A number of etcd's JSON, where they are texts.
+---@param value any
+---@return integer? nil when it is none
+function module.number(value)
+	return math.tointeger(tonumber(value))
+end
+
+---@class skynet.registry.etcd_keys
+---@field prefix string
+local methods = {}
+local class = { __index = methods, __name = "skynet.registry.etcd_keys" }
+
+---@alias skynet.registry.etcd_entry
+---| { kind: "node", id: integer, address: string?, incarnation: string }
+---| { kind: "name", name: string, handle: integer }
+---| { kind: "base", id: integer, base: integer }
+
+--- Keys as etcd's JSON has them.
+
+---@param id integer
+---@return string
+function methods:node(id)
+	return encode(("%s/node/%d"):format(self.prefix, id))
+end
+
+---@param id integer
+---@return string
+function methods:base(id)
+	return encode(("%s/base/%d"):format(self.prefix, id))
+end
+
+---@param name string
+---@return string
+function methods:name(name)
+	return encode(("%s/name/%s"):format(self.prefix, name))
+end
+
+--- The first and the end of all keys.
+---@return string key
+---@return string range_end
+function methods:all()
+	return encode(self.prefix .. "/"), encode(self.prefix .. "0") -- "0" follows "/"
+end
+
+local function parse_id(text)
+	local id = text:match("^%d%d?%d?$") and math.tointeger(tonumber(text))
+	return id and id >= 1 and id <= ID_MAX and id or nil
+end
+
+local read = {}
+
+function read.node(subject, value)
+	local id = parse_id(subject)
+	local address, incarnation = value:match("^(%S+) (%x+)$")
+	return id
+		and address
+		and {
+			kind = "node",
+			id = id,
+			address = address ~= "-" and address or nil,
+			incarnation = incarnation,
+		}
+end
+
+function read.name(subject, value)
+	local digits = value:match("^:(%x%x?%x?%x?%x?%x?%x?%x?)$")
+	return digits and { kind = "name", name = subject, handle = tonumber(digits, 16) }
+end
+
+function read.base(subject, value)
+	local id, digits = parse_id(subject), value:match("^%d+$")
+	local base = digits and #digits <= 9 and math.tointeger(tonumber(digits))
+	return id and base and { kind = "base", id = id, base = base }
+end
+
+--- What a key stands for: "node", "name" or "base", and its id or name; nil: none of ours.
+---@param key any as etcd's JSON has it
+---@return string? kind
+---@return string? subject
+function methods:parse(key)
+	local text = decode(key) or ""
+	local prefix = self.prefix .. "/"
+	if text:sub(1, #prefix) ~= prefix then
+		return nil
+	end
+	local kind, subject = text:sub(#prefix + 1):match("^(%l+)/(.+)$")
+	if kind and read[kind] then
+		return kind, subject
+	end
+end
+
+--- What a key and its value say; nil: nothing that we know.
+---@param kv any as etcd's JSON has it
+---@return skynet.registry.etcd_entry?
+function methods:entry(kv)
+	if type(kv) ~= "table" then
+		return nil
+	end
+	local kind, subject = self:parse(kv.key)
+	local value = decode(kv.value or "")
+	return kind and value and read[kind](subject, value) or nil
+end
+
+local function add(snapshot, entry)
+	if entry.kind == "node" and entry.address then
+		snapshot.members[entry.id] = { incarnation = entry.incarnation, address = entry.address }
+	elseif entry.kind == "node" then
+		snapshot.claims[entry.id] = true
+	elseif entry.kind == "name" then
+		snapshot.names[entry.name] = entry.handle
+	end
+end
+
+---@class skynet.registry.etcd_snapshot
+---@field revision integer
+---@field members table<integer, skynet.registry.member>
+---@field names table<string, integer>
+---@field claims table<integer, true> ids that have no address yet
+
+--- Names whose node is no member, as a stranger may have written them, are none.
+local function drop_orphans(snapshot)
+	for name, handle in pairs(snapshot.names) do
+		if not snapshot.members[handle >> 24] then
+			snapshot.names[name] = nil
+		end
+	end
+end
+
+--- Reads all that is there, in pages of one revision. Waits.
+---@param etcd skynet.registry.etcd_client
+---@param deadline_cs? integer
+---@return skynet.registry.etcd_snapshot? snapshot
+---@return string? reason
+---@return integer? code
+function methods:read_all(etcd, deadline_cs)
+	local snapshot = { members = {}, names = {}, claims = {} }
+	local key, range_end = self:all()
+	local pages, has_more = 0, true
+	while has_more do
+		pages = pages + 1
+		if pages > PAGES_MAX then
+			return nil, "holds more keys than any network of nodes"
+		end
+		local answer, reason, code = etcd:call("/v3/kv/range", {
+			key = key,
+			range_end = range_end,
+			limit = PAGE,
+			revision = snapshot.revision and tostring(snapshot.revision),
+		}, deadline_cs, client.revision)
+		if not answer then
+			return nil, reason, code
+		end
+		local list = type(answer.kvs) == "table" and answer.kvs or {}
+		for _, kv in ipairs(list) do
+			local entry = self:entry(kv)
+			if entry then
+				add(snapshot, entry)
+			end
+		end
+		snapshot.revision = snapshot.revision or client.revision(answer)
+		local last = list[#list]
+		has_more = answer.more == true and type(last) == "table" and decode(last.key) ~= nil
+		key = has_more and encode(decode(last.key) .. "\0") or key
+	end
+	drop_orphans(snapshot)
+	return snapshot
+end
+
+---@param prefix string as the URL has it
+---@return skynet.registry.etcd_keys
+function module.new(prefix)
+	return setmetatable({ prefix = prefix }, class)
+end
+
+return module

@@ -1,0 +1,368 @@
+--- A node's place in the network: the key of its id, under a lease that says that the node lives.
+---
+--- A node takes its place when the key is not there, or when it is its own (of the same
+--- incarnation). The key of another incarnation is looked at until it is clear what has become of
+--- that one:
+---
+--- * It lives: its lease is renewed, or has outlasted its time. It keeps the place.
+--- * It is dead: nobody listens at its address any more, because this node does, or because the
+---   connection is refused. Its lease is revoked, which ends its key and its names at once.
+--- * Neither can be told: its machine may be gone, or it is suspended. Its lease will run out.
+---
+--- A lease that is revoked is the one that stood with the key of the dead one, so whoever has taken
+--- the place meanwhile, by another lease, does not lose it. All else is compare-and-set.
+local skynet = require("skynet")
+local socket = require("skynet.socket")
+local registry = require("skynet.registry")
+local client = require("skynet.registry.etcd_client")
+local keys = require("skynet.registry.etcd_keys")
+
+local number <const> = keys.number
+local CODE <const> = client.CODE
+
+--- Local numbers of handles have 24 bits, and begin again behind the last one.
+local BASE_MASK <const> = 0xFFFFFF
+--- Pause between two looks at another's place.
+local LOOK_CS <const> = 25
+local CONNECT_CS <const> = 100
+
+---@class skynet.registry.etcd_place
+---@field id integer
+---@field value string of the key
+---@field lease string? id of the lease; nil: none, or it is lost
+---@field ttl_s integer of the lease: what was wanted, then what etcd gives
+---@field base integer? what is stored, as far as known
+---@field private etcd skynet.registry.etcd_client
+---@field private keys skynet.registry.etcd_keys
+---@field private address string? where this node listens
+---@field private incarnation string
+---@field private is_closed boolean
+local methods = {}
+local class = { __index = methods, __name = "skynet.registry.etcd_place" }
+
+-- The lease --------------------------------------------------------------------------------------
+
+local function is_lease(answer)
+	return number(answer.ID) ~= nil and (number(answer.TTL) or 0) > 0
+end
+
+--- Gets a lease. Waits.
+local function grant(self, deadline_cs)
+	local request = { TTL = tostring(self.ttl_s) }
+	local answer, reason, code = self.etcd:call("/v3/lease/grant", request, deadline_cs, is_lease)
+	if not answer then
+		return nil, reason, code
+	end
+	self.lease, self.ttl_s = answer.ID, number(answer.TTL)
+	return true
+end
+
+--- Tells etcd that this node lives. False: the lease is lost, and with it the place. Waits.
+---@param deadline_cs? integer
+---@return boolean? is_held nil: etcd could not be asked
+---@return string? reason
+function methods:renew(deadline_cs)
+	local lease = self.lease
+	if not lease then
+		return false
+	end
+	local answer, reason, code = self.etcd:call(
+		"/v3/lease/keepalive",
+		{ ID = lease },
+		deadline_cs,
+		function(answer)
+			return answer.ID == lease
+		end
+	)
+	if code == CODE.NOT_FOUND or (answer and not number(answer.TTL)) then
+		self.lease = nil
+		return false
+	elseif not answer then
+		return nil, reason
+	end
+	return true
+end
+
+-- What stands there ------------------------------------------------------------------------------
+
+local function first_kv(response)
+	local range = type(response) == "table" and response.response_range
+	local list = type(range) == "table" and range.kvs
+	return type(list) == "table" and list[1] or nil
+end
+
+local function has_two(answer)
+	return type(answer.responses) == "table" and #answer.responses == 2
+end
+
+--- Reads the keys of the id: what holds the place, and the base. Waits.
+---@return { node: table?, base: table? }? kvs as etcd's JSON has them
+local function read(self, deadline_cs)
+	local answer, reason, code = self.etcd:call("/v3/kv/txn", {
+		success = {
+			{ request_range = { key = self.keys:node(self.id) } },
+			{ request_range = { key = self.keys:base(self.id) } },
+		},
+	}, deadline_cs, has_two)
+	if not answer then
+		return nil, reason, code
+	end
+	return { node = first_kv(answer.responses[1]), base = first_kv(answer.responses[2]) }
+end
+
+local function unchanged(key, kv)
+	return {
+		key = key,
+		target = "MOD",
+		result = "EQUAL",
+		mod_revision = kv and kv.mod_revision or "0",
+	}
+end
+
+--- Takes the place, if nothing has changed since it was read. Waits.
+---@return boolean? is_taken
+local function put(self, kvs, base, deadline_cs)
+	local node_key, base_key = self.keys:node(self.id), self.keys:base(self.id)
+	local success = {
+		{ request_put = { key = node_key, value = self.value, lease = self.lease } },
+	}
+	if base then
+		success[2] = { request_put = { key = base_key, value = keys.base_value(base) } }
+	end
+	local answer, reason, code = self.etcd:call("/v3/kv/txn", {
+		compare = { unchanged(node_key, kvs.node), unchanged(base_key, kvs.base) },
+		success = success,
+	}, deadline_cs)
+	if code == CODE.NOT_FOUND then
+		self.lease = nil -- it ran out meanwhile
+		return false
+	elseif not answer then
+		return nil, reason, code
+	end
+	return answer.succeeded == true
+end
+
+-- Another's place --------------------------------------------------------------------------------
+
+--- Whether nobody listens at the address of another incarnation. Waits.
+local function is_deserted(self, address)
+	if not address then
+		return false
+	elseif address == self.address then
+		return true -- this node listens there now
+	end
+	local id, reason = socket.open(address, { timeout = CONNECT_CS })
+	if id then
+		socket.close(id)
+		return false
+	end
+	return reason ~= nil and reason:find("refused", 1, true) ~= nil
+end
+
+--- Whether a lease, which is looked at again and again, is renewed. Waits.
+---@param seen { lease: string?, left_s: integer, since_cs: integer } the last look
+local function is_renewed(self, lease, seen, deadline_cs)
+	local answer = self.etcd:call("/v3/lease/timetolive", { ID = lease }, deadline_cs)
+	local left_s, granted_s = answer and number(answer.TTL), answer and number(answer.grantedTTL)
+	if not left_s or not granted_s then
+		return false -- it has gone, or etcd cannot tell
+	elseif seen.lease ~= lease then
+		seen.lease, seen.since_cs, seen.left_s = lease, skynet.now(), left_s
+	end
+	local has_grown = left_s > seen.left_s
+	local has_outlasted = skynet.now() - seen.since_cs > 100 * (granted_s + 1)
+	seen.left_s = left_s
+	return has_grown or has_outlasted
+end
+
+--- Ends the place of a dead incarnation. What cannot be done now is tried at the next look. Waits.
+local function bury(self, kv, deadline_cs)
+	if number(kv.lease) and kv.lease ~= "0" then
+		self.etcd:call("/v3/lease/revoke", { ID = kv.lease }, deadline_cs)
+	else
+		local key = self.keys:node(self.id)
+		self.etcd:call("/v3/kv/txn", {
+			compare = { unchanged(key, kv) },
+			success = { { request_delete_range = { key = key } } },
+		}, deadline_cs)
+	end
+end
+
+--- Looks at the place of another incarnation. Returns a reason if that one lives. Waits.
+local function look(self, kv, seen, deadline_cs)
+	local entry = self.keys:entry(kv) or {}
+	local address = entry.address
+	if not number(kv.lease) or kv.lease == "0" or is_deserted(self, address) then
+		bury(self, kv, deadline_cs)
+		return nil
+	elseif is_renewed(self, kv.lease, seen, deadline_cs) then
+		local text = "node %d is there already, at %s: give this one another id (config key harbor)"
+		return text:format(self.id, address or "an address that is not known yet")
+	end
+	skynet.sleep(LOOK_CS)
+end
+
+-- Taking it --------------------------------------------------------------------------------------
+
+local function is_own(self, kv)
+	local entry = self.keys:entry(kv)
+	return entry ~= nil and entry.incarnation == self.incarnation
+end
+
+--- The base of an incarnation that follows the one that has stored this; 0 when there was none.
+local function next_base(stored)
+	return stored and (stored + registry.BASE_STEP) & BASE_MASK or 0
+end
+
+local function stored_base(self, kvs)
+	local entry = kvs.base and self.keys:entry(kvs.base)
+	return entry and entry.base
+end
+
+--- The base to store, if any, with the place: that of a new incarnation, or the own one again.
+local function choose_base(self, kvs)
+	local stored = stored_base(self, kvs)
+	if self.base and (stored == self.base or not stored) then
+		return not stored and self.base or nil
+	end
+	return next_base(stored)
+end
+
+--- Takes the place, if it is free or the own one. Waits.
+---@return boolean? is_taken false: to be read again
+local function put_own(self, kvs, has_base, deadline_cs)
+	if kvs.node and kvs.node.lease == self.lease and kvs.node.value == self.value then
+		-- The answer to an earlier try was lost.
+		self.base = has_base and stored_base(self, kvs) or self.base
+		return true
+	end
+	local base = has_base and choose_base(self, kvs)
+	local is_taken, reason, code = put(self, kvs, base, deadline_cs)
+	if is_taken and base then
+		self.base = base
+	end
+	return is_taken, reason, code
+end
+
+local function late(self, kvs)
+	local entry = kvs and kvs.node and self.keys:entry(kvs.node)
+	if entry then
+		local text = "node %d was at %s, and its lease has not ended: is it suspended or cut off?"
+		return nil, text:format(self.id, entry.address or "an address that is not known yet")
+	end
+	return nil, "timeout"
+end
+
+--- Takes the place. Waits for the end of another incarnation that may be dead. Waits.
+---@param deadline_cs integer
+---@param has_base boolean a new base, too: this node will give handles from now on
+---@return integer? base nil: it can't
+---@return string? reason
+function methods:take(deadline_cs, has_base)
+	local seen, kvs, reason, code = {}, nil, nil, nil
+	while skynet.now() < deadline_cs and not self.is_closed do
+		if not self.lease then
+			local ok
+			ok, reason, code = grant(self, deadline_cs)
+			if not ok and code then
+				return nil, reason
+			end
+		end
+		if self.lease then
+			kvs, reason, code = read(self, deadline_cs)
+		end
+		if kvs and (not kvs.node or is_own(self, kvs.node)) then
+			local is_taken
+			is_taken, reason, code = put_own(self, kvs, has_base, deadline_cs)
+			if is_taken then
+				return self.base or 0
+			end
+		elseif kvs then
+			reason = look(self, kvs.node, seen, deadline_cs)
+			if reason then
+				return nil, reason
+			end
+		end
+		if code then
+			return nil, reason
+		elseif reason then
+			skynet.sleep(LOOK_CS)
+		end
+	end
+	if reason then
+		return nil, reason
+	end
+	return late(self, kvs)
+end
+
+--- Takes the place again, after the lease was lost. Waits for etcd, until it is closed.
+---@return boolean is_taken false: another node has it
+---@return string? reason
+function methods:retake()
+	while not self.is_closed do
+		if not self.lease then
+			grant(self)
+		end
+		local kvs = self.lease and read(self)
+		if kvs and kvs.node and not is_own(self, kvs.node) then
+			local entry = self.keys:entry(kvs.node) or {}
+			local text = "node %d is another one now, at %s: this one was silent for more than %d s"
+			return false, text:format(self.id, entry.address or "an unknown address", self.ttl_s)
+		elseif kvs and put_own(self, kvs, true) then
+			return true
+		end
+		skynet.sleep(LOOK_CS)
+	end
+	return false, "closed"
+end
+
+--- Has those that wait give up.
+function methods:close()
+	self.is_closed = true
+end
+
+--- Stores how far the numbers of handles are used up, while the place is held. Waits.
+---@param base integer
+---@param deadline_cs? integer
+---@return boolean? is_stored
+---@return string? reason
+function methods:store_base(base, deadline_cs)
+	local key = self.keys:node(self.id)
+	local request = { key = self.keys:base(self.id), value = keys.base_value(base) }
+	local answer, reason = self.etcd:call("/v3/kv/txn", {
+		compare = { { key = key, target = "VALUE", result = "EQUAL", value = self.value } },
+		success = { { request_put = request } },
+	}, deadline_cs)
+	if answer and answer.succeeded == true then
+		self.base = base
+		return true
+	end
+	return nil, reason or "the place is lost"
+end
+
+local module = {}
+
+---@class skynet.registry.etcd_place.options
+---@field etcd skynet.registry.etcd_client
+---@field keys skynet.registry.etcd_keys
+---@field id integer
+---@field address? string where the node listens; nil: nowhere yet
+---@field incarnation string
+---@field ttl_s integer of the lease that is wanted
+
+---@param options skynet.registry.etcd_place.options
+---@return skynet.registry.etcd_place
+function module.new(options)
+	return setmetatable({
+		etcd = options.etcd,
+		keys = options.keys,
+		id = options.id,
+		address = options.address,
+		incarnation = options.incarnation,
+		ttl_s = options.ttl_s,
+		value = keys.node_value(options.address, options.incarnation),
+		is_closed = false,
+	}, class)
+end
+
+return module

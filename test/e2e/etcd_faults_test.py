@@ -1,0 +1,218 @@
+"""The registry in etcd: wrong settings, users, TLS, and servers that are no etcd or a bad one."""
+
+import json
+
+from etcd_cluster import Cluster, make_certificate
+from etcd_fake import Fake, Proxy, flood, keep, wait
+from etcd_user import User
+from evaluator import failure
+from harness import case, free_port, main, wait_until
+
+
+def answer(body, status="200 OK"):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(data), data)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+HEADER = {"cluster_id": "1", "member_id": "2", "revision": "7", "raft_term": "1"}
+
+NONSENSE = {
+    "garbage": [bytes(range(256)) * 10],
+    "another protocol": [b"SSH-2.0-OpenSSH_9.2\r\n", wait],
+    "nothing, and the end": [],
+    "nothing at all": [wait],
+    "half a head": [HEAD + b"Content-Le"],
+    "half a body": [HEAD + b'Content-Length: 100\r\n\r\n{"ID":'],
+    "half a chunk": [CHUNKED + b'1000\r\n{"ID":'],
+    "a chunk without an end": [CHUNKED + b'6\r\n{"ID":', wait],
+    "a chunk with a bad size": [CHUNKED + b"zz\r\n", wait],
+    "an endless head": [HEAD, flood(b"A: b\r\n" * 1000)],
+    "an endless line": [HEAD + b"A: ", flood(b"x" * 65536)],
+    "endless patience": [flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)],
+    "a huge body": [HEAD + b"Content-Length: 99999999999\r\n\r\n", flood(b"x" * 1000000)],
+    "an endless body": [HEAD + b"\r\n", flood(b" " * 1000000)],
+    "a redirect": [answer(b"", "302 Found\r\nLocation: http://127.0.0.1:1/"), keep],
+    "another service": [answer(b"<html>", "404 Not Found"), keep],
+    "an error": [answer(b"<html>", "500 Internal Server Error"), keep],
+    "an error without sense": [answer({"error": 5, "code": "x"}, "503 Busy"), keep],
+    "no JSON": [answer(b"hello"), keep],
+    "a number": [answer(5), keep],
+    "a list": [answer([1, 2]), keep],
+    "an empty object": [answer({}), keep],
+    "wrong types": [answer({"header": 1, "ID": [], "TTL": {}, "responses": "x", "kvs": 7}), keep],
+    "no lease": [answer({"header": HEADER, "ID": "x", "TTL": "-3"}), keep],
+    "a lease and nothing else": [answer({"header": HEADER, "ID": "1", "TTL": "5"}), keep],
+    "a deep tree": [answer(b"[" * 100000), keep],
+    "two answers at once": [answer({"ID": "1", "TTL": "5"}) * 2, keep],
+}
+
+
+@case
+def a_server_that_is_no_etcd_is_passed_over():
+    with Cluster() as cluster, User() as user:
+        for number, (kind, pieces) in enumerate(NONSENSE.items()):
+            with Fake(*pieces) as fake:
+                url = f"etcd://127.0.0.1:{fake.port},127.0.0.1:{cluster.ports[0]}/test"
+                node = 2 * number + 2  # even ones begin with the first host
+                name = f"b{number}"
+                assert user.join(name, url, node, timeout_cs=1000, join_timeout_cs=6000), kind
+                assert user.register(name, kind[:16], (node << 24) + 1), kind
+                assert fake.connections > 0, kind
+                user.run(f"backends.{name}:close()")
+        assert user.rss_kb() < 400000, user.rss_kb()
+
+
+@case
+def without_an_etcd_a_node_does_not_join():
+    with User() as user:
+        for number, (kind, pieces) in enumerate(NONSENSE.items()):
+            with Fake(*pieces) as fake:
+                url = f"etcd://127.0.0.1:{fake.port}/test"
+                text = user.refusal(f"b{number}", url, 1, join_timeout_cs=50)
+                assert text.startswith(f"config key master: {url}: "), (kind, text)
+                # However hard it tries, it makes pauses.
+                assert fake.connections < 40, (kind, fake.connections)
+
+
+@case
+def a_place_where_nobody_listens_is_named():
+    with User() as user:
+        url = f"etcd://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/test"
+        text = user.refusal("a", url, 1, join_timeout_cs=50)
+        assert text.startswith(f"config key master: {url}: ") and "refused" in text, text
+        text = user.refusal("b", "etcd://no.such.host.invalid/x", 1, join_timeout_cs=50)
+        assert text.startswith("config key master: etcd://no.such.host.invalid/x: "), text
+
+
+@case
+def a_url_that_is_none_is_refused_without_telling_the_password():
+    with User() as user:
+        for url, problem in (
+            ("etcd://", "'' is no host:port"),
+            ("etcd://host:0", "'host:0' has no port in 1..65535"),
+            ("etcd://me:secret@host:x/", "'host:x' has no port in 1..65535"),
+            ("etcd://secret@host", "what stands before '@' must be user:password"),
+            ("etcd://a,,b/", "'' is no host:port"),
+            ("etcd://host/a b", "'/a b' is no prefix of keys"),
+            ("etcd://host/a//b", "'/a//b' is no prefix of keys"),
+        ):
+            text = failure(user.open, "a", url, 1)
+            assert text.startswith("config key master: ") and problem in text, text
+            assert "secret" not in text, text
+
+
+@case
+def a_connection_that_is_cut_anywhere_loses_nothing():
+    with Cluster() as cluster, User() as user:
+        # Each connection is cut somewhere else: in heads, in bodies, in messages of the watch.
+        def limit(number):
+            return 40 + 61 * number % 1500 if number < 60 else None
+
+        with Proxy(cluster.ports[0], limit) as proxy:
+            url = f"etcd://127.0.0.1:{proxy.port}/test"
+            user.join("a", url, 1, timeout_cs=6000, join_timeout_cs=6000)
+            user.join("w", cluster.url(), 2, timeout_cs=6000)
+            for number in range(40):
+                handle = 0x1000001 + number
+                assert user.register("a", f"n{number}", handle) == handle
+                if number % 2:
+                    user.unregister("a", f"n{number}", handle)
+            user.wait_change("w", "name n39")
+            user.wait_change("w", "unname n39")
+            user.wait_change("a", "unname n39")
+            told = [line for line in user.changes("a") if "name" in line]
+            assert told == [line for line in user.changes("w") if "name" in line]
+            assert proxy.connections > 10
+
+
+@case
+def a_member_that_falls_silent_is_left():
+    with Cluster() as cluster, User() as user:
+        with Proxy(cluster.ports[0]) as proxy:
+            url = f"etcd://127.0.0.1:{proxy.port},127.0.0.1:{cluster.ports[0]}/test"
+            user.join("a", url, 2)
+            proxy.mute.set()  # no end, no reset: as if its cable was cut
+            user.join("w", cluster.url(), 3)
+            user.wait_change("a", "join 3")
+            assert user.register("a", "x", 0x2000001) == 0x2000001
+            assert "evicted" not in user.events("a")
+            assert not any("leave" in line for line in user.changes("w"))
+
+
+@case
+def a_watch_that_talks_nonsense_is_begun_anew():
+    nonsense = (
+        b"not json\n", b"5\n", b"{}\n", b'{"result":5}\n', b'{"result":{}}\n',
+        b'{"error":{"grpc_code":14,"message":"no leader"}}\n', b'{"error":"x"}\n',
+        b'{"result":{"created":true}}\n',
+        b'{"result":{"header":{"revision":"0"},"created":true}}\n',
+        b'{"result":{"header":{"revision":"99"},"created":true}}\n{"result":{"canceled":true}}\n',
+        b'{"result":{"header":{"revision":"99"},"created":true}}\n'
+        b'{"result":{"events":[1,{},{"kv":3},{"kv":{"key":7}},{"kv":{"mod_revision":"x"}}]}}\nx\n',
+    )  # fmt: skip
+    with Cluster() as cluster, User() as user:
+        for number, line in enumerate(nonsense):
+            fake = Fake(CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(line), line))
+            with Proxy(cluster.ports[0]) as proxy:
+                name, node = f"b{number}", 100 + number
+                url = f"etcd://127.0.0.1:{proxy.port}/test"
+                user.join(name, url, node)
+                proxy.turn(fake.port)
+                wait_until(lambda f=fake: f.connections > 2, "it speaks with the fake")
+                proxy.turn(cluster.ports[0])
+                handle = (node << 24) + 1
+                assert user.register(name, f"n{number}", handle) == handle
+                assert f"name n{number} {handle}" in user.changes(name)
+                user.run(f"backends.{name}:close()")
+
+
+@case
+def users_and_passwords_are_checked():
+    with Cluster() as cluster, User() as user:
+        cluster.enable_users("game", "pass:word@1", "/test/")
+        login = "game:pass%3Aword%401@"
+        text = user.refusal("a", cluster.url(), 1, join_timeout_cs=300)
+        assert "it wants a user: etcd://user:password@host" in text, text
+        text = user.refusal("b", cluster.url(login="game:x@"), 1, join_timeout_cs=300)
+        assert "the user and the password in the URL are not right" in text, text
+        assert "game@127.0.0.1" in text and "game:x" not in text, text
+        text = user.refusal("c", cluster.url("/other", login), 1, join_timeout_cs=300)
+        assert "the user needs readwrite permission for the prefix" in text, text
+        user.join("d", cluster.url(login=login), 1)
+        user.join("w", cluster.url(login=login), 2)
+        assert user.register("d", "x", 0x1000001) == 0x1000001
+        cluster.members[0].kill()  # forgets who has shown a password
+        cluster.restart(0)
+        assert user.register("d", "y", 0x1000002) == 0x1000002
+        user.wait_change("w", "name y")
+        assert "evicted" not in user.events("d")
+
+
+@case
+def an_etcd_without_users_takes_anybody():
+    with Cluster() as cluster, User() as user:
+        user.join("a", cluster.url(login="game:word@"), 1)
+        assert user.register("a", "x", 0x1000001) == 0x1000001
+
+
+@case
+def tls_is_spoken_by_both_ends():
+    with User(thread=2) as plain:
+        path = make_certificate(plain.folder)
+        settings = {"etcd_authorities": path, "etcd_certificate": path, "etcd_key": path}
+        with Cluster(certificate=path) as cluster, User(**settings) as user:
+            user.join("a", cluster.url(), 1)
+            user.join("w", cluster.url(), 2)
+            assert user.register("a", "x", 0x1000001) == 0x1000001
+            user.wait_change("w", "name x")
+            text = plain.refusal("a", cluster.url(), 3, join_timeout_cs=100)
+            assert "TLS: the peer's certificate is refused: self-signed" in text, text
+            url = cluster.url().replace("etcds:", "etcd:")
+            text = plain.refusal("b", url, 3, join_timeout_cs=100)
+            assert "the stream has ended before an answer" in text, text
+
+
+main()
