@@ -327,7 +327,7 @@ local function join()
 		url = url,
 		id = ID,
 		address = start_harbor(),
-		incarnation = draw_incarnation(),
+		incarnation = skynet.getenv("harbor_incarnation") or draw_incarnation(),
 		timeout_cs = settings.timeout_cs(),
 		join_timeout_cs = settings.join_timeout_cs(),
 		secret = settings.secret(),

@@ -1,9 +1,12 @@
 /* main.c: from the command line to a running node, and back.
  *
- * Order: settings, background, node, signals, threads. What can fail early fails before anything
- * has been started, and each step is undone by the function that made it. Exit status: 0 the node
- * has ended in good order (or what a service asked for), 1 it could not start, 2 the command line
- * is wrong, 128 + N a second signal N. */
+ * Order: settings, background, node, signals, threads. What can fail early fails before anything has
+ * been started, and each step is undone by the function that made it. A node that has to claim its
+ * id (sk_claim.h) is preceded by another one, in the same process.
+ *
+ * Exit status: 0 the node has ended in good order (or what a service asked for), 1 it could not
+ * start, 2 the command line is wrong, 128 + N a second signal N. */
+#include "sk_claim.h"
 #include "sk_config.h"
 #include "sk_daemon.h"
 #include "sk_env.h"
@@ -48,11 +51,17 @@ raise_file_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* the limit that there is also does */
 }
 
-/* Runs the node until it ends. Returns SK_OK and the status to end with, or an error if it did not
- * start. */
+/* How a node has run. */
+struct outcome {
+	bool was_stopped; /* by a signal */
+	int status;	  /* to end with */
+};
+
+/* Runs the node until it ends. ready: called when it has started; may be NULL. Returns SK_OK, or an
+ * error if it did not start. */
 static int
-run_node(struct sk_node *node, struct sk_daemon *daemon, int *status, char *error,
-	 size_t error_size)
+run_node(struct sk_node *node, struct sk_daemon *daemon, void (*ready)(struct sk_daemon *daemon),
+	 struct outcome *outcome, char *error, size_t error_size)
 {
 	struct sk_signals signals;
 	if (sk_signals_init(&signals, node, daemon) != SK_OK) {
@@ -62,11 +71,57 @@ run_node(struct sk_node *node, struct sk_daemon *daemon, int *status, char *erro
 	}
 	int result = sk_node_start(node, error, error_size);
 	if (result == SK_OK) {
-		sk_daemon_ready(daemon);
+		if (ready != NULL)
+			ready(daemon);
 		sk_signals_started(&signals);
-		*status = sk_node_wait(node);
+		outcome->status = sk_node_wait(node);
 	}
 	sk_signals_fini(&signals);
+	outcome->was_stopped = signals.stop_count > 0;
+	return result;
+}
+
+/* Runs the small node that claims an id (sk_claim.h). env: replaced by one with the id, or by NULL
+ * when there is none: because of the error that is returned, or of a signal. */
+static int
+claim_id(struct sk_env **env, struct sk_daemon *daemon, char *error, size_t error_size)
+{
+	struct outcome outcome = {0};
+	struct sk_env *config = *env;
+	int result = SK_EINVAL;
+	*env = NULL;
+	struct sk_node *first = sk_node_new(sk_claim_prepare(config), error, error_size);
+	if (first != NULL) {
+		sk_claim_quiet(first);
+		result = run_node(first, daemon, NULL, &outcome, error, error_size);
+		if (result == SK_OK && !outcome.was_stopped) {
+			*env = sk_claim_take(config, first->core.env, error, error_size);
+			result = *env != NULL ? SK_OK : SK_EINVAL;
+		}
+		sk_node_free(first);
+	}
+	sk_env_free(config);
+	return result;
+}
+
+/* env: taken. Returns SK_OK, and the status to end with, or an error if the node did not start. */
+static int
+run_with(struct sk_env *env, struct sk_daemon *daemon, int *status, char *error, size_t error_size)
+{
+	struct outcome outcome = {0};
+	if (sk_claim_is_wanted(env)) {
+		int result = claim_id(&env, daemon, error, error_size);
+		if (env == NULL && result == SK_OK)
+			sk_daemon_ready(daemon); /* to end, as it was asked to */
+		if (env == NULL)
+			return result;
+	}
+	struct sk_node *node = sk_node_new(env, error, error_size);
+	if (node == NULL)
+		return SK_EINVAL;
+	int result = run_node(node, daemon, sk_daemon_ready, &outcome, error, error_size);
+	sk_node_free(node);
+	*status = outcome.status;
 	return result;
 }
 
@@ -75,14 +130,8 @@ static int
 run_in_daemon(struct sk_env *env, struct sk_daemon *daemon)
 {
 	char error[ERROR_SIZE];
-	int result = SK_EINVAL;
 	int status = EXIT_SUCCESS;
-	struct sk_node *node = sk_node_new(env, error, sizeof(error));
-	if (node != NULL) {
-		result = run_node(node, daemon, &status, error, sizeof(error));
-		sk_node_free(node);
-	}
-	if (result == SK_OK)
+	if (run_with(env, daemon, &status, error, sizeof(error)) == SK_OK)
 		return status;
 	if (daemon->is_active)
 		sk_daemon_failed(daemon, error);

@@ -9,6 +9,7 @@
 
 #include "skynet.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -148,6 +149,33 @@ sk_env_set(struct sk_env *env, const char *key, const char *value)
 	}
 	(void)pthread_mutex_unlock(&env->lock);
 	return result;
+}
+
+static bool
+is_listed(const char *key, const char *const *keys)
+{
+	while (*keys != NULL && strcmp(*keys, key) != 0)
+		keys++;
+	return *keys != NULL;
+}
+
+struct sk_env *
+sk_env_copy(struct sk_env *env, const char *const *without)
+{
+	struct sk_env *copy = sk_env_new();
+	(void)pthread_mutex_lock(&env->lock);
+	for (size_t i = 0; i < env->bucket_count; i++) {
+		const struct entry *entry = env->buckets[i];
+		for (; entry != NULL; entry = entry->next) {
+			if (is_listed(entry->text, without))
+				continue;
+			int result = sk_env_set(copy, entry->text, entry->value);
+			assert(result == SK_OK); /* I2 */
+			(void)result;
+		}
+	}
+	(void)pthread_mutex_unlock(&env->lock);
+	return copy;
 }
 
 /* A config that computes (cores / 2) stores "4.0": whole numbers count however they are written. */

@@ -13,6 +13,8 @@
 struct sk_env;
 
 struct sk_env *sk_env_new(void);
+/* A new one with the same settings, but for the keys of a list that NULL ends. */
+struct sk_env *sk_env_copy(struct sk_env *env, const char *const *without);
 void sk_env_free(struct sk_env *env);
 
 /* Returns the value, valid until sk_env_free, or NULL. */

@@ -117,6 +117,32 @@ test_booleans(void **state)
 	sk_env_free(env);
 }
 
+static void
+test_a_copy_has_all_but_what_is_left_out(void **state)
+{
+	(void)state;
+	static const char *const without[] = {"b", "missing", NULL};
+	struct sk_env *env = sk_env_new();
+	assert_int_equal(sk_env_set(env, "a", "1"), 0);
+	assert_int_equal(sk_env_set(env, "b", "2"), 0);
+	char key[32];
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(key, sizeof(key), "key%d", i);
+		assert_int_equal(sk_env_set(env, key, key), 0);
+	}
+	struct sk_env *copy = sk_env_copy(env, without);
+	assert_int_equal(sk_env_set(copy, "b", "3"), 0);
+	assert_string_equal(sk_env_get(env, "b"), "2");
+	sk_env_free(env);
+	assert_string_equal(sk_env_get(copy, "a"), "1");
+	assert_string_equal(sk_env_get(copy, "b"), "3");
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(key, sizeof(key), "key%d", i);
+		assert_string_equal(sk_env_get(copy, key), key);
+	}
+	sk_env_free(copy);
+}
+
 struct setter {
 	struct sk_env *env;
 	int id;
@@ -172,6 +198,7 @@ main(void)
 		cmocka_unit_test(test_values_stay_where_they_are_while_it_grows),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_booleans),
+		cmocka_unit_test(test_a_copy_has_all_but_what_is_left_out),
 		cmocka_unit_test(test_threads_set_and_read_at_the_same_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,6 +244,27 @@ local function put_own(self, kvs, has_base, deadline_cs)
 	return is_taken, reason, code
 end
 
+--- Takes the place, if nobody has it. Waits.
+---@param deadline_cs integer
+---@return boolean? is_taken false: somebody has it; nil: etcd cannot be asked
+---@return string? reason
+function methods:try(deadline_cs)
+	local ok, reason = self.lease ~= nil, nil
+	if not ok then
+		ok, reason = grant(self, deadline_cs)
+	end
+	local kvs
+	if ok then
+		kvs, reason = read(self, deadline_cs)
+	end
+	if not kvs then
+		return nil, reason
+	elseif kvs.node and not is_own(self, kvs.node) then
+		return false
+	end
+	return put_own(self, kvs, false, deadline_cs)
+end
+
 local function late(self, kvs)
 	local entry = kvs and kvs.node and self.keys:entry(kvs.node)
 	if entry then
@@ -349,6 +370,7 @@ local module = {}
 ---@field address? string where the node listens; nil: nowhere yet
 ---@field incarnation string
 ---@field ttl_s integer of the lease that is wanted
+---@field lease? string one that there is
 
 ---@param options skynet.registry.etcd_place.options
 ---@return skynet.registry.etcd_place
@@ -360,6 +382,7 @@ function module.new(options)
 		address = options.address,
 		incarnation = options.incarnation,
 		ttl_s = options.ttl_s,
+		lease = options.lease,
 		value = keys.node_value(options.address, options.incarnation),
 		is_closed = false,
 	}, class)
