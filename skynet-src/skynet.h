@@ -45,6 +45,7 @@ extern "C" {
 #define PTYPE_RESERVED_LUA 10
 #define PTYPE_RESERVED_SNAX 11
 #define PTYPE_TRACE 12
+#define PTYPE_RESERVED_REMOTE 13
 
 /* The session of a PTYPE_ERROR that tells of one message that was lost, which had no session, while
  * the service it was for lives: its mailbox on another node was full, or the message too large.

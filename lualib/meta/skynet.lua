@@ -25,6 +25,7 @@
 ---@field PTYPE_LUA integer 10
 ---@field PTYPE_SNAX integer 11
 ---@field PTYPE_TRACE integer 12
+---@field PTYPE_REMOTE integer 13: calls of remote objects
 local skynet = {}
 
 --- Who a message goes to: a handle, ":hex", or ".name".
@@ -236,6 +237,34 @@ function skynet.clear_group(number) end
 ---@return integer? address
 ---@return string? reason
 function skynet.query_group(number) end
+
+--- Makes a table a remote object: in messages it travels as a reference, and others call its
+--- methods. It lives until it is released or this service ends.
+---@param object? table a new one, unless given
+---@param number? integer 0 to 2^31 - 1, for an object that others bind by its number; otherwise one
+--- that was never used is drawn
+---@return table object
+function skynet.remote_create(object, number) end
+
+--- Ends a remote object of this service: it is a table as any other, and calls of it fail.
+---@param object table
+function skynet.remote_release(object) end
+
+--- The remote object of a handle (the field `__remote`): itself, when it lives here, or a reference,
+--- whose methods wait. Handle 0 is the root's, which waits.
+---@param handle integer
+---@return table object
+function skynet.remote_bind(handle) end
+
+--- The handle of a remote object by the service that it lives in, and its number there.
+---@param address integer
+---@param number integer
+---@return integer handle
+function skynet.remote_handle(address, number) end
+
+--- The root: a remote object that knows others by name, one for all nodes. Waits.
+---@return table root
+function skynet.remote_root() end
 
 --- As rawcall, as part of a trace.
 ---@param tag string

@@ -198,6 +198,7 @@ local TYPES <const> = {
 	lua = skynet.PTYPE_LUA,
 	snax = skynet.PTYPE_SNAX,
 	trace = skynet.PTYPE_TRACE,
+	remote = skynet.PTYPE_REMOTE,
 }
 
 local FIELDS <const> = {

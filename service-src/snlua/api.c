@@ -42,6 +42,11 @@ static const struct lua_function lua_functions[] = {
 	{"monitor", "skynet.unique_service"},
 	{"query_group", "skynet.group"},
 	{"queryservice", "skynet.unique_service"},
+	{"remote_bind", "skynet.remote"},
+	{"remote_create", "skynet.remote"},
+	{"remote_handle", "skynet.remote"},
+	{"remote_release", "skynet.remote"},
+	{"remote_root", "skynet.remote"},
 	{"request", "skynet.select"},
 	{"task", "skynet.task"},
 	{"uniqtask", "skynet.task"},
@@ -63,6 +68,7 @@ static const struct constant constants[] = {
 	{"PTYPE_LUA", PTYPE_RESERVED_LUA},
 	{"PTYPE_SNAX", PTYPE_RESERVED_SNAX},
 	{"PTYPE_TRACE", PTYPE_TRACE},
+	{"PTYPE_REMOTE", PTYPE_RESERVED_REMOTE},
 	{NULL, 0},
 };
 

@@ -166,6 +166,18 @@ l_protocol(lua_State *L)
 	return 6;
 }
 
+/* references(make): from now on tables with an integer field __remote are packed as references, and
+ * make(handle) gives the object for one that comes. */
+static int
+l_references(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	lua_settop(L, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, CODEC_REFERENCES);
+	engine_of(L)->scratch.has_references = true;
+	return 0;
+}
+
 /* coroutine(), profile() -> the libraries of that name; "skynet.queue" is `queue` itself */
 static int
 l_coroutine(lua_State *L)
@@ -183,19 +195,13 @@ int
 api_open_internals(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{"rename", l_rename},
-		{"cancel", l_cancel},
-		{"tasks", l_tasks},
-		{"timers", l_timers},
-		{"count", l_count},
-		{"starting", l_starting},
-		{"innermost", l_innermost},
-		{"kill", l_kill_task},
-		{"protocol", l_protocol},
-		{"coroutine", l_coroutine},
-		{"profile", l_profile},
-		{"queue", api_new_section},
-		{NULL, NULL},
+		{"rename", l_rename},	    {"cancel", l_cancel},
+		{"tasks", l_tasks},	    {"timers", l_timers},
+		{"count", l_count},	    {"starting", l_starting},
+		{"innermost", l_innermost}, {"kill", l_kill_task},
+		{"protocol", l_protocol},   {"references", l_references},
+		{"coroutine", l_coroutine}, {"profile", l_profile},
+		{"queue", api_new_section}, {NULL, NULL},
 	};
 	luaL_newlib(L, functions);
 	return 1;

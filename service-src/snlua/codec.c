@@ -17,6 +17,7 @@ enum kind {
 	KIND_SHORT_STRING = 4,
 	KIND_LONG_STRING = 5,
 	KIND_TABLE = 6,
+	KIND_REFERENCE = 7,
 };
 
 /* Details of KIND_NUMBER: which bytes follow. */
@@ -223,12 +224,28 @@ pack_pairs(lua_State *L, struct codec_buffer *buffer, int index, size_t array_si
 		pack_pair(L, buffer, key, depth);
 }
 
+/* A remote object, or what stands for one, is packed as its handle. Returns whether it is one. */
+static bool
+pack_reference(lua_State *L, struct codec_buffer *buffer, int index)
+{
+	lua_pushliteral(L, "__remote");
+	lua_rawget(L, index);
+	bool is_reference = lua_isinteger(L, -1);
+	int64_t handle = lua_tointeger(L, -1);
+	lua_pop(L, 1);
+	if (is_reference)
+		put_tagged(buffer, KIND_REFERENCE, 0, &handle, sizeof handle);
+	return is_reference;
+}
+
 static void
 pack_table(lua_State *L, struct codec_buffer *buffer, int index, int depth)
 {
 	if (depth > DEPTH_MAX)
 		luaL_error(L, "serialize can't pack too depth table");
 	luaL_checkstack(L, LUA_MINSTACK, "to pack a table");
+	if (buffer->has_references && pack_reference(L, buffer, index))
+		return;
 	if (luaL_getmetafield(L, index, "__pairs") != LUA_TNIL) {
 		pack_by_metamethod(L, buffer, index, depth);
 		return;
@@ -287,7 +304,7 @@ void
 codec_buffer_free(struct codec_buffer *buffer)
 {
 	free(buffer->data);
-	*buffer = (struct codec_buffer){0};
+	*buffer = (struct codec_buffer){.has_references = buffer->has_references};
 }
 
 /* --- unpacking ----------------------------------------------------------------------------- */
@@ -407,6 +424,8 @@ bytes_behind(const unsigned char *tag, const unsigned char *end)
 		return number_bytes[detail];
 	case KIND_POINTER:
 		return sizeof(void *);
+	case KIND_REFERENCE:
+		return sizeof(int64_t);
 	case KIND_SHORT_STRING:
 		return detail;
 	case KIND_LONG_STRING:
@@ -482,6 +501,34 @@ unpack_table(struct reader *reader, unsigned detail, int depth)
 	unpack_pairs(reader, depth);
 }
 
+/* Pushes what makes an object of a handle. A service that meets its first reference may not have
+ * loaded the library yet. */
+static void
+push_maker(struct reader *reader)
+{
+	lua_State *L = reader->L;
+	if (lua_getfield(L, LUA_REGISTRYINDEX, CODEC_REFERENCES) == LUA_TFUNCTION)
+		return;
+	lua_pop(L, 1);
+	if (lua_getglobal(L, "require") != LUA_TFUNCTION)
+		fail(reader, __LINE__);
+	lua_pushliteral(L, "skynet.remote");
+	lua_call(L, 1, 0);
+	lua_getfield(L, LUA_REGISTRYINDEX, CODEC_REFERENCES);
+}
+
+static void
+unpack_reference(struct reader *reader, unsigned detail)
+{
+	int64_t handle;
+	if (detail != 0)
+		fail(reader, __LINE__);
+	memcpy(&handle, take(reader, sizeof handle, __LINE__), sizeof handle);
+	push_maker(reader);
+	lua_pushinteger(reader->L, handle);
+	lua_call(reader->L, 1, 1);
+}
+
 static void
 unpack_value(struct reader *reader, int depth)
 {
@@ -518,8 +565,8 @@ unpack_value(struct reader *reader, int depth)
 	case KIND_TABLE:
 		unpack_table(reader, detail, depth + 1);
 		break;
-	default:
-		fail(reader, __LINE__);
+	default: /* KIND_REFERENCE: all three bits are used */
+		unpack_reference(reader, detail);
 	}
 }
 

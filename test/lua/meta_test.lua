@@ -67,7 +67,7 @@ cases[#cases + 1] = {
 			check.equal(skynet[field], tonumber(number), field)
 			count = count + 1
 		end
-		check.equal(count, 13)
+		check.equal(count, 14)
 	end,
 }
 

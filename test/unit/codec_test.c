@@ -276,6 +276,35 @@ each_row_of_the_format_is_as_written(void **state)
 	assert_int_equal(lua_gettop(L), 0);
 }
 
+/* As skynet.remote does; the object of handle n is the string "object n". */
+static void
+references_are_packed_as_handles(void **state)
+{
+	lua_State *L = *state;
+	static const char *const setup =
+		"local object = { __remote = (1 << 40) + 7, more = print }\n"
+		"assert(not pcall(pack, object))\n" /* a table as any other */
+		"local ok, problem = pcall(unpack, '\\7' .. ('x'):rep(8))\n"
+		"assert(not ok and problem:find('skynet.remote'))\n"; /* which is not here */
+	run(L, setup);
+	scratch.has_references = true;
+	(void)luaL_dostring(L, "return function(handle) return 'object ' .. handle end");
+	lua_setfield(L, LUA_REGISTRYINDEX, CODEC_REFERENCES);
+	run(L, "local object = { __remote = (1 << 40) + 7, more = print }\n"
+	       "local bytes = pack(object)\n"
+	       "assert(tohex(bytes) == '070700000000010000')\n"
+	       "assert(unpack(bytes) == 'object ' .. (1 << 40) + 7)\n"
+	       "local list = unpack(pack({ 1, { object }, [object] = true }))\n"
+	       "assert(list[2][1] == unpack(bytes) and list[unpack(bytes)])\n"
+	       "assert(unpack(pack({ __remote = 1.5 })).__remote == 1.5)\n"
+	       "for size = 1, #bytes - 1 do\n"
+	       "	assert(not pcall(unpack, bytes:sub(1, size)))\n"
+	       "end\n");
+	codec_buffer_free(&scratch);
+	assert_true(scratch.has_references);
+	scratch.has_references = false;
+}
+
 static void
 random_values_come_back(void **state)
 {
@@ -492,6 +521,7 @@ static void
 random_bytes_give_values_or_an_error(void **state)
 {
 	run(*state,
+	    "require = nil\n" /* so references are broken too */
 	    "math.randomseed(7)\n"
 	    "local good = pack({ 1, 2.5, 'three', { four = ('4'):rep(44) }, false }, -5)\n"
 	    "for _ = 1, 20000 do\n"
@@ -514,6 +544,7 @@ main(void)
 #define codec_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		codec_test(each_row_of_the_format_is_as_written),
+		codec_test(references_are_packed_as_handles),
 		codec_test(random_values_come_back),
 		codec_test(a_float_zero_keeps_its_sign_and_a_shared_table_is_doubled),
 		codec_test(other_types_are_refused_by_name),
