@@ -1,23 +1,40 @@
 -- multicastd: the channels of this node, and who has subscribed to them. skynet.multicast
 -- (lualib/skynet/multicast.lua) is how services use it.
 --
---   NEW           -> channel     a new one; its low byte is the number of this node
---   SUB channel                  the sender gets what is published there from now on
---   USUB channel                 not any more
---   DEL channel                  ends it for all
---   PUB channel, block, size     publishes; the block is taken
+--   NEW                   -> channel     a new one; its low byte is the number of this node
+--   HOME channel          -> address     of the multicastd that it lives with; publish there
+--   SUB channel [, home]                 the sender gets what is published there from now on
+--   USUB channel                         not any more
+--   DEL channel                          ends it for all
+--   PUB channel, block, size             publishes; the block is taken
 -- A request of type "multicast" publishes too, without a copy on the way here: the number of its
 -- channel, and what is published (lualib-src/skynet_packet.c). What is published on a channel that
 -- is not there goes nowhere.
+--
+-- A channel of another node lives with the multicastd there, its *home*. For all of this node who
+-- have subscribed to it this service subscribes once, and passes on what comes: so the bytes come
+-- over the network once. Who publishes does that at the home, whose order is the one for all.
+--
+-- Subscribers are told that a channel has ended by a message of type "multicast" with the
+-- complement of its number, and why as the text: so a multicastd tells those of other nodes, and
+-- these theirs. When a home ends, or its node, its channels have ended.
 
 local skynet = require("skynet")
+local homes = require("skynet.multicast.homes")
 local link = require("skynet.link")
 local packet = require("skynet.packet")
+local queue = require("skynet.queue")
 
 local NODE <const> = skynet.harbor(skynet.self())
 
---- Who has subscribed to each channel.
----@type table<integer, skynet.packet.receivers>
+---@class multicast_channel
+---@field receivers skynet.packet.receivers
+---@field count integer of receivers
+---@field home integer? of a channel of another node
+---@field section function? whose tasks join at the home, one at a time
+---@field has_joined boolean? this service has subscribed at the home
+
+---@type table<integer, multicast_channel>
 local channels = {}
 local channel_count = 0
 
@@ -28,11 +45,40 @@ local channel_count = 0
 ---@type table<integer, multicast_subscriber>
 local subscribers = {}
 
+local function check_number(number)
+	if math.type(number) ~= "integer" or number < 0 then
+		local text = "bad argument 'channel': the number of a channel expected, got %s"
+		error(text:format(tostring(number)), 0)
+	end
+end
+
+local function is_here(number)
+	return number & 0xff == NODE
+end
+
+-- --- who has subscribed ----------------------------------------------------------------------
+
+--- When nobody here wants a channel of another node any more, its home need not send it.
+local function leave_if_empty(number, channel)
+	if channel.count == 0 and channel.has_joined and channels[number] == channel then
+		channels[number] = nil
+		skynet.send(channel.home, "lua", "USUB", number)
+	end
+end
+
+local function take_out(number, channel, address)
+	if channel and channel.receivers:remove(address) then
+		channel.count = channel.count - 1
+		leave_if_empty(number, channel)
+		return true
+	end
+end
+
 local function forget(address)
 	local subscriber = subscribers[address]
 	subscribers[address] = nil
 	for number in pairs(subscriber and subscriber.channels or {}) do
-		channels[number]:remove(address)
+		take_out(number, channels[number], address)
 	end
 end
 
@@ -46,70 +92,149 @@ local function drop(number, address)
 	end
 end
 
-local function check_number(number)
-	if math.type(number) ~= "integer" then
-		local text = "bad argument 'channel': the number of a channel expected, got %s"
-		error(text:format(type(number)), 0)
-	elseif number & 0xff ~= NODE then
-		local text = "channel %x belongs to node %d, to which there is no link"
-		error(text:format(number, number & 0xff), 0)
+local function add(number, channel, address)
+	if channel.receivers:add(address) then
+		channel.count = channel.count + 1
+		subscribers[address] = subscribers[address]
+			or { channels = {}, unlink = link.link(address, forget) }
+		subscribers[address].channels[number] = true
 	end
 end
 
+local function remove(number, channel, address)
+	if take_out(number, channel, address) then
+		drop(number, address)
+	end
+end
+
+--- The channel has ended: tells all who have subscribed.
+local function finish(number, reason)
+	local channel = channels[number]
+	channels[number] = nil
+	local addresses = channel.receivers:all()
+	local message, size = packet.pack(~number, reason)
+	packet.send(message, size, skynet.self(), channel.receivers)
+	skynet.trash(message, size)
+	channel.receivers, channel.count = packet.receivers(), 0
+	for _, address in ipairs(addresses) do
+		drop(number, address)
+	end
+end
+
+-- --- channels of other nodes -----------------------------------------------------------------
+
+local function on_end_of_home(home, reason)
+	local numbers = {}
+	for number, channel in pairs(channels) do
+		if channel.home == home then
+			numbers[#numbers + 1] = number
+		end
+	end
+	for _, number in ipairs(numbers) do
+		skynet.error(("channel %x has ended: %s"):format(number, reason))
+		finish(number, reason)
+	end
+end
+
+--- A channel of another node, with whoever of this one has subscribed to it already.
+local function find_far(number, home)
+	local address = homes.find(number, on_end_of_home)
+	if home and home ~= address then
+		local text = "channel %x has ended: node %d has started anew"
+		error(text:format(number, number & 0xff), 0)
+	end
+	channels[number] = channels[number]
+		or { receivers = packet.receivers(), count = 0, home = address, section = queue() }
+	return channels[number]
+end
+
+--- Subscribes at the home, unless that was done.
+local function join(number, channel)
+	if not channel.has_joined then
+		skynet.call(channel.home, "lua", "SUB", number)
+		channel.has_joined = true
+		leave_if_empty(number, channel) -- whoever wanted it may have ended meanwhile
+	end
+end
+
+local function subscribe_far(number, home, source)
+	local channel = find_far(number, home)
+	add(number, channel, source)
+	local ok, problem = pcall(channel.section, join, number, channel)
+	if not ok then
+		remove(number, channel, source)
+		if channel.count == 0 and channels[number] == channel then
+			channels[number] = nil
+		end
+		error(problem, 0)
+	end
+end
+
+-- --- commands --------------------------------------------------------------------------------
+
 local function publish(source, number, message, size)
-	local receivers = channels[number]
-	if receivers then
-		packet.send(message, size, source, receivers)
+	local channel = channels[number]
+	if channel then
+		packet.send(message, size, source, channel.receivers)
 	end
 end
 
 local command = {}
 
 function command.NEW()
-	channel_count = channel_count + 1
 	local number = channel_count << 8 | NODE
-	channels[number] = packet.receivers()
+	channel_count = channel_count + 1
+	channels[number] = { receivers = packet.receivers(), count = 0 }
 	skynet.retpack(number)
 end
 
-function command.SUB(source, number)
+function command.HOME(_, number)
 	check_number(number)
-	local receivers = channels[number]
-	if not receivers then
+	skynet.retpack(is_here(number) and skynet.self() or homes.find(number, on_end_of_home))
+end
+
+function command.SUB(source, number, home)
+	check_number(number)
+	if not is_here(number) then
+		subscribe_far(number, home, source)
+	elseif channels[number] then
+		add(number, channels[number], source)
+	else
 		error(("there is no channel %x"):format(number), 0)
-	end
-	if receivers:add(source) then
-		subscribers[source] = subscribers[source]
-			or { channels = {}, unlink = link.link(source, forget) }
-		subscribers[source].channels[number] = true
 	end
 	skynet.ret()
 end
 
 function command.USUB(source, number)
 	check_number(number)
-	local receivers = channels[number]
-	if receivers and receivers:remove(source) then
-		drop(number, source)
-	end
+	remove(number, channels[number], source)
 end
 
-function command.DEL(_, number)
+function command.DEL(source, number)
 	check_number(number)
-	local receivers = channels[number]
-	channels[number] = nil
-	for _, address in ipairs(receivers and receivers:all() or {}) do
-		drop(number, address)
+	if not is_here(number) then
+		skynet.redirect(homes.find(number, on_end_of_home), source, "lua", 0,
+			skynet.pack("DEL", number))
+	elseif channels[number] then
+		finish(number, "it was deleted")
 	end
 end
 
 function command.PUB(source, number, block, size)
 	local message, bytes = packet.pack(number, block, size)
-	local ok, problem = pcall(check_number, number)
-	if ok then
-		publish(source, number, message, bytes)
+	local ok, problem = pcall(function()
+		check_number(number)
+		if is_here(number) then
+			publish(source, number, message, bytes)
+		else
+			local home = homes.find(number, on_end_of_home)
+			skynet.redirect(home, source, "multicast", 0, message, bytes)
+			message = nil -- it was taken
+		end
+	end)
+	if message then
+		skynet.trash(message, bytes)
 	end
-	skynet.trash(message, bytes)
 	if not ok then
 		error(problem, 0)
 	end
@@ -119,16 +244,35 @@ end
 --- Commands that get no answer, but may be sent as requests too.
 local SILENT <const> = { USUB = true, DEL = true }
 
+--- What comes from a home: something published there, or the end of a channel.
+local function pass_on(source, number, message, size)
+	if number >= 0 then
+		publish(source, number, message, size)
+	elseif channels[~number] and channels[~number].home == source then
+		local _, text, length = packet.unpack(message, size)
+		finish(~number, skynet.tostring(text, length))
+	end
+end
+
 skynet.register_protocol({
 	name = "multicast",
 	id = skynet.PTYPE_MULTICAST,
 	unpack = function(message, size)
 		return (packet.unpack(message, size)), message, size
 	end,
-	dispatch = function(_, source, number, message, size)
-		check_number(number)
-		publish(source, number, message, size)
-		skynet.ret()
+	dispatch = function(session, source, number, message, size)
+		if number >= 0 and is_here(number) then
+			publish(source, number, message, size)
+		elseif session == 0 then
+			pass_on(source, number, message, size)
+		else
+			check_number(number)
+			local text = "channel %x belongs to node %d: publish at its home"
+			error(text:format(number, number & 0xff), 0)
+		end
+		if session ~= 0 then
+			skynet.ret()
+		end
 	end,
 })
 
@@ -143,4 +287,5 @@ skynet.start(function()
 			skynet.ret()
 		end
 	end)
+	homes.announce()
 end)

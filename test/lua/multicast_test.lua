@@ -218,6 +218,26 @@ case("a_deleted_channel_is_silent_for_all", function()
 	end
 end)
 
+case("those_who_have_subscribed_are_told_of_the_end", function()
+	local ends = {}
+	local channel = multicast.new({
+		dispatch = print,
+		ended = function(channel, reason)
+			ends[#ends + 1] = { channel.channel, reason }
+		end,
+	})
+	local other = multicast.new({ channel = channel.channel })
+	channel:subscribe()
+	other:delete()
+	test.settle()
+	check.equal(ends, { { channel.channel, "it was deleted" } })
+	channel:publish("which is no error")
+	channel:unsubscribe()
+	check.raises("there is no channel", channel.subscribe, channel)
+	test.settle()
+	check.equal(#ends, 1)
+end)
+
 case("who_dies_is_off_the_lists", function()
 	local channel = multicast.new({})
 	local services = {}
@@ -302,8 +322,13 @@ case("the_service_answers_as_users_know_it", function()
 	check.raises("bad argument 'channel'", ask, daemon, "SUB", 1.5)
 	check.raises("belongs to node 7", ask, daemon, "SUB", 0x107)
 	check.raises("belongs to node 7", ask, daemon, "PUB", 0x107, skynet.pack(1))
-	check.raises("belongs to node 7", multicast.new({ channel = 0x107 }).publish,
-		multicast.new({ channel = 0x107 }), 1)
+	local reason = "channel 107 belongs to node 7: this node has no network"
+	check.raises(reason, multicast.new, { channel = 0x107 })
+	check.raises(reason, ask, daemon, "HOME", 0x107)
+	check.raises("bad argument 'channel'", ask, daemon, "HOME", -1)
+	check.equal(ask(daemon, "HOME", number), daemon)
+	check.raises("publish at its home", skynet.rawcall, daemon, "multicast",
+		packet.pack(0x107, ""))
 	check.raises("not a message of a channel", skynet.rawcall, daemon, "multicast", "short")
 end)
 
@@ -311,6 +336,8 @@ case("misuse_is_told", function()
 	check.misuse("'options': table expected, got nil", multicast.new)
 	check.misuse("'channel' .*integer expected, got string", multicast.new, { channel = "1" })
 	check.misuse("'channel' .*integer expected, got float", multicast.new, { channel = 1.5 })
+	check.misuse("'channel' .*not the number of a channel", multicast.new, { channel = -1 })
+	check.misuse("'ended' .*function expected, got string", multicast.new, { ended = "x" })
 	check.misuse("'dispatch' .*function expected, got table", multicast.new, { dispatch = {} })
 	check.misuse("'pack' .*function expected", multicast.new, { pack = 1 })
 	check.misuse("'unpack' .*function expected", multicast.new, { unpack = 1 })
