@@ -1,0 +1,335 @@
+-- group_agent: the part of this node in groups of the network (mcgroup, docs/groups.md).
+--
+--   CREATE               -> id
+--   ADDRESS id           -> the address that services of this node send to
+--   ENTER id, address; LEAVE id, address; RELEASE id
+-- and from the manager (group_mgr): ADD id, receiver; END id.
+--
+-- A network group is two groups of each node (skynet.enter_group). The *receiver*, number 2 * id,
+-- has the local members. The *sender*, number 2 * id + 1, has what passes on what services of this
+-- node send: the receiver, and a tunnel to the receiver of each other node. Nodes on which nobody
+-- has entered have no receiver, so nothing is sent there.
+--
+-- G1  A group in `groups` is known to the manager, or will be with the next report.
+-- G2  It has a tunnel to each receiver that the manager has named, or is to be mended: a tunnel
+--     whose receiver has ended, or cannot be reached, is taken away, and the manager is asked after
+--     a while, until it has forgotten that receiver too.
+-- G3  Messages to members need no manager. While there is none, nothing else changes.
+
+local skynet = require("skynet")
+require("skynet.manager")
+local link = require("skynet.link")
+local queue = require("skynet.queue")
+
+local NODE <const> = skynet.harbor(skynet.self())
+--- The number of a group: 1 << 29 | node << 21 | a counter.
+local ID_BASE <const> = 1 << 29 | NODE << 21
+local COUNTER_MASK <const> = (1 << 21) - 1
+--- So many numbers in a row are taken only if something is wrong.
+local DRAWS_MAX <const> = 1000
+--- How long requests wait for a manager: one that has ended must be missed first, and another one
+--- take its place. And how often one is looked for that cannot be reached.
+local MANAGER_LIMIT_CS <const> = 500 + 200 * (tonumber(skynet.getenv("harbor_timeout")) or 0)
+local PAUSE_CS <const> = 50
+local WAITER_LIMIT <const> = math.tointeger(tonumber(skynet.getenv("waiterlimit")))
+
+---@class network_group
+---@field sender integer its address
+---@field receiver integer|false its address
+---@field tunnels table<integer, group_tunnel> by the receiver that they lead to
+
+---@class group_tunnel
+---@field address integer
+---@field unlink fun()
+
+---@type table<integer, network_group>
+local groups = {}
+
+-- --- the manager -----------------------------------------------------------------------------
+
+local manager ---@type integer? who has our report, and lives
+local holder ---@type integer? who is the manager now, as far as known
+local absence = "nobody has the office yet"
+local waiting, waiting_count = {}, 0 -- the requests that need a manager
+local changed = {} -- woken when the manager ends, or another one takes its place
+
+local function await_manager(cs)
+	local token = {}
+	if cs > 0 and waiting_count < WAITER_LIMIT then
+		waiting[token] = true
+		waiting_count = waiting_count + 1
+		skynet.sleep(cs, token)
+		waiting[token] = nil
+		waiting_count = waiting_count - 1
+	end
+end
+
+--- The manager's answer; raises what it refuses. When it ends meanwhile the next one is asked, for
+--- whom it is all the same whether the former one has done it. Waits for one, but not for ever.
+local function ask_manager(...)
+	local until_cs = skynet.now() + MANAGER_LIMIT_CS
+	while true do
+		if not manager then
+			await_manager(until_cs - skynet.now())
+		end
+		if not manager then
+			error("there is no group manager now: " .. absence, 0)
+		end
+		local ok, answer, reason = pcall(skynet.call, manager, "lua", ...)
+		if ok then
+			return answer or error(reason, 0)
+		elseif skynet.now() >= until_cs then
+			error(answer, 0)
+		end
+		skynet.sleep(PAUSE_CS)
+	end
+end
+
+local function set_manager(address, reason)
+	manager, absence = address, reason
+	for token in pairs(address and waiting or {}) do
+		skynet.wakeup(token)
+	end
+end
+
+-- --- tunnels ---------------------------------------------------------------------------------
+
+local to_mend = {} ---@type table<integer, true> groups
+local mend
+
+local function end_tunnel(group, receiver)
+	local tunnel = group.tunnels[receiver]
+	group.tunnels[receiver] = nil
+	tunnel.unlink()
+	skynet.kill(tunnel.address)
+end
+
+local function on_end_of_receiver(id, group, receiver)
+	if groups[id] == group and group.tunnels[receiver] then
+		end_tunnel(group, receiver)
+		if next(to_mend) == nil then
+			skynet.timeout(PAUSE_CS, mend)
+		end
+		to_mend[id] = true
+	end
+end
+
+local function add_tunnel(id, group, receiver)
+	if group.tunnels[receiver] then
+		return
+	end
+	local address = skynet.launch("tunnel", skynet.address(receiver))
+	if not address then
+		error(("no tunnel to %s: the log says why"):format(skynet.address(receiver)), 0)
+	end
+	skynet.enter_group(2 * id + 1, address)
+	group.tunnels[receiver] = {
+		address = address,
+		unlink = link.link(receiver, function()
+			on_end_of_receiver(id, group, receiver)
+		end),
+	}
+end
+
+local function add_tunnels(id, receivers)
+	for _, receiver in ipairs(receivers) do
+		add_tunnel(id, groups[id], receiver)
+	end
+end
+
+--- Asks for the receivers of groups that have lost a tunnel. Without a manager that is left to the
+--- report that the next one gets.
+mend = function()
+	local ids = to_mend
+	to_mend = {}
+	for id in pairs(ids) do
+		if manager and groups[id] then
+			local ok, receivers = pcall(ask_manager, "JOIN", id, groups[id].receiver)
+			if ok and groups[id] then
+				add_tunnels(id, receivers)
+			end
+		end
+	end
+end
+
+-- --- groups ----------------------------------------------------------------------------------
+
+local function add_group(id, receiver)
+	local sender = skynet.query_group(2 * id + 1)
+	if not sender then
+		error(("group %d cannot be made: the log says why"):format(id), 0)
+	end
+	groups[id] = groups[id] or { sender = sender, receiver = false, tunnels = {} }
+	if receiver and not groups[id].receiver then
+		groups[id].receiver = receiver
+		skynet.enter_group(2 * id + 1, receiver)
+	end
+end
+
+local function end_group(id)
+	local group = groups[id]
+	groups[id] = nil
+	skynet.clear_group(2 * id + 1)
+	skynet.clear_group(2 * id)
+	for receiver in pairs(group and group.tunnels or {}) do
+		end_tunnel(group, receiver)
+	end
+end
+
+local function take_part(id, does_receive)
+	local group = groups[id]
+	if group and (group.receiver or not does_receive) then
+		return
+	end
+	local receiver = does_receive and skynet.query_group(2 * id)
+	local ok, answer = pcall(ask_manager, "JOIN", id, receiver)
+	if ok then
+		add_group(id, receiver)
+		add_tunnels(id, answer)
+	else
+		skynet.clear_group(2 * id) -- nobody knows of it
+		error(answer, 0)
+	end
+end
+
+--- One task at a time begins to take part in a group, so that two do not undo each other's work.
+local section = queue()
+
+local function find(id, does_receive)
+	section(take_part, id, does_receive)
+	return groups[id] or error(("group %d was released meanwhile"):format(id), 0)
+end
+
+local counter = skynet.self() & COUNTER_MASK -- another one in each life of the node
+
+local function draw_id()
+	for _ = 1, DRAWS_MAX do
+		counter = (counter + 1) & COUNTER_MASK
+		if ask_manager("CREATE", ID_BASE | counter) == "new" then
+			return ID_BASE | counter
+		end
+	end
+	error("no number is free for a new group", 0)
+end
+
+local command = {}
+
+function command.CREATE()
+	local id = section(draw_id)
+	add_group(id)
+	return id
+end
+
+function command.ADDRESS(_, id)
+	return find(id, false).sender
+end
+
+function command.ENTER(_, id, address)
+	find(id, true)
+	skynet.enter_group(2 * id, address)
+end
+
+function command.LEAVE(_, id, address)
+	if groups[id] and groups[id].receiver then
+		skynet.leave_group(2 * id, address)
+	end
+end
+
+function command.RELEASE(_, id)
+	ask_manager("RELEASE", id)
+end
+
+function command.ADD(_, id, receiver)
+	if groups[id] then
+		add_tunnel(id, groups[id], receiver)
+	end
+end
+
+function command.END(_, id)
+	end_group(id)
+end
+
+-- --- the office ------------------------------------------------------------------------------
+
+--- Tells a manager what this node takes part in, and takes over what it knows. Waits.
+local function report(address)
+	local receivers = {}
+	for id, group in pairs(groups) do
+		receivers[id] = group.receiver
+	end
+	local others = skynet.call(address, "lua", "REPORT", receivers)
+	for id in pairs(receivers) do
+		if not groups[id] then
+			goto next_group -- it has ended meanwhile
+		elseif others[id] then
+			add_tunnels(id, others[id])
+		else
+			end_group(id)
+		end
+		::next_group::
+	end
+end
+
+--- Returns when the manager has ended, or cannot be reached, or is not the manager any more, and
+--- why.
+local function await_end(address)
+	local reason
+	local unlink = link.link(address, function(_, why)
+		reason = why
+		skynet.wakeup(changed)
+	end)
+	while not reason and holder == address do
+		skynet.wait(changed)
+	end
+	unlink()
+	return reason or "another one has taken the office"
+end
+
+local function keep_manager()
+	while true do
+		local address = holder
+		local ok, reason = pcall(report, address)
+		if ok then
+			set_manager(address)
+			reason = await_end(address)
+		else
+			skynet.sleep(PAUSE_CS)
+		end
+		set_manager(nil, reason)
+	end
+end
+
+local function on_holder(address)
+	local is_first = not holder
+	holder = address
+	skynet.wakeup(changed)
+	if is_first then
+		skynet.fork(keep_manager)
+	end
+end
+
+local function follow_manager()
+	local mine = skynet.uniqueservice("group_mgr")
+	if skynet.getenv("harbor") == "0" then
+		on_holder(mine)
+	else
+		require("skynet.network.office").follow("GROUP_MGR", on_holder)
+	end
+end
+
+--- Commands of the manager, which get no answer.
+local SILENT <const> = { ADD = true, END = true }
+
+skynet.start(function()
+	skynet.dispatch("lua", function(_, source, name, ...)
+		local run = command[name]
+		if not run then
+			error("Unknown command " .. tostring(name), 0)
+		elseif SILENT[name] then
+			run(source, ...)
+		else
+			skynet.retpack(run(source, ...))
+		end
+	end)
+	follow_manager()
+end)
