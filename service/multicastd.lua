@@ -7,6 +7,7 @@
 --   USUB channel                         not any more
 --   DEL channel                          ends it for all
 --   PUB channel, block, size             publishes; the block is taken
+--   SYNC                                 answers: whatever came before has been passed on
 -- A request of type "multicast" publishes too, without a copy on the way here: the number of its
 -- channel, and what is published (lualib-src/skynet_packet.c). What is published on a channel that
 -- is not there goes nowhere.
@@ -238,6 +239,10 @@ function command.PUB(source, number, block, size)
 	if not ok then
 		error(problem, 0)
 	end
+	skynet.ret()
+end
+
+function command.SYNC()
 	skynet.ret()
 end
 

@@ -46,11 +46,16 @@ local function tell(address, command, number)
 end
 
 --- Publishes the values; returns when they are on their way. Who publishes on a channel that it has
---- subscribed to gets them too. Waits. Raises when the node of the channel is gone.
+--- subscribed to gets them too, before this returns. Waits. Raises when the node of the channel is
+--- gone.
 ---@param ... any
 function methods:publish(...)
-	local message, size = packet.pack(number_of(self), self.pack_values(...))
+	local number = number_of(self)
+	local message, size = packet.pack(number, self.pack_values(...))
 	skynet.rawcall(self.home, "multicast", message, size)
+	if self.home ~= daemon and subscribed[number] == self then
+		skynet.call(daemon, "lua", "SYNC") -- what comes from the home has passed the daemon
+	end
 end
 
 --- The handler runs for whatever is published from now on. Waits. Raises when there is no such

@@ -181,6 +181,44 @@ case("one_publishes_at_the_home_in_ones_own_name", function()
 	})
 end)
 
+case("who_publishes_has_heard_it_before_it_goes_on", function()
+	child.start(function() -- a home that answers sooner than what it sends is passed on
+		local packet = require("skynet.packet") -- luacheck: ignore
+		local receivers = packet.receivers()
+		skynet.register_protocol({
+			name = "multicast",
+			id = skynet.PTYPE_MULTICAST,
+			unpack = function(message, size)
+				return message, size
+			end,
+			dispatch = function(_, source, message, size)
+				packet.send(message, size, source, receivers)
+				skynet.ret()
+			end,
+		})
+		skynet.start(function()
+			skynet.dispatch("lua", function(_, source)
+				receivers:add(source)
+				skynet.ret()
+			end)
+			skynet.register("MULTICAST:7")
+		end)
+	end)
+	for _ = 1, 10 do
+		local heard = 0
+		local channel = multicast.new({
+			channel = CHANNEL,
+			dispatch = function()
+				heard = heard + 1
+			end,
+		})
+		channel:subscribe()
+		channel:publish("to all, and to myself")
+		channel:unsubscribe()
+		check.equal(heard, 1)
+	end
+end)
+
 case("a_channel_that_is_deleted_at_home_has_ended_here", function()
 	local far = child.start(home)
 	local one = child.start(listener)
