@@ -250,8 +250,8 @@ function skynet.remote_create(object, number) end
 ---@param object table
 function skynet.remote_release(object) end
 
---- The remote object of a handle (the field `__remote`): itself, when it lives here, or a reference,
---- whose methods wait. Handle 0 is the root's, which waits.
+--- The remote object of a handle (the field `__remote`): itself, when it lives here, or a
+--- reference, whose methods wait. Handle 0 is the root's, which waits.
 ---@param handle integer
 ---@return table object
 function skynet.remote_bind(handle) end

@@ -154,7 +154,7 @@ local function check_new(object)
 	elseif rawget(object, "__remote") ~= nil then
 		error("bad argument 'object': it is a remote object already", 3)
 	elseif object_count >= OBJECTS_MAX then
-		local text = "this service has %d remote objects: end some with skynet.remote_release"
+		local text = "there are %d remote objects here: end some with skynet.remote_release"
 		error(text:format(object_count), 3)
 	end
 end

@@ -87,3 +87,7 @@ class LocalNetwork:
     def start(self, id, **settings):
         """Starts a node, and waits until it is part of the network."""
         return self.begin(id, **settings).wait_ready()
+
+    def start_all(self, count, **settings):
+        """Starts the nodes 1 to `count`, one after another."""
+        return [self.start(id, **settings) for id in range(1, count + 1)]

@@ -45,7 +45,8 @@ local function other_agent(number)
 				receiver = skynet.query_group((...))
 				skynet.retpack()
 			elseif name == "report" then
-				skynet.retpack(skynet.call(manager, "lua", "REPORT", { [...] = receiver }))
+				local report = { [...] = receiver }
+				skynet.retpack(skynet.call(manager, "lua", "REPORT", report))
 			else
 				skynet.retpack(skynet.call(manager, "lua", name, ...))
 			end

@@ -1,5 +1,5 @@
 -- skynet.multicast: channels of other nodes. The other node is played by a service of this one that
--- has the name by which the multicastd of node 7 is found; test/e2e/groups_test.py has real nodes.
+-- has the name by which the multicastd of node 7 is found; test/e2e/channels_test.py has real nodes.
 local skynet = require("skynet")
 require("skynet.manager")
 local multicast = require("skynet.multicast")
@@ -70,7 +70,8 @@ local function home()
 		id = skynet.PTYPE_MULTICAST,
 		unpack = packet.unpack,
 		dispatch = function(session, source, number, message, size)
-			told[#told + 1] = { "PUBLISH", source, number, skynet.unpack(message, size) }
+			local values = skynet.unpack(message, size)
+			told[#told + 1] = { "PUBLISH", source, number, values }
 			if session ~= 0 then
 				skynet.ret()
 			end

@@ -148,6 +148,25 @@ case("objects_are_passed_on_from_service_to_service", function()
 	check.equal(ask(second, "make"):is_home(one), false)
 end)
 
+case("references_travel_through_the_datacenter_and_channels", function()
+	local counter = ask(child.start(bank), "make")
+	local datacenter = require("skynet.datacenter")
+	datacenter.set("objects", "counter", counter)
+	check.ok(rawequal(datacenter.get("objects", "counter"), counter))
+	check.ok(rawequal(datacenter.get("objects").counter, counter))
+	local heard
+	local channel = require("skynet.multicast").new({
+		dispatch = function(_, _, object)
+			heard = object
+		end,
+	})
+	channel:subscribe()
+	channel:publish(counter)
+	test.settle()
+	check.ok(rawequal(heard, counter))
+	check.equal(heard:add(1), 1)
+end)
+
 case("what_a_method_raises_reaches_the_caller_with_its_place", function()
 	local counter = ask(child.start(bank), "make")
 	local problem = check.raises("no money", counter.fail, counter)

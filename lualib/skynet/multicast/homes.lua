@@ -6,6 +6,7 @@ local harbor = require("skynet.harbor")
 local link = require("skynet.link")
 
 local NODE <const> = skynet.harbor(skynet.self())
+local HAS_NETWORK <const> = skynet.getenv("harbor") ~= "0"
 --- How long to wait for the name of a node that is there. It has made the channel, so the name is
 --- on its way; that way may be longer than the one of the channel's number.
 local NAME_LIMIT_CS <const> = 500
@@ -27,16 +28,16 @@ end
 
 --- Tells the other nodes where the channels of this one live.
 function module.announce()
-	if skynet.getenv("harbor") ~= "0" then
+	if HAS_NETWORK then
 		harbor.globalname(name_of(NODE))
 	end
 end
 
 --- The address of a node's multicastd, or nil and why there is none. Waits.
 local function query(node)
-	if skynet.getenv("harbor") == "0" then
+	if not HAS_NETWORK then
 		return nil, "this node has no network (harbor = 0)"
-	elseif not skynet.call(".cslave", "lua", "MEMBERS")[node] then
+	elseif not harbor.members()[node] then
 		return nil, "it is not in the network"
 	end
 	local ok, answer = pcall(skynet.call_within, NAME_LIMIT_CS, ".cslave", "lua", "QUERYNAME",

@@ -1,0 +1,159 @@
+"""Groups whose members live on several nodes (mcgroup): who gets what is sent, and what becomes of
+them when a node dies, the one with their manager, and the one with the master."""
+
+import re
+
+from evaluator import failure
+from harness import case, main, wait_until
+from nodes import LocalNetwork
+
+# How long a dead node is missed: so long the cases with one last.
+TIMEOUT_S = 2
+
+MCGROUP = """
+    mcgroup = require("mcgroup")
+    heard = {}
+    skynet.dispatch("lua", function(session, source, ...)
+        heard[#heard + 1] = skynet.harbor(source) .. ":" .. table.concat({ ... }, " ")
+    end)
+"""
+
+
+def use_groups(*nodes):
+    for node in nodes:
+        node.run(MCGROUP)
+
+
+def send_to_group(node, id, text):
+    node.run(f'skynet.send(mcgroup.address({id}), "lua", "{text}")')
+
+
+def heard_everywhere(nodes, text, last):
+    for node in nodes:
+        node.wait_run("return heard[#heard]", text)
+        assert node.run("return #heard") == str(last), node.run("return heard")
+
+
+@case
+def members_of_all_nodes_get_what_any_node_sends():
+    one, two, three = nodes = LocalNetwork(harbor_timeout=TIMEOUT_S).start_all(3)
+    use_groups(*nodes)
+    id = one.run("return mcgroup.create()")
+    two.run(f"address = mcgroup.address({id})")
+    assert two.run(f"return mcgroup.address({id}) == address") == "true"
+    for node in nodes:
+        node.run(f"mcgroup.enter({id})")
+    for count, node in enumerate(nodes, 1):
+        send_to_group(node, id, "hello")
+        heard_everywhere(nodes, f"{count}:hello", count)
+    two.run(f"mcgroup.leave({id})")
+    send_to_group(two, id, "without me")
+    for node in (one, three):
+        node.wait_run("return heard[#heard]", "2:without me")
+    assert two.run("return #heard") == "3"
+    for node in nodes:
+        assert services(node).count("tunnel") == 2, services(node)
+    three.run(f"mcgroup.release({id})")
+    for node in nodes:
+        wait_until(
+            lambda n=node: not {"tunnel", "multicast"} & set(services(n)), "nothing is left"
+        )
+        assert f"there is no group {id}" in failure(node.run, f"mcgroup.address({id})")
+    assert failure(two.run, 'skynet.call(address, "lua", "x")')
+
+
+def services(node):
+    """What was launched on the node and has not ended, by the lines of the log."""
+    launched = re.findall(r"\[:(\w+)\] LAUNCH (\w+)", node.text())
+    return [name for address, name in launched if is_alive(node, int(address, 16))]
+
+
+def is_alive(node, address):
+    return node.run(f"""
+        local core = require("skynet.core")
+        local session = core.link({address})
+        if session then core.unlink({address}, session) end
+        return session ~= nil""") == "true"
+
+
+@case
+def a_node_that_dies_drops_out_and_can_come_back():
+    network = LocalNetwork(harbor_timeout=TIMEOUT_S)
+    one, two, three = network.start_all(3)
+    use_groups(one, two, three)
+    id = one.run("return mcgroup.create()")
+    for node in (one, two, three):
+        node.run(f"mcgroup.enter({id})")
+    send_to_group(two, id, "all")
+    heard_everywhere((one, two, three), "2:all", 1)
+    three.kill()
+    send_to_group(two, id, "two of us")
+    heard_everywhere((one, two), "2:two of us", 2)
+    three = network.start(3)
+    use_groups(three)
+    three.run(f"mcgroup.enter({id})")
+    wait_until(lambda: two.text().count("LAUNCH tunnel :03") == 2, "there is a new tunnel")
+    send_to_group(two, id, "again")
+    heard_everywhere((one, two), "2:again", 3)
+    heard_everywhere((three,), "2:again", 1)
+
+
+def manager_of(node):
+    """The node that the manager is on."""
+    return node.run('return (skynet.harbor(require("skynet.harbor").queryname("GROUP_MGR")))')
+
+
+@case
+def groups_survive_their_manager():
+    network = LocalNetwork(harbor_timeout=TIMEOUT_S)
+    one, two, three = network.start_all(3)
+    use_groups(two)
+    id = two.run("return mcgroup.create()")  # so the manager is there
+    assert manager_of(two) == "2"
+    use_groups(one, three)
+    for node in (one, two, three):
+        node.run(f"mcgroup.enter({id})")
+    send_to_group(three, id, "all")
+    heard_everywhere((one, two, three), "3:all", 1)
+    two.kill()
+    send_to_group(three, id, "without the manager")
+    heard_everywhere((one, three), "3:without the manager", 2)
+    second = one.run("return mcgroup.create()")  # which waits for the next one
+    assert second != id
+    assert manager_of(three) in ("1", "3")
+    three.run(f"mcgroup.enter({second})")
+    two = network.start(2)
+    use_groups(two)
+    for group in (id, second):
+        two.run(f"mcgroup.enter({group})")
+    wait_until(lambda: one.text().count("LAUNCH tunnel :02") == 3, "there are new tunnels")
+    send_to_group(one, id, "three again")
+    heard_everywhere((one, three), "1:three again", 3)
+    heard_everywhere((two,), "1:three again", 1)
+    two.run(f"mcgroup.release({id})")
+    assert f"there is no group {id}" in failure(two.run, f"mcgroup.address({id})")
+
+
+@case
+def groups_survive_the_master():
+    network = LocalNetwork(harbor_timeout=TIMEOUT_S)
+    one, two, three = network.start_all(3)
+    use_groups(one, two, three)
+    id = one.run("return mcgroup.create()")
+    for node in (two, three):
+        node.run(f"mcgroup.enter({id})")
+    send_to_group(three, id, "all")
+    heard_everywhere((two, three), "3:all", 1)
+    one.kill()
+    send_to_group(three, id, "without the master")
+    heard_everywhere((two, three), "3:without the master", 2)
+    one = network.start(1)
+    use_groups(one)
+    one.run(f"mcgroup.enter({id})")
+    wait_until(lambda: two.text().count("LAUNCH tunnel :01") == 1, "there is a tunnel")
+    send_to_group(two, id, "with a new one")
+    heard_everywhere((two, three), "2:with a new one", 3)
+    heard_everywhere((one,), "2:with a new one", 1)
+
+
+main()
