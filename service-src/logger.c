@@ -128,11 +128,13 @@ is_mailbox_empty(struct skynet_context *ctx)
 static bool
 print_line(struct logger *logger, FILE *file, uint32_t source, const char *text, size_t size)
 {
+	flockfile(file); /* what services print themselves is no part of the line */
 	if (file == logger->file && logger->path != NULL)
 		print_stamp(logger, file);
 	(void)fprintf(file, "[:%08x] ", source);
 	(void)fwrite(text, 1, size, file); /* the stream remembers any failure */
 	(void)fputc('\n', file);
+	funlockfile(file);
 	if (logger->is_lost || is_mailbox_empty(logger->ctx))
 		(void)fflush(file); /* I1 */
 	return !ferror(file);

@@ -11,6 +11,7 @@
 #include "coroutine.h"
 #include "engine.h"
 #include "failure.h"
+#include "print.h"
 #include "require.h"
 #include "section.h"
 #include "skynet.h"
@@ -154,6 +155,7 @@ run_loader(lua_State *L)
 	preload_engine(L);
 	coroutine_prepare(L);
 	require_open(L);
+	print_open(L);
 	lua_pushcfunction(L, add_traceback);
 	if (code_cache_load(L, loader ? loader : "./lualib/loader.lua", CODE_CACHE_ON) != LUA_OK)
 		return luaL_error(L, "can't load the loader (config key lualoader): %s",

@@ -22,6 +22,19 @@ from harness import (
 STAMPED = re.compile(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d\.\d\d \[:[0-9a-f]{8}\] .")
 
 
+@case
+def lines_that_services_print_and_log_stay_whole():
+    with Node(start="printer", thread=4) as node:
+        for _ in range(6):
+            node.wait_log("KILL self")
+        node.stop()
+        lines = node.text().splitlines()
+    printed = re.compile("printed\t[0-9]+\t-{40}\tnil\ttrue")
+    assert sum(bool(printed.fullmatch(line)) for line in lines) == 6 * 200
+    others = [line for line in lines if not re.match(r"\[:0[0-9a-f]{7}\] \S", line)]
+    assert len(others) == 6 * 200, others
+
+
 class LoggingNode(Node):
     """A node that logs a few lines for every client that comes and goes."""
 
