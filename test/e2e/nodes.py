@@ -8,7 +8,7 @@ Node 1 has the master, unless the settings say something else.
 """
 
 from evaluator import Client, Failed
-from harness import DEADLINE_S, Node, free_port, wait_until
+from harness import DEADLINE_S, Node, connect, free_port, wait_until
 
 # What each chunk may use.
 _PRELUDE = """
@@ -40,7 +40,7 @@ class NetworkNode(Node):
 
     def client(self):
         """One more connection: what it asks for runs beside the rest."""
-        return Client(self.port)
+        return Client(connect(self.port))
 
     def run(self, code):
         """Runs a chunk; returns what it has returned, as text, with commas between."""
