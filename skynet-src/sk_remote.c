@@ -264,6 +264,15 @@ sk_remote_refuse(struct sk_core *core, uint32_t source, uint32_t destination, in
 		      destination >> SK_HANDLE_NODE_SHIFT, sk_remote_reason(core, destination));
 }
 
+uint32_t
+sk_remote_refuser(const struct skynet_context *service, const struct sk_message *message)
+{
+	uint32_t destination = 0; /* a name's owner is not known */
+	if (SK_UNLIKELY(message->kind == SK_MESSAGE_REMOTE))
+		destination = ((const struct sk_remote_message *)message)->where.destination;
+	return destination != 0 ? destination : service->handle;
+}
+
 void
 sk_remote_post(struct sk_core *core, uint32_t handle, struct sk_message *message)
 {

@@ -62,6 +62,10 @@ void sk_remote_refuse(struct sk_core *core, uint32_t source, uint32_t destinatio
 /* Why the node of the handle is absent, as ": TEXT", or "". */
 const char *sk_remote_reason(struct sk_core *core, uint32_t destination);
 
+/* Who does not take a message that a service refuses: it, or the one of another node that the
+ * message was for. */
+uint32_t sk_remote_refuser(const struct skynet_context *service, const struct sk_message *message);
+
 /* A service is unfindable from now on: if it was the harbor, there is none any more (R1). */
 void sk_remote_ended(struct sk_core *core, uint32_t handle);
 

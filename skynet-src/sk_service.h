@@ -14,8 +14,10 @@
 #define SK_SERVICE_H
 
 #include "sk_context.h"
+#include "sk_memory.h"
 #include "sk_post.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,8 +46,30 @@ void sk_service_kill_all(struct sk_core *core);
 /* Ends what still lives when no worker runs (any more), on the calling thread.  [boot, online] */
 void sk_service_release_all(struct sk_core *core);
 
-/* One turn: the hook of the scheduler.  [worker] */
+/* One turn: the hook of the scheduler (sk_turn.c).  [worker] */
 void sk_service_turn(void *core, struct sk_worker *worker, struct sk_mailbox *box);
+
+/* The turn of a service that is dying: the caller holds the mailbox, and keeps it for ever (V3 in
+ * sk_service.c). */
+void sk_service_last_turn(struct skynet_context *service);
+
+/* Why a service ends that ends with its node. */
+#define SK_SERVICE_NODE_ENDS "it has ended with its node"
+
+static inline bool
+sk_service_is_dying(const struct skynet_context *service)
+{
+	/* Acquire pairs with the release in sk_service_kill. */
+	return atomic_load_explicit(&service->is_dying, memory_order_acquire);
+}
+
+/* What runs on this thread now is this service's work, and charged to it. NULL: nobody's. */
+static inline void
+sk_service_set_running(struct skynet_context *service)
+{
+	sk_this_service = service;
+	sk_memory_owner = service ? service->handle : 0;
+}
 
 /* The hook of the scheduler for timers that are due: hands each to its owner. list: taken.
  * [poller] */
