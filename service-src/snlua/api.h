@@ -29,6 +29,13 @@ struct api_address {
 	const char *name; /* ":hex", ".local" or global; borrowed from the argument */
 };
 
+/* Whether the argument is a name, local or global. */
+static inline bool
+api_is_name(const struct api_address *address)
+{
+	return address->name && address->name[0] != ':';
+}
+
 /* Reads an address argument; raises for what is none. */
 struct api_address api_check_address(lua_State *L, int index);
 /* The same, but a name that this node knows becomes the handle it stands for now. */

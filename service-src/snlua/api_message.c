@@ -88,6 +88,7 @@ await_room(lua_State *L, const struct api_address *address, int address_index, i
 	task->address = (uint8_t)address_index;
 	if (!wait_for_room(engine, address->handle, deadline_ms))
 		return again(L, LUA_OK, context); /* it has just ended: the send will tell */
+	task->is_by_name = api_is_name(address);
 	return api_suspend(L, TASK_CALLING, context, again);
 }
 
@@ -321,6 +322,7 @@ request(lua_State *L, struct engine *engine, const struct call *call, const char
 		return raise_unsent(L, call, sent);
 	engine->current->address = (uint8_t)call->address_index;
 	wait_for_answer(engine, session, call->address.handle, call->deadline_ms);
+	engine->current->is_by_name = api_is_name(&call->address);
 	return api_suspend(L, TASK_CALLING, call_context(call->protocol, call->address_index),
 			   call_resumed);
 }

@@ -79,6 +79,7 @@ struct task {
 	bool has_request; /* it runs a request, and has neither answered nor ignored it */
 	bool is_start;	  /* it runs the start function */
 	bool is_untraced; /* its protocol is never traced */
+	bool is_by_name;  /* its call was made with a name */
 	bool has_token;	  /* it is in the table of tokens */
 	uint8_t protocol; /* index of the request's protocol, for the log */
 	int anchor;	  /* reference that keeps co alive */

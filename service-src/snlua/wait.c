@@ -246,7 +246,7 @@ is_called_by(const struct task *task, const char *name)
 {
 	lua_Debug frame;
 	lua_State *co = coroutine_innermost(task);
-	if (task->state != TASK_CALLING)
+	if (task->state != TASK_CALLING || !task->is_by_name)
 		return false;
 	/* The arguments of the C function that waits are its locals. */
 	if (!lua_getstack(co, 0, &frame) || !lua_getlocal(co, &frame, task->address))
@@ -320,7 +320,8 @@ wait_source_died(struct engine *engine, uint32_t source, const void *text, size_
 						     TERM_TEXT);
 			task->request = 0;
 		}
-		if (task->state != TASK_CALLING || !ends_with(task->callee, source))
+		if (task->state != TASK_CALLING || !ends_with(task->callee, source) ||
+		    (task->is_by_name && !is_silent))
 			continue;
 		int32_t session = task->session;
 		fail_task(engine, task, copy_text(text, size));

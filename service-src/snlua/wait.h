@@ -34,6 +34,7 @@ wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t
 			(struct waiter){.session = session, .kind = WAITER_TASK, .task = task});
 	task->session = session;
 	task->callee = callee;
+	task->is_by_name = false;
 	task->deadline_ms = deadline_ms;
 	if (deadline_ms > 0)
 		wait_for_deadline(engine, task);
@@ -77,7 +78,8 @@ wait_node_of(uint32_t handle)
 bool wait_found(struct engine *engine, int32_t session, uint32_t callee);
 
 /* Source, a service or a node, is dead: calls to it fail, requests from it want no answer.
- * is_silent: it cannot answer any more. text: borrowed, may be NULL. */
+ * is_silent: it cannot answer any more; if it can, calls that were made by its name go on. text:
+ * borrowed, may be NULL. */
 void wait_source_died(struct engine *engine, uint32_t source, const void *text, size_t size,
 		      bool is_silent);
 /* The calls that were made with this name fail. */
