@@ -34,6 +34,8 @@
 
 /* What skynet_send returns for a mailbox whose senders shall wait. */
 #define SENT_WAIT (-4)
+/* The node in a handle. */
+#define NODE_MASK UINT32_C(0xff000000)
 
 /* What a watch is found by. */
 enum key { KEY_ID, KEY_FD, KEY_SESSION, KEY_COUNT };
@@ -359,6 +361,20 @@ probe_returned(struct connection *service, int session, bool has_failed)
 		go_on(service, watch);
 }
 
+/* No probe comes back from a node that is gone. */
+static void
+give_up_node(struct connection *service, uint32_t node)
+{
+	for (size_t i = 0; i < service->bucket_count; i++) {
+		struct watch *next;
+		for (struct watch *watch = service->buckets[KEY_SESSION][i]; watch; watch = next) {
+			next = watch->next[KEY_SESSION];
+			if ((watch->receiver & NODE_MASK) == node)
+				give_up(service, watch, "was on a node that is gone");
+		}
+	}
+}
+
 static int
 callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
 	 const void *msg, size_t sz)
@@ -377,6 +393,8 @@ callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t s
 	case PTYPE_ERROR:
 		if (session != 0)
 			probe_returned(service, session, type == PTYPE_ERROR);
+		else if (type == PTYPE_ERROR && source != 0 && (source & NODE_MASK) == source)
+			give_up_node(service, source);
 		break;
 	default:
 		answer(service, source, session, "it knows text commands only");

@@ -137,6 +137,26 @@ gate_connection_forget_probe(struct gate *gate, struct gate_connection *connecti
 	connection->probe_session = 0;
 }
 
+uint32_t
+gate_connection_probed(const struct gate *gate, int session)
+{
+	int *entry = gate_table_find(&gate->probes, session);
+	return entry != NULL ? from_probe(entry)->probed : 0;
+}
+
+size_t
+gate_connection_lost_probes(const struct gate *gate, uint32_t node, int **sessions)
+{
+	size_t count = 0;
+	*sessions = skynet_calloc(gate->probes.count + 1, sizeof(**sessions));
+	for (size_t i = 0; i < gate->probes.capacity; i++) {
+		int *entry = gate->probes.slots[i];
+		if (entry != NULL && (from_probe(entry)->probed & GATE_NODE_MASK) == node)
+			(*sessions)[count++] = *entry;
+	}
+	return count;
+}
+
 struct gate_connection *
 gate_connection_take_probe(struct gate *gate, int session, uint32_t source)
 {

@@ -166,7 +166,7 @@ is_owners_end(const struct gate *gate, int type, int session, uint32_t source)
 
 /* A probe came back, or the time for a look at the lingering connections has come. */
 static void
-on_response(struct gate *gate, int session, uint32_t source)
+on_response(struct gate *gate, int session, uint32_t source, bool is_error)
 {
 	if (source == 0) {
 		if (session == gate->timer_session)
@@ -177,9 +177,23 @@ on_response(struct gate *gate, int session, uint32_t source)
 	if (connection == NULL)
 		return;
 	if (connection->state == GATE_OPEN)
-		gate_input_caught_up(gate, connection);
+		gate_input_caught_up(gate, connection, is_error);
 	else
 		gate_connection_settle(gate, connection);
+}
+
+/* No probe comes back from a node that is gone. */
+static void
+on_node_gone(struct gate *gate, uint32_t node)
+{
+	int *sessions;
+	size_t count = gate_connection_lost_probes(gate, node, &sessions);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t probed = gate_connection_probed(gate, sessions[i]);
+		if (probed != 0) /* not ended by one before it */
+			on_response(gate, sessions[i], probed, true);
+	}
+	skynet_free(sessions);
 }
 
 static int
@@ -204,8 +218,11 @@ callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t s
 	case PTYPE_ERROR:
 		if (is_owners_end(gate, type, session, source))
 			(void)skynet_command(ctx, "EXIT", "its owner has ended");
+		else if (type == PTYPE_ERROR && session == 0 && source != 0 &&
+			 (source & GATE_NODE_MASK) == source)
+			on_node_gone(gate, source);
 		else
-			on_response(gate, session, source);
+			on_response(gate, session, source, type == PTYPE_ERROR);
 		return SKYNET_DONE;
 	default:
 		gate_answer_error(gate, &request, "it knows commands in text, and frames, only");

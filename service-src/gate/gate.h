@@ -43,6 +43,9 @@
  * 1/100 s. */
 #define GATE_HANDSHAKE_CS 1000
 
+/* The node in a handle. */
+#define GATE_NODE_MASK UINT32_C(0xff000000)
+
 /* What is told to the other end of a websocket that is closed from here: RFC 6455, 7.4.1. */
 #define GATE_CLOSE_NORMAL 1000
 #define GATE_CLOSE_INVALID 1002
@@ -266,6 +269,11 @@ void gate_connection_finish(struct gate *gate, struct gate_connection *connectio
 void gate_connection_lose(struct gate *gate, struct gate_connection *connection);
 /* Ends it at once; frees it. */
 void gate_connection_break(struct gate *gate, struct gate_connection *connection);
+/* The probes that do not come back, since a whole node is gone: their sessions, in a block that the
+ * caller frees. Returns how many. */
+size_t gate_connection_lost_probes(const struct gate *gate, uint32_t node, int **sessions);
+/* Whose probe has that session: a service, or 0. */
+uint32_t gate_connection_probed(const struct gate *gate, int session);
 /* Finds whose probe came back, and ends it. Returns NULL if it is nobody's any more. */
 struct gate_connection *gate_connection_take_probe(struct gate *gate, int session, uint32_t source);
 /* Closes it, UPGRADING or when what an ENDED or DRAINING one waited for has happened; frees it. */
@@ -300,8 +308,9 @@ void gate_input(struct gate *gate, struct gate_connection *connection, char *chu
 /* One reason for holding the connection is over. When it was the last, what was held back is
  * forwarded, and reading goes on. */
 void gate_input_release(struct gate *gate, struct gate_connection *connection, unsigned reason);
-/* The service has handled all that was sent to it before the last probe. */
-void gate_input_caught_up(struct gate *gate, struct gate_connection *connection);
+/* The service has handled all that was sent to it before the last probe; is_gone: it has ended
+ * before that. */
+void gate_input_caught_up(struct gate *gate, struct gate_connection *connection, bool is_gone);
 /* The client has ended its stream: forwards what was held back, then ends the connection. */
 void gate_input_ended(struct gate *gate, struct gate_connection *connection);
 

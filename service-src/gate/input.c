@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+/* What skynet_send returns when its sender is to wait. */
+#define SENT_WAIT (-4)
+
 /* Sends a frame on. block, when there is one, is taken. Returns false if the service is gone. */
 static bool
 send_frame(struct gate *gate, uint32_t source, uint32_t service, int session,
@@ -17,8 +20,11 @@ send_frame(struct gate *gate, uint32_t source, uint32_t service, int session,
 {
 	int type = gate->type | (frame->block != NULL ? PTYPE_TAG_DONTCOPY : 0);
 	/* Without DONTCOPY the bytes are only borrowed: the cast takes nothing away. */
-	return skynet_send(gate->ctx, source, service, type, session, (char *)frame->data,
-			   frame->size) >= 0;
+	int sent = skynet_send(gate->ctx, source, service, type, session, (char *)frame->data,
+			       frame->size);
+	if (sent == SENT_WAIT) /* the only result that leaves the block here */
+		skynet_free(frame->block);
+	return sent >= 0;
 }
 
 /* Hands one frame to whom it is for. Returns false if that service is gone. */
@@ -50,8 +56,7 @@ open_window(struct gate *gate, struct gate_connection *connection, uint32_t serv
 {
 	connection->window_bytes = 0;
 	connection->window_frames = 0;
-	/* Another node's services are bounded by the link to it. */
-	if (service == 0 || skynet_isremote(gate->ctx, service, NULL))
+	if (service == 0)
 		return true;
 	return gate_connection_probe(gate, connection, service);
 }
@@ -207,10 +212,13 @@ gate_input_release(struct gate *gate, struct gate_connection *connection, unsign
 }
 
 void
-gate_input_caught_up(struct gate *gate, struct gate_connection *connection)
+gate_input_caught_up(struct gate *gate, struct gate_connection *connection, bool is_gone)
 {
-	if (is_window_full(connection) &&
-	    !open_window(gate, connection, gate_connection_service(gate, connection))) {
+	uint32_t service = gate_connection_service(gate, connection);
+	/* A send finds out whether a service of this node has ended, but not one of another. */
+	if ((is_gone && connection->probed == service &&
+	     skynet_isremote(gate->ctx, service, NULL)) ||
+	    (is_window_full(connection) && !open_window(gate, connection, service))) {
 		service_gone(gate, connection);
 		return;
 	}

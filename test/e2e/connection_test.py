@@ -136,6 +136,29 @@ def a_receiver_that_is_gone_ends_the_watch():
 
 
 @case
+def the_end_of_a_node_ends_the_watches_for_it():
+    pipes = [pipe() for _ in range(3)]
+    (near, to_near), (gone, to_gone), (refused, to_refused) = pipes
+    with User(*(reader for reader, _ in pipes)) as node:
+        node.ask("HARBOR node 5 1")
+        node.ask("HARBOR node 6 1")
+        assert node.ask(f"ADD {near} :06000001") == "ok"
+        assert node.ask(f"ADD {gone} :05000001") == "ok"
+        to_near.write(b"x")
+        to_gone.write(b"x")
+        wait_until(lambda: node.ask("HARBOR list") == "ok probe 2", "both are probed")
+        node.ask("HARBOR die 5 node 5 is gone")
+        node.wait_log(rf"\[connection\] {gone} is closed: its receiver :05000001 was on a node")
+        wait_until(lambda: not node.has_open(gone), "the descriptor is closed")
+        assert node.has_open(near)
+        node.ask("HARBOR node 5 0 it burns")
+        assert node.ask(f"ADD {refused} :05000001") == "ok"
+        to_refused.write(b"x")
+        node.wait_log(rf"\[connection\] {refused} is closed: its receiver :05000001 has ended")
+        to_near.close()
+
+
+@case
 def a_slow_receiver_makes_the_sender_wait():
     near, far = socket.socketpair()
     descriptor = os.dup(far.fileno())

@@ -1,6 +1,8 @@
 -- connection_user.lua: passes the lines of its clients on to the service `connection`, and is told
 -- what comes. Config keys: user_port; user_fifo: the FIFO of a receiver that is stuck. Lines:
 --   TEXT          a command for it; "ME" in it stands for this service, "STUCK" for the stuck one
+--   HARBOR TEXT   a command for the harbor of this node, a puppet (test/service-src/fake_harbor.c);
+--                 answered with "ok probe N", the probes that its answer tells of
 -- The answer is "ok" or the error. What comes is logged: "got TEXT", "got N bytes" or "ended".
 local skynet = require("skynet")
 require("skynet.manager")
@@ -38,6 +40,11 @@ skynet.start(function()
 		ME = skynet.address(skynet.self()),
 		STUCK = stuck and skynet.address(skynet.launch("stuck", stuck)),
 	}
+	local harbor
+	local function tell_harbor(command)
+		harbor = harbor or assert(skynet.launch("fake_harbor"))
+		return skynet.call(harbor, "text", command)
+	end
 	local listener = socket.listen("127.0.0.1", math.tointeger(skynet.getenv("user_port")))
 	socket.start(listener, function(id)
 		socket.start(id)
@@ -46,9 +53,19 @@ skynet.start(function()
 			if not line then
 				break
 			end
+			local for_harbor = line:match("^HARBOR (.*)")
 			local command = line:gsub("%u%u+$", receivers)
-			local ok, result = pcall(skynet.call, ".connection", "text", command)
-			socket.write(id, (ok and "ok" or result:gsub("\n.*", "")) .. "\n")
+			local ok, result
+			if for_harbor then
+				ok, result = pcall(tell_harbor, for_harbor)
+			else
+				ok, result = pcall(skynet.call, ".connection", "text", command)
+			end
+			local answer = ok and "ok" or result:gsub("\n.*", "")
+			if ok and for_harbor then
+				answer = "ok probe " .. select(2, result:gsub("probe", ""))
+			end
+			socket.write(id, answer .. "\n")
 		end
 		socket.close(id)
 	end)

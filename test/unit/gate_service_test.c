@@ -126,15 +126,50 @@ foreign_answers_do_not_count(void **state)
 }
 
 static void
-services_of_other_nodes_are_not_probed(void **state)
+services_of_other_nodes_bound_what_is_read_too(void **state)
 {
 	(void)state;
+	const uint32_t far_agent = 0x2000001;
 	client_connects(5);
 	text("forward 5 :2000001 :30");
 	text("start 5");
-	client_sends_frames(5, GATE_WINDOW_FRAMES * 5, 1);
-	assert_null(strstr(world.trace, "probe"));
-	assert_null(strstr(world.trace, "pause"));
+	client_sends_frames(5, GATE_WINDOW_FRAMES * 3, 1);
+	assert_non_null(strstr(world.trace, "probe 2000001\n"));
+	assert_non_null(strstr(world.trace, "pause 5\n"));
+	forget();
+	probe_returns(far_agent);
+	assert_non_null(strstr(world.trace, "probe 2000001\n"));
+	forget();
+	/* A send does not find out that it has ended; its probe does. */
+	deliver(PTYPE_ERROR, world.last_probe, far_agent, NULL, 0);
+	assert_non_null(strstr(world.trace, "Service :02000001 of connection 5 is gone"));
+}
+
+static void
+the_end_of_a_node_ends_the_connections_to_it(void **state)
+{
+	(void)state;
+	for (int id = 5; id <= 7; id++) {
+		char command[64];
+		client_connects(id);
+		(void)snprintf(command, sizeof command, "forward %d :%d000001 :30", id,
+			       id < 7 ? 2 : 3);
+		text(command);
+		(void)snprintf(command, sizeof command, "start %d", id);
+		text(command);
+	}
+	for (int id = 6; id <= 7; id++)
+		client_sends_frames(id, GATE_WINDOW_FRAMES, 1);
+	forget();
+	deliver(PTYPE_ERROR, 0, 0x2000001, NULL, 0); /* a service there: no matter */
+	did("");
+	deliver(PTYPE_ERROR, 0, 0x2000000, NULL, 0);
+	assert_non_null(strstr(world.trace, "Service :02000001 of connection 6 is gone"));
+	assert_null(strstr(world.trace, "connection 5 is gone")); /* no probe was on its way */
+	assert_null(strstr(world.trace, "connection 7 is gone"));
+	deliver(PTYPE_ERROR, 0, 0x3000000, NULL, 0);
+	assert_non_null(strstr(world.trace, "Service :03000001 of connection 7 is gone"));
+	deliver(PTYPE_ERROR, 0, 0x3000000, NULL, 0);
 }
 
 static void
@@ -280,7 +315,8 @@ main(void)
 		WITH_GATE(rest_is_forwarded_window_by_window),
 		WITH_GATE(large_frames_count_by_their_bytes),
 		WITH_GATE(foreign_answers_do_not_count),
-		WITH_GATE(services_of_other_nodes_are_not_probed),
+		WITH_GATE(services_of_other_nodes_bound_what_is_read_too),
+		WITH_GATE(the_end_of_a_node_ends_the_connections_to_it),
 		WITH_GATE(gone_agent_ends_the_connection),
 		WITH_GATE(gone_watchdog_ends_new_connections),
 		WITH_GATE(client_that_does_not_read_is_not_read),
