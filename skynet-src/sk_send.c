@@ -51,17 +51,17 @@ send_away(struct skynet_context *ctx, const struct skynet_remote *where, uint32_
 	  int session, void *msg, size_t sz)
 {
 	struct skynet_context *harbor;
-	switch (sk_remote_state(ctx->core, where->destination, type, &harbor)) {
-	case SKYNET_NODE_ABSENT: /* as when the destination ends before it took the message */
+	int state = sk_remote_state(ctx->core, where->destination, type, &harbor);
+	if (state == SKYNET_NODE_ABSENT) { /* as when the destination ends before it took it */
 		sk_remote_refuse(ctx->core, source, where->destination, type, session);
 		return give_up(type, msg, session);
-	case SKYNET_NODE_BLOCKED:
+	}
+	/* Who has a name is not known, so no probe could tell when to go on. */
+	if (state == SKYNET_NODE_BLOCKED && where->destination != 0)
 		return SEND_WAIT;
-	case SKYNET_NODE_FULL:
+	if (state != SKYNET_NODE_OPEN) {
 		sk_bound_count_refused(&harbor->bound);
 		return give_up(type, msg, SEND_FULL);
-	default:
-		break;
 	}
 	struct sk_message *message =
 		sk_remote_message_new(where, type, source, session, payload_of(type, msg, sz), sz);

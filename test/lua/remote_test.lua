@@ -245,6 +245,21 @@ case("a_wait_for_a_blocked_node_has_a_deadline", function()
 	check.raises("no answer within 1.00 s", skynet.call_within, 100, REMOTE, "lua")
 end)
 
+case("a_full_mailbox_of_the_harbor_makes_tasks_wait", function()
+	tell("mailbox", 1)
+	skynet.send(REMOTE, "lua", "fills it")
+	check.equal(skynet.send("UNKNOWN", "lua", "by a name"), false) -- nobody to be probed
+	local text = "call failed: UNKNOWN: its mailbox is full"
+	check.raises(text, skynet.call, "UNKNOWN", "lua")
+	local sent = begin(skynet.send, REMOTE, "lua", "waits")
+	check.equal(sent, {})
+	check.equal(tell("list"), "message 10 :05000001 9\nprobe 0 :05000001 0")
+	tell("answer")
+	tell("answer")
+	test.settle()
+	check.equal(sent, { ok = true, value = 0 })
+end)
+
 case("one_lost_message_fails_no_call", function()
 	local result = begin(skynet.call, REMOTE, "lua", "hello")
 	skynet.send(REMOTE, "lua", "one way")

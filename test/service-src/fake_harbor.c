@@ -7,6 +7,7 @@
  *   refuse TEXT             the first one gets an error
  *   found HEX               the first one, a request by name, has gone to that handle
  *   die ID TEXT             all who have sent something are told that the node has died
+ *   mailbox LIMIT           so many messages may wait for it, and senders wait for room
  *   auto                    from now on all that comes gets an answer at once
  */
 #include "skynet.h"
@@ -191,6 +192,8 @@ run(struct skynet_context *ctx, struct fake_harbor *harbor, char *command)
 		find_first(ctx, harbor, rest);
 	else if (strncmp(command, "die", length) == 0)
 		die(ctx, harbor, rest);
+	else if (strncmp(command, "mailbox", length) == 0)
+		(void)skynet_mailbox(ctx, 0, (int)strtol(rest, NULL, 10), SKYNET_FULL_BLOCK);
 	else if (strncmp(command, "auto", length) == 0)
 		harbor->is_automatic = true;
 	return skynet_strdup("");
