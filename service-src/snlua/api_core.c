@@ -253,9 +253,9 @@ l_await_end(lua_State *L)
 	luaL_argcheck(L, !session_map_find(&engine->waiters, session), 1,
 		      "somebody waits for this session already");
 	uint32_t handle = lua_isnoneornil(L, 2) ? 0 : api_check_address(L, 2).handle;
-	/* A service says so itself before it is gone; its node says it for all of them. */
-	bool is_remote = skynet_isremote(engine->ctx, handle, NULL);
-	wait_for_answer(engine, session, is_remote ? wait_node_of(handle) : 0, 0);
+	bool is_link = skynet_isremote(engine->ctx, handle, NULL);
+	wait_for_answer(engine, session, is_link ? handle : 0, 0);
+	engine->current->is_link = is_link;
 	return api_suspend(L, TASK_CALLING, 0, end_awaited);
 }
 

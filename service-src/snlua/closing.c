@@ -65,7 +65,7 @@ compare_handles(const void *a, const void *b)
 static bool
 is_calling(const struct task *task)
 {
-	return task->state == TASK_CALLING && task->callee != wait_node_of(task->callee);
+	return task->state == TASK_CALLING && task->callee != 0 && !task->is_link;
 }
 
 static struct callees
@@ -128,6 +128,15 @@ close_all(struct engine *engine)
 	}
 }
 
+/* Another node does not notice that nobody wants to be told any more. */
+static void
+unlink_all(struct engine *engine)
+{
+	for (const struct task *task = engine->all; task; task = task->all_next)
+		if (task->state == TASK_CALLING && task->is_link)
+			skynet_unlink(engine->ctx, task->callee, task->session);
+}
+
 void
 closing_close_tasks(struct engine *engine)
 {
@@ -141,6 +150,7 @@ closing_close_tasks(struct engine *engine)
 	struct callees callees = find_callees(engine);
 	for (struct task *task = engine->all; task; task = task->all_next)
 		failure_answer_task(engine, task, "%s before it answered", reason);
+	unlink_all(engine);
 	timer_stop_all(engine);
 	close_all(engine);
 	refuse_responses(engine, failure_end_reason(engine));

@@ -71,7 +71,7 @@ struct task {
 	enum task_state state;
 	enum task_wake wake;
 	int32_t session;       /* of its call, while it waits for the answer; 0: none */
-	uint32_t callee;       /* of its call, or its node's (wait_node_of); 0: not known */
+	uint32_t callee;       /* of its call, or linked; 0: not known */
 	int32_t timer_session; /* of its sleep, or of its call's deadline; 0: none */
 	/* The request it answers. */
 	uint32_t source;
@@ -80,6 +80,7 @@ struct task {
 	bool is_start;	  /* it runs the start function */
 	bool is_untraced; /* its protocol is never traced */
 	bool is_by_name;  /* its call was made with a name */
+	bool is_link;	  /* what it waits for is the end of a service of another node */
 	bool has_token;	  /* it is in the table of tokens */
 	uint8_t protocol; /* index of the request's protocol, for the log */
 	int anchor;	  /* reference that keeps co alive */

@@ -300,12 +300,30 @@ fail_task(struct engine *engine, struct task *task, char *text)
 /* What those are told who are treated as dead, and live. */
 #define TERM_TEXT "it treats the requester as dead (skynet.term)"
 
+/* The node of a handle, which is the source where all of it is gone: no service has the number 0. */
+static uint32_t
+node_of(uint32_t handle)
+{
+	return handle & UINT32_C(0xff000000);
+}
+
 /* Whether the handle ends with that source: it is the same, or on the node that the source is. */
 static bool
 ends_with(uint32_t handle, uint32_t source)
 {
 	return handle == source ||
-	       (source != 0 && wait_node_of(source) == source && wait_node_of(handle) == source);
+	       (source != 0 && node_of(source) == source && node_of(handle) == source);
+}
+
+/* Whether what the task waits for does not come, since source is dead. */
+static bool
+waits_in_vain(const struct task *task, uint32_t source, bool is_silent)
+{
+	if (task->state != TASK_CALLING || !ends_with(task->callee, source))
+		return false;
+	if (task->is_link) /* a service says it is dead before it is gone; its node is gone */
+		return node_of(source) == source;
+	return is_silent || !task->is_by_name;
 }
 
 void
@@ -320,8 +338,7 @@ wait_source_died(struct engine *engine, uint32_t source, const void *text, size_
 						     TERM_TEXT);
 			task->request = 0;
 		}
-		if (task->state != TASK_CALLING || !ends_with(task->callee, source) ||
-		    (task->is_by_name && !is_silent))
+		if (!waits_in_vain(task, source, is_silent))
 			continue;
 		int32_t session = task->session;
 		fail_task(engine, task, copy_text(text, size));

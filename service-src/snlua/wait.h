@@ -35,6 +35,7 @@ wait_for_answer(struct engine *engine, int32_t session, uint32_t callee, int64_t
 	task->session = session;
 	task->callee = callee;
 	task->is_by_name = false;
+	task->is_link = false;
 	task->deadline_ms = deadline_ms;
 	if (deadline_ms > 0)
 		wait_for_deadline(engine, task);
@@ -65,13 +66,6 @@ struct task *wait_fail(struct engine *engine, int32_t session, const void *text,
 void wait_abandon(struct engine *engine, struct task *task);
 /* Wakes a sleeping or waiting task. */
 void wait_wake(struct engine *engine, struct task *task);
-
-/* What stands for all services of a handle's node: its number is 0, which no service has. */
-static inline uint32_t
-wait_node_of(uint32_t handle)
-{
-	return handle & UINT32_C(0xff000000);
-}
 
 /* The request of a call by name has gone to this handle. Returns false when no call with this
  * session waits for that. */

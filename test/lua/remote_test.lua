@@ -162,7 +162,7 @@ case("a_link_tells_of_the_end_of_a_service_and_of_its_node", function()
 	check.equal(ends, { "05000001 it has ended", "05000002 node 5 is gone" })
 end)
 
-case("what_ends_while_it_is_linked_tells_nobody_there", function()
+case("what_ends_while_it_is_linked_unlinks", function()
 	local service = child.start(function()
 		skynet.start(function()
 			require("skynet.link").link(0x05000001, print)
@@ -172,9 +172,15 @@ case("what_ends_while_it_is_linked_tells_nobody_there", function()
 	test.settle()
 	skynet.kill(service)
 	test.settle()
-	local text = tell("list")
-	check.equal(select(2, text:gsub("message 7 :05000002", "")), 1) -- the callee is told
-	check.equal(text:find("message 7 :05000000", 1, true), nil)
+	check.equal(
+		tell("list"),
+		table.concat({
+			"link 0 :05000001 0",
+			"message 10 :05000002 0",
+			("unlink %d :05000001 0"):format(skynet.PTYPE_ERROR),
+			tell("list"):match("message 7 :05000002 %d+"), -- the callee is told
+		}, "\n")
+	)
 end)
 
 case("a_node_that_is_absent_fails_calls_at_once", function()
