@@ -19,7 +19,7 @@ local master = require("skynet.network.master")
 local settings = require("skynet.network.settings")
 local wire = require("skynet.network.wire")
 
-local PENDING_MAX <const> = 64
+local PENDING_MAX <const> = 256
 local OUTPUT_KIB <const> = 4096
 --- In each time after which silence is an end.
 local BEATS <const> = 4

@@ -76,8 +76,12 @@ end
 ---@param handle integer
 function names:set(name, handle)
 	local former = self.handles[name]
-	if former then
+	if former and former ~= handle then
 		forget_owner(self, name, former)
+		if fields.node_of(former) == self.options.id then
+			local text = "error: the global name %s of :%08x now belongs to :%08x"
+			skynet.error(text:format(name, former, handle))
+		end
 	end
 	self.handles[name] = handle
 	if fields.node_of(handle) == self.options.id then

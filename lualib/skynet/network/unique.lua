@@ -15,6 +15,7 @@ local settings = require("skynet.network.settings")
 local signal = require("skynet.network.signal")
 
 local NAME <const> = "SERVICE"
+local REPORT_AGAIN_CS <const> = 100
 
 ---@class skynet.network.unique
 ---@field private holder integer? of the office; nil: not known yet
@@ -54,13 +55,21 @@ local function await_reports(self)
 	end
 end
 
---- Says to another holder what runs here.
+--- Says to another holder what runs here; as often as it takes, while it is the holder. Waits.
 local function report(self)
 	local holder = self.holder
-	local own = self.options.own()
-	local ok, problem = pcall(skynet.call_within, false, holder, "lua", "REPORT", own)
-	if not ok and self.holder == holder then
-		skynet.error(("error: no report to %s :%08x: %s"):format(NAME, holder, problem))
+	local has_complained = false
+	while self.holder == holder do
+		local own = self.options.own()
+		local ok, problem = pcall(skynet.call_within, false, holder, "lua", "REPORT", own)
+		if ok then
+			return
+		elseif not has_complained then
+			has_complained = true
+			local text = "error: no report to %s :%08x by now: %s"
+			skynet.error(text:format(NAME, holder, problem))
+		end
+		self.news:wait(REPORT_AGAIN_CS)
 	end
 end
 

@@ -14,6 +14,9 @@ local wire = {
 	LIMIT = 4 * 1024 * 1024,
 }
 
+--- No packet has more.
+local VALUE_MAX <const> = 8
+
 --- A packet.
 ---@param kind string
 ---@param ... any values
@@ -33,6 +36,8 @@ local function unpacked(ok, ...)
 	local packet = table.pack(...)
 	if type(packet[1]) ~= "string" then
 		return nil, "what came does not begin with a word"
+	elseif packet.n > VALUE_MAX then
+		return nil, ("what came has %d values"):format(packet.n)
 	end
 	return packet
 end

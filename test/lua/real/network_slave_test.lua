@@ -317,6 +317,51 @@ case("a_member_that_says_nonsense_is_cut_off", function()
 	end
 end)
 
+case("any_bytes_do_a_master_no_harm", function()
+	local _, url = start_master()
+	local member = { incarnation = ("1"):rep(16), address = "h:1" }
+	local claim = claim_of({
+		known = {
+			revision = 7,
+			members = { [3] = member },
+			names = { LOG = 0x03000001 },
+			numbers = { [3] = 5 },
+		},
+	})
+	local function random_bytes(size)
+		local bytes = {}
+		for i = 1, size do
+			bytes[i] = string.char(test.random(0, 255))
+		end
+		return table.concat(bytes)
+	end
+	local values <const> = { true, 5, 1.5, "x", ("9"):rep(16), {}, { {} }, 0x09000001, "" }
+	local kinds <const> = { "register", "unregister", "report", "beat", "bye", "proof", "claim" }
+	for _ = 1, 100 do
+		local packets = {}
+		for i = 1, test.random(1, 5) do
+			local words = {}
+			for w = 1, test.random(0, 5) do
+				words[w] = values[test.random(1, #values)]
+			end
+			packets[i] = test.random(1, 4) == 1 and random_bytes(test.random(1, 40))
+				or wire.packet(kinds[test.random(1, #kinds)], table.unpack(words))
+		end
+		if test.random(1, 3) > 1 then
+			table.insert(packets, 1, claim)
+		end
+		local id = intrude(url, table.unpack(packets))
+		socket.shutdown(id)
+		socket.close(id)
+	end
+	local id = intrude(url, claim, string.pack(">s4", skynet.packstring(("beat"):byte(1, -1))))
+	socket.close(id)
+	id = intrude(url, claim, string.pack(">s4", skynet.packstring("beat"):rep(100)))
+	socket.close(id)
+	check.ok(join(url, 1, "a"))
+	check.equal(test.log("lua call"), {})
+end)
+
 case("a_slave_is_not_led_astray_by_a_false_master", function()
 	local said
 	local listener, _, port = socket.listen("127.0.0.1", 0)
@@ -359,16 +404,16 @@ end)
 case("strangers_are_bounded", function()
 	local _, url = start_master()
 	local ids = {}
-	for i = 1, 64 do
+	for i = 1, 256 do
 		ids[i] = assert(socket.open(url))
 	end
 	test.eventually(function()
-		return #test.log("connect from") == 64
+		return #test.log("connect from") == 256
 	end)
 	local more = assert(socket.open(url))
 	check.equal(socket.readall(more) or "", "")
 	socket.close(more)
-	test.logged("error: 64 strangers are connected, no more may be")
+	test.logged("error: 256 strangers are connected, no more may be")
 	for _, id in ipairs(ids) do
 		socket.close(id)
 	end
