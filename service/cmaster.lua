@@ -188,6 +188,9 @@ local function serve(session)
 			return "it has said what no slave says: " .. fields.printable(packet[1], 20)
 		end
 		members:handle(session, packet[1], table.unpack(packet, 2, packet.n))
+		if packet[1] == "bye" then
+			skynet.error(("Harbor %d is gone: it has ended"):format(session.id))
+		end
 	end
 end
 

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from harness import BUILD, ROOT, SKYNET, Node, case, main, run
+from nodes import LocalNetwork
 
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -33,11 +34,49 @@ def run_program(files, start, lines):
             (folder / f"{name}.lua").write_text(text)
         with Node(start=start, luaservice=f"{folder}/?.lua;./service/?.lua") as node:
             for line in lines:
-                # A line of the log begins with an address, but for what continues one.
-                begin = "" if line.startswith("\t") else r"\[:[0-9a-f]{8}\] "
-                line = re.escape(line.replace("./examples", str(folder)))
-                line = re.sub(r":[0-9a-f]{8}", ":[0-9a-f]{8}", line)  # whatever the address
-                node.wait_log(f"^{begin}{line}")
+                wait_line(node, line, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_line(node, line, folder):
+    # A line of the log begins with an address, but for what continues one.
+    begin = "" if line.startswith("\t") else r"\[:[0-9a-f]{8}\] "
+    line = re.escape(line.replace("./examples", str(folder)))
+    line = re.sub(r":[0-9a-f]{8}", ":[0-9a-f]{8}", line)  # whatever the address
+    node.wait_log(f"^{begin}{line}")
+
+
+def networks(page):
+    """The snippets that run on several nodes: (files with their texts, lines with commands)."""
+    files = {}
+    for kind, text in BLOCK.findall(page.read_text()):
+        name = FILE.match(text)
+        if kind == "lua" and name:
+            files[name.group(1)] = text
+        elif kind == "text" and text.startswith("$ harbor="):
+            yield dict(files), text.rstrip("\n").split("\n")
+
+
+def run_network(files, lines):
+    """`$ harbor=N start=NAME` starts a node; `$ harbor=N` alone goes on with its log."""
+    folder = Path(tempfile.mkdtemp(prefix="skynet-test-"))
+    try:
+        for name, text in files.items():
+            (folder / f"{name}.lua").write_text(text)
+        network = LocalNetwork(luaservice=f"{folder}/?.lua;./service/?.lua")
+        nodes = {}
+        for line in lines:
+            command = re.match(r"\$ harbor=(\d+)(?: start=(\w+))?$", line)
+            if command and command.group(2):
+                node = network.begin(int(command.group(1)), start=command.group(2))
+                nodes[command.group(1)] = node
+            elif command:
+                node = nodes[command.group(1)]
+            else:
+                wait_line(node, line, folder)
+        for node in nodes.values():
+            node.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -51,6 +90,17 @@ def the_snippets_run_and_log_what_the_manual_says():
             run_program(files, start, lines)
             count += 1
     assert count >= 6, f"only {count} programs found"
+
+
+@case
+def networks_run_and_log_what_the_manual_says():
+    count = 0
+    for page in sorted(DOCS.glob("*.md")):
+        for files, lines in networks(page):
+            print(f"# {page.name}")
+            run_network(files, lines)
+            count += 1
+    assert count >= 1
 
 
 def test_runs(page):
@@ -97,7 +147,7 @@ def every_snippet_with_a_name_is_part_of_a_program():
             if kind == "lua" and FILE.match(text)
         }
         used = set()
-        for files, _start, _lines in [*programs(page), *test_runs(page)]:
+        for files, *_rest in [*programs(page), *test_runs(page), *networks(page)]:
             used |= set(files)
         assert named - {"config"} <= used, f"{page.name}: {named - used} is never run"
 
