@@ -128,6 +128,48 @@ case("a_taken_name_stays_with_its_owner", function()
 	check.equal(answers(second), { [8] = 0x01000009 })
 end)
 
+case("a_name_whose_owner_is_away_is_decided_later", function()
+	local books = master.new(TIMEOUT_CS)
+	local first, second = claim(books, 1, "a"), claim(books, 2, "b")
+	books:handle(second, "register", 1, "KEPT", 0x02000005)
+	books:handle(second, "register", 2, "GIVEN", 0x02000006)
+	books:lost(second)
+	books:handle(first, "register", 7, "KEPT", 0x01000005)
+	books:handle(first, "register", 8, "GIVEN", 0x01000006)
+	local function answers()
+		local list = {}
+		for _, packet in ipairs(first.packets) do
+			if packet[1] == "answer" then
+				list[packet[2]] = packet[3]
+			end
+		end
+		return list
+	end
+	check.equal(answers(), {})
+	local again = claim(books, 2, "b", { known = known({ names = { KEPT = 0x02000005 } }) })
+	check.equal(answers(), { [7] = 0x02000005, [8] = 0x01000006 })
+	check.equal(welcome(again).snapshot.names, { KEPT = 0x02000005, GIVEN = 0x01000006 })
+	check.equal(changes(again), {})
+	-- The same when it does not come back.
+	books:lost(again)
+	books:handle(first, "register", 9, "KEPT", 0x01000009)
+	check.equal(answers()[9], nil)
+	skynet.sleep(TIMEOUT_CS)
+	books:tick()
+	check.equal(answers()[9], 0x01000009)
+end)
+
+case("who_asks_and_goes_away_gets_no_answer", function()
+	local books = master.new(TIMEOUT_CS)
+	local first, second = claim(books, 1, "a"), claim(books, 2, "b")
+	books:handle(second, "register", 1, "GIVEN", 0x02000006)
+	books:lost(second)
+	books:handle(first, "register", 8, "GIVEN", 0x01000006)
+	books:lost(first)
+	claim(books, 2, "b", { known = known({}) })
+	check.equal(books:snapshot().names, {})
+end)
+
 case("a_second_living_node_with_the_same_id_is_refused", function()
 	local books = master.new(TIMEOUT_CS)
 	local first = claim(books, 2, "a")

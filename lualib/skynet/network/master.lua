@@ -6,6 +6,9 @@
 --- again in time, and neither does a new master: what a returning slave knows of others makes them
 --- members that are away.
 ---
+--- A name whose owner's node is away is neither free nor taken: who registers it waits until that
+--- node is present or has left.
+---
 --- Somebody with another incarnation claims the place of a member:
 ---   present    the member is asked whether it lives. It answers: the claim is refused. Its
 ---              connection breaks: as below. It says nothing for `timeout_cs`: its place is free
@@ -25,6 +28,8 @@ local SETTLE_CS <const> = 30
 --- find it first.
 local RETURN_CS <const> = 50
 local RETURN_TO_NEW_CS <const> = 200
+--- Registrations that wait until it is known whether a name is still taken.
+local UNDECIDED_MAX <const> = 65536
 
 ---@class skynet.network.session
 ---@field id? integer the node it speaks for
@@ -54,6 +59,7 @@ local RETURN_TO_NEW_CS <const> = 200
 ---@field private places table<integer, skynet.network.place>
 ---@field private timeout_cs integer
 ---@field private settled_cs integer
+---@field private undecided table[] registrations of names whose owner's node is away
 local master = {}
 local mt = { __index = master }
 
@@ -77,6 +83,38 @@ local function begin_absence(place, return_cs)
 	place.away_cs = skynet.now()
 	place.free_cs = place.away_cs + return_cs
 	place.news:raise()
+end
+
+-- Names -----------------------------------------------------------------------------------------
+
+--- Whether the owner of a name may be gone without this master knowing.
+local function is_away(self, owner)
+	local place = self.places[fields.node_of(owner)]
+	return place ~= nil and place.away_cs ~= nil
+end
+
+--- Answers a registration; not yet, if the name is taken by somebody whose node is away.
+local function register(self, session, request, name, handle)
+	local owner, reason = self.ledger:register(name, handle)
+	local is_taken = owner and owner ~= handle
+	if is_taken and is_away(self, owner) and #self.undecided < UNDECIDED_MAX then
+		table.insert(self.undecided, { session, request, name, handle })
+	else
+		session:send(wire.packet("answer", request, owner, reason))
+	end
+end
+
+--- A node that was away is there again, or has left.
+local function decide(self)
+	local undecided = self.undecided
+	self.undecided = {}
+	for _, registration in ipairs(undecided) do
+		local session = registration[1]
+		local place = self.places[session.id]
+		if place and place.session == session then -- else it asks again when it comes back
+			register(self, table.unpack(registration))
+		end
+	end
 end
 
 -- Claims ----------------------------------------------------------------------------------------
@@ -206,6 +244,7 @@ local function admit(self, session, claim)
 		learn(self, claim)
 	end
 	books:replace_names(id, own_names(claim))
+	decide(self)
 	broadcast(self, "number", id, books.numbers[id] or 0)
 	place.session, session.id = session, id
 	place.news:raise()
@@ -239,10 +278,7 @@ end
 
 local handlers = {}
 
-function handlers.register(self, session, request, name, handle)
-	local owner, reason = self.ledger:register(name, handle)
-	session:send(wire.packet("answer", request, owner, reason))
-end
+handlers.register = register
 
 function handlers.unregister(self, _, name, handle)
 	self.ledger:unregister(name, handle)
@@ -293,6 +329,7 @@ function master:leave(id, reason)
 	local place = self.places[id]
 	self.places[id] = nil
 	self.ledger:leave(id, reason)
+	decide(self)
 	if place then
 		place.news:raise()
 	end
@@ -331,6 +368,7 @@ function module.new(timeout_cs)
 		places = {},
 		timeout_cs = timeout_cs,
 		settled_cs = skynet.now() + SETTLE_CS,
+		undecided = {},
 	}, mt)
 	self.ledger = ledger.new(function(change)
 		broadcast(self, "change", change)
