@@ -243,6 +243,16 @@ end
 --- Commands whose first argument is a name.
 local NAMING <const> = { LAUNCH = true, QUERY = true, GLAUNCH = true, GQUERY = true }
 
+if skynet.getenv("harbor") ~= "0" then
+	network = require("skynet.network.unique").new({
+		run = function(name, ...)
+			command[name](...)
+		end,
+		adopt = adopt,
+		own = own_services,
+	})
+end
+
 skynet.start(function()
 	skynet.dispatch("lua", function(_, source, name, ...)
 		local run = command[name]
@@ -257,13 +267,7 @@ skynet.start(function()
 		end
 	end)
 	skynet.register(".service")
-	if skynet.getenv("harbor") ~= "0" then
-		network = require("skynet.network.unique").new({
-			run = function(name, ...)
-				command[name](...)
-			end,
-			adopt = adopt,
-			own = own_services,
-		})
+	if network then
+		network:begin()
 	end
 end)

@@ -12,6 +12,8 @@ from nodes import LocalNetwork
 
 # Starts a service that answers with what it is asked.
 ECHO = 'echo = skynet.newservice("node_echo") return skynet.address(echo)'
+# SERVICE and DATACENTER are always there.
+NAME_COUNT = 'return skynet.call(".cslave", "lua", "STAT").name_count'
 CALL = 'return (skynet.call({0}, "lua", "hello"))'
 
 
@@ -87,8 +89,8 @@ def a_global_name_is_known_everywhere():
     assert third.run(CALL.format('"ECHO"')) == "hello"
     # Its name ends with the service.
     second.run("skynet.kill(echo)")
-    for node in (first, second, third):  # SERVICE and DATACENTER are left
-        node.wait_run('return skynet.call(".cslave", "lua", "STAT").name_count', "2")
+    for node in (first, second, third):
+        node.wait_run(NAME_COUNT, "2")
     start_echo(third, "ECHO")
     assert first.run(CALL.format('"ECHO"')) == "hello"
 
@@ -147,6 +149,7 @@ def a_killed_node_comes_back_under_its_id():
     again = network.start(2)
     assert "call failed" in failure(pending.receive)
     assert "call" in failure(first.run, CALL.format(address))
+    first.wait_run(NAME_COUNT, "2")
     new = start_echo(again, "ECHO")
     assert int(new, 16) > int(address, 16)  # its number is never given twice
     first.wait_run('return skynet.address(harbor.queryname("ECHO"))', ":" + new[2:])

@@ -141,7 +141,7 @@ end
 ---@param name string
 ---@param ... any
 function unique:answer_manager(command, source, name, ...)
-	while self.holder == skynet.self() and not self.is_ready do
+	while not self.holder or self.holder == skynet.self() and not self.is_ready do
 		self.news:wait()
 	end
 	if self.holder == skynet.self() then
@@ -174,20 +174,9 @@ function unique:others()
 	return self.holder == skynet.self() and self.managers or {}
 end
 
-local module = {}
-
 --- Begins to stand for the office, on a node that has candidates, or to follow who holds it. Waits
---- until a holder is known in the first case only.
----@param options skynet.network.unique.options
----@return skynet.network.unique
-function module.new(options)
-	local self = setmetatable({
-		is_ready = false,
-		news = signal.new(),
-		managers = {},
-		known = {},
-		options = options,
-	}, mt)
+--- until a holder is known in the first case only; others may send requests and reports before.
+function unique:begin()
 	local function hear(holder)
 		on_holder(self, holder)
 	end
@@ -196,7 +185,20 @@ function module.new(options)
 	else
 		office.follow(NAME, hear)
 	end
-	return self
+end
+
+local module = {}
+
+---@param options skynet.network.unique.options
+---@return skynet.network.unique
+function module.new(options)
+	return setmetatable({
+		is_ready = false,
+		news = signal.new(),
+		managers = {},
+		known = {},
+		options = options,
+	}, mt)
 end
 
 return module
