@@ -23,6 +23,8 @@ local PENDING_MAX <const> = 256
 local OUTPUT_KIB <const> = 4096
 --- In each time after which silence is an end.
 local BEATS <const> = 4
+--- How long a stranger may take for each packet, if that time is longer.
+local STRANGER_CS <const> = 1000
 
 local words = { ... }
 local TIMEOUT_CS <const> = math.tointeger(tonumber(words[2])) or settings.timeout_cs()
@@ -195,9 +197,10 @@ local function serve(session)
 end
 
 local function converse(session)
-	socket.timeout(session.socket, TIMEOUT_CS)
+	socket.timeout(session.socket, math.min(TIMEOUT_CS, STRANGER_CS))
 	bound_output(session)
 	local is_member, problem, kind = let_in(session)
+	socket.timeout(session.socket, TIMEOUT_CS)
 	pending_count = pending_count - 1
 	if not is_member then
 		refuse(session, problem, kind)

@@ -137,6 +137,24 @@ def services_hear_of_nodes():
 
 
 @case
+def a_deadline_of_all_calls_ends_no_watch():
+    network = LocalNetwork(calltimeout=10)
+    first = network.start(1)
+    first.run("""harbor.watch(function(kind, id) skynet.error("event", kind, id) end)""")
+    second = network.start(2)
+    first.wait_log("event up 2")
+    second.kill()
+    network.start(2)  # takes longer than the deadline
+    first.wait_log("event down 2")
+    first.wait_log("event up 2")
+    first.kill()
+    network.start(1)
+    unique = 'return skynet.address(skynet.uniqueservice(true, "simpledb"))'
+    third = network.start(3)
+    wait_until(lambda: str(attempt(third, unique)).startswith(":01"), "SERVICE is there")
+
+
+@case
 def a_killed_node_comes_back_under_its_id():
     network = LocalNetwork(harbor_timeout=2)
     first, second = network.start(1), network.start(2)

@@ -21,12 +21,15 @@ local FRESH_TRIES <const> = 150
 local BEATS <const> = 4
 --- A claim is answered when it is clear whether the former node of that id lives.
 local CLAIM_TIMEOUTS <const> = 4
+--- How long a connection may take to come about, and each answer of a handshake.
+local ANSWER_CS <const> = 1000
 
 ---@class skynet.registry.master: skynet.registry.backend
 ---@field private options skynet.registry.options
 ---@field private view skynet.registry.view? nil: it has never been a member
 ---@field private numbers table<integer, integer> of all nodes, for a master that starts anew
 ---@field private number integer the highest local number given here
+---@field private deadline_cs integer? of join
 ---@field private socket integer? of a connection whose claim was accepted
 ---@field private requests table<integer, table> registrations that are not answered yet
 ---@field private last_request integer
@@ -44,6 +47,11 @@ local mt = { __index = backend }
 
 local function failed(reason, kind)
 	return nil, { reason = reason, kind = kind or "failed" }
+end
+
+--- How long to wait for something, while this node joins or later.
+local function limited(self, cs)
+	return self.deadline_cs and math.max(1, math.min(cs, self.deadline_cs - skynet.now())) or cs
 end
 
 --- Reads the next packet, which has to be of that kind. Waits.
@@ -107,7 +115,7 @@ end
 local function claim(self, id, prove)
 	local text = skynet.packstring(claim_of(self))
 	socket.write(id, wire.packet("claim", text, prove(text)))
-	socket.timeout(id, CLAIM_TIMEOUTS * self.options.timeout_cs)
+	socket.timeout(id, limited(self, CLAIM_TIMEOUTS * self.options.timeout_cs + ANSWER_CS))
 	local packet, failure = expect(id, "welcome", wire.LIMIT)
 	if not packet then
 		return nil, failure
@@ -128,13 +136,13 @@ end
 local function connect(self)
 	local options = self.options
 	local id, reason = socket.open(options.url, {
-		timeout = options.timeout_cs,
+		timeout = limited(self, ANSWER_CS),
 		tls = options.tls,
 	})
 	if not id then
 		return failed(reason)
 	end
-	socket.timeout(id, options.timeout_cs)
+	socket.timeout(id, limited(self, ANSWER_CS))
 	local prove, failure = shake_hands(self, id)
 	local welcome
 	if prove then
@@ -303,10 +311,11 @@ end
 -- The interface ---------------------------------------------------------------------------------
 
 function backend:join()
-	local deadline = skynet.now() + self.options.join_timeout_cs
+	self.deadline_cs = skynet.now() + self.options.join_timeout_cs
 	while true do
 		local id, result = connect(self)
 		if id then
+			self.deadline_cs = nil
 			self.view, self.numbers = view.new(result.snapshot), result.numbers
 			self.number = result.base
 			local snapshot = self.view:snapshot()
@@ -316,7 +325,7 @@ function backend:join()
 		elseif result.kind ~= "failed" then
 			finish(self, result.reason)
 			return nil, result.reason
-		elseif skynet.now() >= deadline then
+		elseif skynet.now() >= self.deadline_cs then
 			local text = "the master %s (config key master) cannot be reached: %s"
 			finish(self, text:format(self.options.url, result.reason))
 			return nil, self.ended

@@ -7,6 +7,7 @@ local test = require("skynet.test")
 local check = require("check")
 local handshake = require("skynet.network.handshake")
 local registry = require("skynet.registry")
+local view = require("skynet.registry.view")
 local wire = require("skynet.network.wire")
 
 local cases = {}
@@ -170,6 +171,63 @@ case("a_slave_waits_for_a_master_that_is_not_there", function()
 	local none, reason = late.backend:join()
 	check.equal(none, nil)
 	check.matches(reason, "the master 127.0.0.1:1 %(config key master%) cannot be reached: ")
+end)
+
+--- What a slave was told, as .cslave keeps it.
+local function new_witness(url, id, letter)
+	local slave = join(url, id, letter, { timeout_cs = 100 })
+	slave.view = view.new(slave.snapshot)
+	slave.backend.options.on_change = function(change)
+		if change.kind ~= "base" then
+			check.ok(change.revision >= slave.view.revision)
+			slave.view:apply(change)
+		end
+	end
+	return slave
+end
+
+case("whatever_happens_all_slaves_agree_in_the_end", function()
+	local service, url = start_master(nil, 100)
+	local slaves, running = {}, 0
+	for id = 1, 4 do
+		slaves[id] = new_witness(url, id, ("abcd"):sub(id, id))
+	end
+	for round = 1, 120 do
+		local slave, name = slaves[test.random(1, 4)], "N" .. test.random(1, 12)
+		local handle = slave.snapshot.members[1] and slave.backend.options.id << 24 | 7
+		if test.random(1, 3) > 1 then
+			running = running + 1
+			skynet.fork(function()
+				check.ok(slave.backend:register(name, handle))
+				running = running - 1
+			end)
+		else
+			slave.backend:unregister(name, handle)
+		end
+		if round % 30 == 0 then
+			skynet.kill(service)
+			skynet.sleep(test.random(0, 5))
+			service = start_master(url, 100)
+		end
+		skynet.sleep(test.random(0, 4))
+	end
+	test.eventually(function()
+		local is_same = running == 0
+		for id = 1, 4 do
+			local status = slaves[id].backend:status()
+			is_same = is_same and status.connected
+				and status.revision == slaves[1].backend:status().revision
+		end
+		return is_same
+	end, 3000)
+	local expected = skynet.call(service, "lua", "STAT").network
+	check.equal(#expected.members, 4)
+	for id = 1, 4 do
+		check.equal(slaves[id].view.names, expected.names)
+		check.equal(slaves[id].view.members, expected.members)
+		check.equal(slaves[id].backend.view.names, expected.names)
+		check.ok(not table.concat(slaves[id].told, ","):find("evicted"))
+	end
 end)
 
 -- Strangers ------------------------------------------------------------------------------------
