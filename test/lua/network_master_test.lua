@@ -69,12 +69,14 @@ end
 local function welcome(session)
 	for _, packet in ipairs(session.packets) do
 		if packet[1] == "welcome" then
-			return { base = packet[2], snapshot = packet[3], numbers = packet[4] }
+			local base, snapshot, numbers, era = table.unpack(packet, 2, 5)
+			return { base = base, snapshot = snapshot, numbers = numbers, era = era }
 		end
 	end
 end
 
 local function known(values)
+	values.era = values.era or ("0"):rep(16)
 	values.revision = values.revision or 10
 	values.members = values.members or {}
 	for id, letter in pairs(values.members) do
@@ -360,6 +362,25 @@ case("a_number_that_is_heard_of_late_still_counts", function()
 	end
 	check.equal(base, 50 + 65536)
 	check.equal(books:snapshot().members[1].incarnation, incarnation("n"))
+end)
+
+case("what_a_master_has_said_itself_is_no_news_to_it", function()
+	local books = master.new(TIMEOUT_CS)
+	local watcher = claim(books, 1, "w")
+	local first, second = claim(books, 2, "a"), claim(books, 3, "c")
+	books:handle(second, "register", 1, "LOG", 0x03000005)
+	books:lost(first)
+	books:handle(second, "bye")
+	local count = #changes(watcher)
+	claim(books, 2, "a", {
+		known = known({
+			era = welcome(first).era,
+			members = { [3] = "c" },
+			names = { LOG = 0x03000005 },
+		}),
+	})
+	check.equal(#changes(watcher), count) -- who has left stays away
+	check.equal(books:snapshot().names, {})
 end)
 
 case("newer_knowledge_of_a_node_wins", function()

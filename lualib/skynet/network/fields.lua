@@ -14,6 +14,14 @@ function fields.is_incarnation(value)
 	return type(value) == "string" and #value == 16 and not value:find("[^0-9a-f]")
 end
 
+--- An era is made like an incarnation.
+fields.is_era = fields.is_incarnation
+
+--- Counted up by one, so it never gets near the greatest integer.
+function fields.is_revision(value)
+	return math.type(value) == "integer" and value >= 0 and value < 1 << 53
+end
+
 function fields.is_address(value)
 	return type(value) == "string"
 		and #value <= fields.ADDRESS_MAX
@@ -78,7 +86,7 @@ end
 --- Whether it holds members and names, as views have them (skynet.registry.view).
 function fields.is_snapshot(value)
 	return type(value) == "table"
-		and math.type(value.revision) == "integer"
+		and fields.is_revision(value.revision)
 		and fields.is_map(value.members, fields.is_id, fields.is_member)
 		and fields.is_map(value.names, fields.is_name, fields.is_handle)
 end
@@ -86,6 +94,7 @@ end
 --- Whether it is what a slave knows when it comes back.
 function fields.is_knowledge(value)
 	return fields.is_snapshot(value)
+		and fields.is_era(value.era)
 		and fields.is_map(value.numbers, fields.is_id, fields.is_local_number)
 end
 
@@ -117,7 +126,7 @@ is_change.unname = is_change.name
 
 function fields.is_change(value)
 	local is_right = type(value) == "table" and is_change[value.kind]
-	return is_right and math.type(value.revision) == "integer" and is_right(value) or false
+	return is_right and fields.is_revision(value.revision) and is_right(value) or false
 end
 
 return fields

@@ -3,8 +3,8 @@
 ---
 --- A member is **present** while a session speaks for it, and **away** otherwise. It may be away
 --- for `timeout_cs`; then it has left. So a connection that breaks costs nothing if it is made
---- again in time, and neither does a new master: what a returning slave knows of others makes them
---- members that are away.
+--- again in time, and neither does a new master: what a slave knows of others that comes from
+--- another **era**, that is, has been told by a former master, makes them members that are away.
 ---
 --- A name whose owner's node is away is neither free nor taken: who registers it waits until that
 --- node is present or has left.
@@ -18,6 +18,7 @@
 --- A master that has just begun knows nobody, so for SETTLE_CS it lets only those in that come
 --- back, and hears from them which numbers the others have used.
 local skynet = require("skynet")
+local crypt = require("skynet.crypt")
 local fields = require("skynet.network.fields")
 local ledger = require("skynet.network.ledger")
 local signal = require("skynet.network.signal")
@@ -52,9 +53,11 @@ local UNDECIDED_MAX <const> = 65536
 ---@field known? skynet.network.knowledge of a slave that comes back
 
 ---@class skynet.network.knowledge: skynet.registry.snapshot
+---@field era string of the master that has told it
 ---@field numbers table<integer, integer> by id: the highest local number that was used
 
 ---@class skynet.network.master
+---@field private era string drawn by each master
 ---@field private ledger skynet.network.ledger
 ---@field private places table<integer, skynet.network.place>
 ---@field private timeout_cs integer
@@ -227,7 +230,7 @@ end
 local function admit(self, session, claim)
 	local id, books = claim.id, self.ledger
 	local place = self.places[id] or new_place()
-	local base = 0
+	local base = 0 -- of one that comes back: its numbers go on
 	if claim.known then
 		books:advance(claim.known.revision)
 		books:report(id, claim.number)
@@ -240,7 +243,7 @@ local function admit(self, session, claim)
 	place.session, place.away_cs, place.told_revision = nil, nil, nil
 	self.places[id] = place
 	books:join(id, claim.incarnation, claim.address)
-	if claim.known then
+	if claim.known and claim.known.era ~= self.era then
 		learn(self, claim)
 	end
 	books:replace_names(id, own_names(claim))
@@ -248,7 +251,7 @@ local function admit(self, session, claim)
 	broadcast(self, "number", id, books.numbers[id] or 0)
 	place.session, session.id = session, id
 	place.news:raise()
-	return wire.packet("welcome", base, books.view:snapshot(), books.numbers)
+	return wire.packet("welcome", base, books.view:snapshot(), books.numbers, self.era)
 end
 
 --- Decides about a claim, and welcomes the session. Waits.
@@ -365,6 +368,7 @@ local module = {}
 ---@return skynet.network.master
 function module.new(timeout_cs)
 	local self = setmetatable({
+		era = crypt.hexencode(crypt.randomkey()),
 		places = {},
 		timeout_cs = timeout_cs,
 		settled_cs = skynet.now() + SETTLE_CS,

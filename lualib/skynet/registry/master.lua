@@ -28,6 +28,7 @@ local ANSWER_CS <const> = 1000
 ---@field private options skynet.registry.options
 ---@field private view skynet.registry.view? nil: it has never been a member
 ---@field private numbers table<integer, integer> of all nodes, for a master that starts anew
+---@field private era string? of the master that has told all this
 ---@field private number integer the highest local number given here
 ---@field private deadline_cs integer? of join
 ---@field private socket integer? of a connection whose claim was accepted
@@ -100,7 +101,7 @@ local function claim_of(self)
 	local known
 	if self.view then
 		known = self.view:snapshot()
-		known.numbers = self.numbers
+		known.numbers, known.era = self.numbers, self.era
 	end
 	return {
 		id = options.id,
@@ -120,16 +121,17 @@ local function claim(self, id, prove)
 	if not packet then
 		return nil, failure
 	end
-	local base, snapshot, numbers = table.unpack(packet, 2, 4)
+	local base, snapshot, numbers, era = table.unpack(packet, 2, 5)
 	if
 		not fields.is_local_number(base)
 		or not fields.is_snapshot(snapshot)
 		or not fields.is_map(numbers, fields.is_id, fields.is_local_number)
+		or not fields.is_era(era)
 	then
 		return failed("the master's welcome is broken", "wrong")
 	end
 	socket.timeout(id, self.options.timeout_cs)
-	return { base = base, snapshot = snapshot, numbers = numbers }
+	return { base = base, snapshot = snapshot, numbers = numbers, era = era }
 end
 
 --- Makes a connection. Waits. Returns its socket and what the master has told.
@@ -258,7 +260,7 @@ local function take_over(self, welcome)
 		apply(self, change)
 	end
 	self.view.revision = welcome.snapshot.revision
-	self.numbers = welcome.numbers
+	self.numbers, self.era = welcome.numbers, welcome.era
 end
 
 --- Serves a connection until it ends. Waits. Returns why.
@@ -316,7 +318,8 @@ function backend:join()
 		local id, result = connect(self)
 		if id then
 			self.deadline_cs = nil
-			self.view, self.numbers = view.new(result.snapshot), result.numbers
+			self.view = view.new(result.snapshot)
+			self.numbers, self.era = result.numbers, result.era
 			self.number = result.base
 			local snapshot = self.view:snapshot()
 			snapshot.base = result.base
