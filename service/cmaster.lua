@@ -6,7 +6,7 @@
 -- Bounds: so many connections at a time that are no members yet (PENDING_MAX), each with a
 -- deadline; packets of HANDSHAKE_LIMIT before the proof, of LIMIT behind it. A slave that does not
 -- read is cut off when OUTPUT_KIB wait for it, and one that says nothing for the time of config
--- key harbor_timeout, in which both sides send several beats.
+-- key harbor_timeout. Slaves send several beats in that, and get one for each.
 --
 --   STAT -> { address, network: what everybody knows }
 
@@ -21,8 +21,8 @@ local wire = require("skynet.network.wire")
 
 local PENDING_MAX <const> = 256
 local OUTPUT_KIB <const> = 4096
---- In each time after which silence is an end.
-local BEATS <const> = 4
+--- How often to look for those who have not come back, in the time that they have for it.
+local LOOKS <const> = 4
 --- How long a stranger may take for each packet, if that time is longer.
 local STRANGER_CS <const> = 1000
 
@@ -232,9 +232,9 @@ local function accept(id, peer)
 	socket.close(id)
 end
 
-local function beat()
+local function look_for_the_lost()
 	while true do
-		skynet.sleep(math.max(1, TIMEOUT_CS // BEATS))
+		skynet.sleep(math.max(1, TIMEOUT_CS // LOOKS))
 		for _, id in ipairs(members:tick()) do
 			skynet.error(("Harbor %d is gone: it has not come back"):format(id))
 		end
@@ -255,7 +255,7 @@ end
 
 skynet.start(function()
 	local address = listen(words[1] or skynet.getenv("standalone"))
-	skynet.fork(beat)
+	skynet.fork(look_for_the_lost)
 	skynet.dispatch("lua", function(_, _, command)
 		if command ~= "STAT" then
 			error("Unknown command " .. tostring(command), 0)

@@ -32,7 +32,7 @@ local settings = require("skynet.network.settings")
 
 local ID <const> = skynet.harbor(skynet.self())
 --- How often to look how many handles were given.
-local LOOK_CS <const> = 100
+local LOOK_CS <const> = 200
 local WAITER_LIMIT <const> = math.tointeger(tonumber(skynet.getenv("waiterlimit")))
 
 local harbor ---@type integer its address

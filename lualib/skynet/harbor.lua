@@ -128,17 +128,17 @@ function harbor.watch(f)
 	if type(f) ~= "function" then
 		error(("bad argument 'f': function expected, got %s"):format(type(f)), 2)
 	end
-	local function watcher(...)
+	if HAS_NETWORK and not is_asking then
+		local number = ask("EVENTS")
+		if not is_asking then -- nobody else has begun meanwhile
+			is_asking = true
+			skynet.fork(ask_for_events, number)
+		end
+	end
+	local function watcher(...) -- f may watch more than once
 		f(...)
 	end
-	if HAS_NETWORK and not is_asking then
-		is_asking = true
-		local number = ask("EVENTS")
-		watchers[#watchers + 1] = watcher
-		skynet.fork(ask_for_events, number)
-	else
-		watchers[#watchers + 1] = watcher
-	end
+	watchers[#watchers + 1] = watcher
 	return function()
 		for i, other in ipairs(watchers) do
 			if other == watcher then

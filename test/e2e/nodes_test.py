@@ -1,6 +1,7 @@
 """Networks of several nodes on loopback: names, events, unique services, the datacenter, and what
 happens when a node, or the master, dies or comes back."""
 
+import re
 import signal
 import socket
 import struct
@@ -69,8 +70,6 @@ def the_first_handles_and_lines_are_those_that_users_know():
 
 
 def any_line(node, pattern):
-    import re
-
     return any(re.search(pattern, line) for line in node.output.all())
 
 

@@ -293,7 +293,10 @@ function handlers.report(self, session, number)
 	end
 end
 
-function handlers.beat() end
+--- A sign of life for a sign of life.
+function handlers.beat(_, session)
+	session:send(wire.packet("beat"))
+end
 
 function handlers.bye(self, session)
 	self:leave(session.id, "it has ended")
@@ -338,8 +341,7 @@ function master:leave(id, reason)
 	end
 end
 
---- To be called some times in each timeout_cs: those leave that have been away too long, the others
---- get a sign of life.
+--- To be called some times in each timeout_cs: those leave that have been away too long.
 ---@return integer[] left ids
 function master:tick()
 	local left = {}
@@ -352,7 +354,6 @@ function master:tick()
 	for _, id in ipairs(left) do
 		self:leave(id, "its connection to the master has broken, and it has not come back")
 	end
-	broadcast(self, "beat")
 	return left
 end
 
