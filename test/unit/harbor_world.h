@@ -199,7 +199,7 @@ hears(struct voice *voice, int type, int session, uint32_t source, const char *t
 			 text);
 }
 
-/* Waits for a line of the log, or a text to .cslave, that matches; passes over others. */
+/* Waits until a text to .cslave matches; passes over others. */
 static inline void
 awaits(struct voice *voice, const char *pattern)
 {
@@ -207,16 +207,40 @@ awaits(struct voice *voice, const char *pattern)
 		;
 }
 
+static inline int
+count_locked(const struct voice *voice, const char *pattern)
+{
+	int count = 0;
+	for (size_t i = 0; i < voice->count; i++)
+		count += fnmatch(pattern, voice->heard[i].text, 0) == 0;
+	return count;
+}
+
 /* How many of what it has heard so far match. */
 static inline int
 count_heard(struct voice *voice, const char *pattern)
 {
-	int count = 0;
 	(void)pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < voice->count; i++)
-		count += fnmatch(pattern, voice->heard[i].text, 0) == 0;
+	int count = count_locked(voice, pattern);
 	(void)pthread_mutex_unlock(&lock);
 	return count;
+}
+
+/* Waits until so many lines of the node's log match. */
+static inline void
+logs_times(struct host *host, int times, const char *pattern)
+{
+	struct timespec deadline = deadline_from_now();
+	(void)pthread_mutex_lock(&lock);
+	while (count_locked(&host->log, pattern) < times)
+		wait_news(&deadline, pattern);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static inline void
+logs(struct host *host, const char *pattern)
+{
+	logs_times(host, 1, pattern);
 }
 
 /* Waits until it has been sent so many messages. */
