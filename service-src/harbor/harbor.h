@@ -28,7 +28,7 @@
  *              T2  A handshake counts only if both ties are still what it has told, or what it has
  *                  brought is known already: a late one changes nothing.
  *              T3  Messages leave when both pipes have been open in this session: then the peer
- *                  can answer.
+ *                  can answer. Answers are kept from the moment on when its messages may come.
  * Threads    [turn] everywhere: a service runs on one thread at a time.
  */
 #ifndef HARBOR_H
@@ -277,7 +277,7 @@ void harbor_peer_leave(struct harbor_peer *peer, const char *reason);
 /* A handshake is over; its pipe has no peer yet if it came in. Returns false if it is a late one:
  * the pipe is to be closed. */
 bool harbor_peer_meet(struct harbor_peer *peer, struct harbor_pipe *pipe);
-/* A pipe has become open, or our proof was sent: something may be possible now. */
+/* A pipe has become open: something may be possible now. */
 void harbor_peer_check(struct harbor_peer *peer);
 /* Ends the session from this side (T1). */
 void harbor_peer_give_up(struct harbor_peer *peer, const char *reason);

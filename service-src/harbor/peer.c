@@ -96,8 +96,9 @@ report_end(struct harbor_peer *peer, const char *reason, uint64_t failed, bool w
 		skynet_error(harbor->ctx,
 			     "[harbor] Node %d (%s) not reached: %s (messages failed: %" PRIu64 ")",
 			     peer->id, address, reason, failed);
+	if (was_up || !peer->is_unreached_told)
+		harbor_tell(harbor, "down %d %s", peer->id, reason);
 	peer->is_unreached_told = true;
-	harbor_tell(harbor, "down %d %s", peer->id, reason);
 }
 
 /* Ends what there is of a session, and of waiting for one. */
@@ -229,11 +230,9 @@ harbor_peer_check(struct harbor_peer *peer)
 	const struct harbor_pipe *out = peer->out, *in = peer->in;
 	bool is_out_open = out != NULL && out->stage == HARBOR_PIPE_OPEN;
 	bool is_in_open = in != NULL && in->stage == HARBOR_PIPE_OPEN;
-	/* When our proof is there, the peer may find that all is open, and send what wants answers
-	 * before its own proof is here. */
-	bool is_out_proved = is_out_open || (out != NULL && out->handshake != NULL &&
-					     out->handshake->is_proof_sent);
-	if (is_in_open && is_out_proved && peer->node_state == SKYNET_NODE_ABSENT)
+	/* From now on messages may come that want answers: the peer may hold our out for open while
+	 * it was closed here, or its proof has not come yet. So answers wait. */
+	if (is_in_open && peer->node_state == SKYNET_NODE_ABSENT)
 		harbor_set_node(peer, SKYNET_NODE_OPEN, NULL);
 	if (is_in_open && is_out_open && !peer->is_up)
 		come_up(peer);

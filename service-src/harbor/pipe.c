@@ -63,14 +63,28 @@ harbor_pipe_dial(struct harbor_peer *peer)
 	harbor_write_address(pipe->address, peer->host, peer->port);
 }
 
+/* Closes the oldest connection that came in and has not proved who it is, so that those who say
+ * nothing hold up nobody. */
+static void
+make_room(struct harbor *harbor)
+{
+	struct harbor_pipe *oldest = NULL;
+	for (size_t i = 0; i < HARBOR_SHAKING_MAX; i++) {
+		struct harbor_pipe *pipe = harbor->buckets[i];
+		for (; pipe != NULL; pipe = pipe->next_in_bucket) {
+			if (pipe->peer == NULL && (oldest == NULL || pipe->id < oldest->id))
+				oldest = pipe;
+		}
+	}
+	harbor->refused_connections++;
+	harbor_pipe_close(harbor, oldest);
+}
+
 void
 harbor_pipe_accept(struct harbor *harbor, int id, const char *address, size_t size)
 {
-	if (harbor->shaking_count == HARBOR_SHAKING_MAX) {
-		harbor->refused_connections++;
-		skynet_socket_shutdown(harbor->ctx, id);
-		return;
-	}
+	if (harbor->shaking_count == HARBOR_SHAKING_MAX)
+		make_room(harbor);
 	struct harbor_pipe *pipe = new_pipe(harbor, id);
 	harbor->shaking_count++;
 	(void)snprintf(pipe->address, sizeof pipe->address, "%.*s", (int)size, address);

@@ -6,6 +6,7 @@
  *     pipe breaks. Its memory is at most twice what has come of it. */
 #include "harbor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ASSEMBLY_FIRST_BYTES (4 * (size_t)HARBOR_FRAME_PAYLOAD_MAX)
@@ -89,18 +90,33 @@ append(struct harbor_assembly *assembly, const struct harbor_frame *frame, size_
 	memcpy(assembly->bytes + size - frame->size, frame->payload, frame->size);
 }
 
+/* Its sender is told; and who waits for it, if it is an answer. */
+static void
+refuse_too_large(struct harbor_peer *peer, const struct harbor_frame *head, size_t size)
+{
+	char text[HARBOR_REASON_MAX];
+	peer->counters.refused++;
+	harbor_refuse(peer->harbor, head->destination, head->source, head->type, head->session,
+		      false,
+		      "service :%08x: a message of %zu bytes is longer than harbor_message_limit "
+		      "of its node",
+		      head->destination, size);
+	if (head->type != PTYPE_RESPONSE || head->session == 0)
+		return;
+	(void)snprintf(text, sizeof text,
+		       "service :%08x: its answer of %zu bytes is longer than harbor_message_limit",
+		       head->source, size);
+	(void)skynet_send(peer->harbor->ctx, head->source, head->destination, PTYPE_ERROR,
+			  head->session, text, strlen(text));
+}
+
 static void
 finish(struct harbor_peer *peer)
 {
 	struct harbor_assembly *assembly = &peer->assembly;
 	struct harbor_frame head = assembly->head;
 	if (assembly->is_too_large) {
-		peer->counters.refused++;
-		harbor_refuse(peer->harbor, head.destination, head.source, head.type, head.session,
-			      false,
-			      "service :%08x: a message of %zu bytes is longer than "
-			      "harbor_message_limit there",
-			      head.destination, assembly->size);
+		refuse_too_large(peer, &head, assembly->size);
 	} else {
 		char *bytes = skynet_realloc(assembly->bytes, assembly->size + 1);
 		bytes[assembly->size] = '\0';

@@ -5,6 +5,7 @@
 #include "harbor.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool
@@ -164,27 +165,36 @@ note_source(struct harbor_peer *peer, const struct harbor_frame *head)
 	(void)address_set_add(&peer->sources, head->source);
 }
 
-/* Returns false if it cannot travel: its sender is told. */
-static bool
-can_travel(struct harbor_peer *peer, const struct harbor_frame *head, size_t size)
+/* Why a message cannot travel, as a text; "": it can. */
+static void
+find_problem(const struct harbor_peer *peer, const struct harbor_frame *head, size_t size,
+	     char problem[HARBOR_REASON_MAX])
 {
-	if (head->kind == HARBOR_FRAME_MESSAGE && head->type == PTYPE_SOCKET) {
-		harbor_refuse(peer->harbor, head->destination, head->source, head->type,
-			      head->session, false,
-			      "service :%08x: events of sockets cannot go to another node",
-			      head->destination);
-		return false;
-	}
-	if (size > peer->message_limit) {
-		harbor_refuse(peer->harbor, head->destination, head->source, head->type,
-			      head->session, false,
-			      "service :%08x: a message of %zu bytes is longer than "
-			      "harbor_message_limit, which is %" PRIu32
-			      " for this node and number %d",
-			      head->destination, size, peer->message_limit, peer->id);
-		return false;
-	}
-	return true;
+	problem[0] = '\0';
+	if (head->kind == HARBOR_FRAME_MESSAGE && head->type == PTYPE_SOCKET)
+		(void)snprintf(problem, HARBOR_REASON_MAX,
+			       "events of sockets cannot go to another node");
+	else if (size > peer->message_limit)
+		(void)snprintf(problem, HARBOR_REASON_MAX,
+			       "a message of %zu bytes is longer than harbor_message_limit, which "
+			       "is %" PRIu32 " between nodes %d and %d",
+			       size, peer->message_limit, peer->harbor->settings.id, peer->id);
+}
+
+/* Its sender is told; and who waits for it, if it is an answer. */
+static void
+refuse_to_carry(struct harbor_peer *peer, const struct harbor_frame *head, const char *problem)
+{
+	char text[HARBOR_REASON_MAX + 32];
+	struct harbor_frame answer = *head;
+	peer->counters.refused++;
+	harbor_refuse(peer->harbor, head->destination, head->source, head->type, head->session,
+		      false, "service :%08x: %s", head->destination, problem);
+	if (head->type != PTYPE_RESPONSE || head->session == 0)
+		return;
+	(void)snprintf(text, sizeof text, "service :%08x: its answer: %s", head->source, problem);
+	answer.type = PTYPE_ERROR;
+	harbor_send(peer, &answer, skynet_strdup(text), strlen(text));
 }
 
 /* It takes nothing, and answers and errors for it come on: it is as good as gone. */
@@ -201,9 +211,11 @@ give_up_overrun(struct harbor_peer *peer, const struct harbor_frame *head)
 void
 harbor_send(struct harbor_peer *peer, const struct harbor_frame *head, void *payload, size_t size)
 {
-	if (!can_travel(peer, head, size)) {
-		peer->counters.refused++;
+	char problem[HARBOR_REASON_MAX];
+	find_problem(peer, head, size, problem);
+	if (problem[0] != '\0') {
 		skynet_free(payload);
+		refuse_to_carry(peer, head, problem);
 		return;
 	}
 	/* What always passes is bounded too, but for one message, however long. */

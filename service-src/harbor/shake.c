@@ -100,8 +100,6 @@ harbor_shake_input(struct harbor *harbor, struct harbor_pipe *pipe, const char *
 	case HARBOR_HANDSHAKE_ASKED: /* was answered */
 	case HARBOR_HANDSHAKE_GOES_ON:
 		send_out(harbor, pipe);
-		if (pipe->is_out && handshake->is_proof_sent)
-			harbor_peer_check(pipe->peer);
 		return;
 	case HARBOR_HANDSHAKE_DONE:
 		open_pipe(harbor, pipe, bytes, size);

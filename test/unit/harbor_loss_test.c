@@ -492,6 +492,25 @@ who_says_nothing_is_closed_in_time(void **state)
 	assert_int_equal(stat_of(&a, 1, "shaking"), 0);
 }
 
+/* They make room for who comes later. */
+static void
+those_who_say_nothing_hold_up_nobody(void **state)
+{
+	static int fds[600];
+	char bytes[64];
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		fds[i] = dial_port(a.port);
+		assert_true(fds[i] >= 0);
+	}
+	host_start(&b, 2, (const char *[]){"harbor_secret", "abc", NULL});
+	connect_hosts(&a, &b);
+	assert_int_equal(read_to_end(fds[0], bytes, sizeof bytes), 0);
+	for (int i = 0; i < 600; i++)
+		(void)close(fds[i]);
+	host_stop(&b);
+}
+
 static void
 say_hello(struct harbor_handshake *handshake, struct host *host, uint8_t id, uint8_t wanted,
 	  const char *expected)
@@ -572,7 +591,8 @@ shake_hands(struct harbor_handshake *handshake, int fd, bool is_dialler, uint64_
 		handshake->out_size = 0;
 		if (handshake->state != HARBOR_HANDSHAKE_GOES_ON)
 			return handshake->state;
-		assert_int_equal(read(fd, &byte, 1), 1);
+		if (read(fd, &byte, 1) != 1)
+			return HARBOR_HANDSHAKE_DENIED; /* closed */
 		(void)harbor_handshake_input(handshake, &byte, 1);
 		if (handshake->state == HARBOR_HANDSHAKE_ASKED)
 			harbor_handshake_accept(handshake, &own);
@@ -669,6 +689,33 @@ nobody_writes_on_the_pipe_of_another(void **state)
 	impostor_end(&impostor);
 }
 
+/* The next message that a sends to the impostor. */
+static struct harbor_frame
+impostor_hears(struct impostor *impostor)
+{
+	struct harbor_frame_reader reader = {0};
+	struct harbor_frame frame;
+	do {
+		char byte;
+		struct harbor_frame_input input = {&byte, 1};
+		assert_int_equal(read(impostor->in, &byte, 1), 1);
+		if (harbor_frame_next(&reader, &input, &frame) != HARBOR_FRAME_READY)
+			frame.kind = 0;
+	} while (frame.kind != HARBOR_FRAME_MESSAGE);
+	harbor_frame_reader_fini(&reader);
+	return frame;
+}
+
+/* Sends one message, the first of a pipe. */
+static void
+impostor_says(struct impostor *impostor, const struct harbor_frame *frame)
+{
+	char bytes[100], *end = harbor_frame_write_count(bytes, HARBOR_FRAME_BEGIN, 0);
+	end = harbor_frame_write(end, frame);
+	assert_int_equal(send(impostor->out, bytes, (size_t)(end - bytes), MSG_NOSIGNAL),
+			 end - bytes);
+}
+
 static void
 frames_for_other_nodes_are_refused(void **state)
 {
@@ -677,25 +724,45 @@ frames_for_other_nodes_are_refused(void **state)
 				     .source = 0x09000001,
 				     .destination = 0x05000001,
 				     .session = 6};
-	char bytes[100], *end = harbor_frame_write_count(bytes, HARBOR_FRAME_BEGIN, 0);
-	struct harbor_frame_reader reader = {0};
 	(void)state;
-	end = harbor_frame_write(end, &frame);
 	impostor_connect(&impostor, 100);
-	assert_int_equal(send(impostor.out, bytes, (size_t)(end - bytes), MSG_NOSIGNAL),
-			 end - bytes);
-	do {
-		char byte;
-		struct harbor_frame_input input = {&byte, 1};
-		assert_int_equal(read(impostor.in, &byte, 1), 1);
-		if (harbor_frame_next(&reader, &input, &frame) != HARBOR_FRAME_READY)
-			frame.kind = 0;
-	} while (frame.kind != HARBOR_FRAME_MESSAGE);
+	impostor_says(&impostor, &frame);
+	frame = impostor_hears(&impostor);
 	assert_int_equal(frame.type, PTYPE_ERROR);
 	assert_int_equal(frame.source, 0x05000001);
 	assert_int_equal(frame.destination, 0x09000001);
 	assert_int_equal(frame.session, 6);
-	harbor_frame_reader_fini(&reader);
+	impostor_end(&impostor);
+}
+
+/* The peer may hold our pipe for open, and send requests, while it was closed here. */
+static void
+answers_wait_for_the_pipe(void **state)
+{
+	static struct harbor_handshake handshake;
+	struct impostor impostor;
+	struct harbor_frame frame = {.kind = HARBOR_FRAME_MESSAGE,
+				     .type = TYPE_ANY,
+				     .source = 0x09000001,
+				     .destination = a.voices[0].handle,
+				     .session = 6};
+	(void)state;
+	a.voices[0].echoes = true;
+	impostor_connect(&impostor, 100);
+	(void)close(impostor.out);
+	(void)close(impostor.in);
+	/* It has started anew; a learns of it by this pipe, and has no other yet. */
+	impostor.out = dial_port(a.port);
+	assert_int_equal(shake_hands(&handshake, impostor.out, true, 200), HARBOR_HANDSHAKE_DONE);
+	impostor_says(&impostor, &frame);
+	hears(&a.voices[0], TYPE_ANY, 6, 0x09000001, "");
+	do { /* those of the former session are not answered */
+		impostor.in = accept(impostor.listener, NULL, NULL);
+		assert_true(impostor.in >= 0);
+	} while (shake_hands(&handshake, impostor.in, false, 200) != HARBOR_HANDSHAKE_DONE);
+	frame = impostor_hears(&impostor);
+	assert_int_equal(frame.type, PTYPE_RESPONSE);
+	assert_int_equal(frame.session, 6);
 	impostor_end(&impostor);
 }
 
@@ -789,12 +856,14 @@ main(void)
 		wired_test(what_always_passes_is_bounded_too, start_narrow),
 		one_test(garbage_is_refused_and_logged_now_and_then),
 		one_test(who_says_nothing_is_closed_in_time),
+		one_test(those_who_say_nothing_hold_up_nobody),
 		one_test(who_is_not_who_it_should_be_is_refused),
 		one_test(a_wrong_secret_is_logged_at_both_ends_once),
 		one_test(one_secret_and_none_do_not_go_together),
 		one_test(frames_that_break_the_rules_end_the_session),
 		one_test(nobody_writes_on_the_pipe_of_another),
 		one_test(frames_for_other_nodes_are_refused),
+		one_test(answers_wait_for_the_pipe),
 		one_test(late_handshakes_change_nothing),
 		cmocka_unit_test(three_nodes_talk_to_each_other),
 	};

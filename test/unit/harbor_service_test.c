@@ -220,12 +220,17 @@ messages_above_the_smaller_limit_are_refused_at_the_sender(void **state)
 	assert_int_equal(say_bytes(&a.voices[0], b.voices[0].handle, TYPE_ANY, 6, bytes, 2001), 6);
 	hears(&a.voices[0], PTYPE_ERROR, 6, b.voices[0].handle,
 	      "service :0200000*: a message of 2001 bytes is longer than harbor_message_limit, "
-	      "which "
-	      "is 2000 for this node and number 2");
+	      "which is 2000 between nodes 1 and 2");
 	assert_int_equal(say_bytes(&a.voices[0], b.voices[0].handle, TYPE_ANY, 0, bytes, 3000), 0);
 	hears(&a.voices[0], PTYPE_ERROR, SKYNET_SESSION_LOST, b.voices[0].handle, "*");
 	assert_int_equal(say_bytes(&b.voices[0], a.voices[0].handle, TYPE_ANY, 7, bytes, 2001), 7);
-	hears(&b.voices[0], PTYPE_ERROR, 7, a.voices[0].handle, "*2000 for this node and number 1");
+	hears(&b.voices[0], PTYPE_ERROR, 7, a.voices[0].handle, "*2000 between nodes 2 and 1");
+	/* An answer: who waits for it is told, too. */
+	assert_int_equal(
+		say_bytes(&b.voices[0], a.voices[0].handle, PTYPE_RESPONSE, 8, bytes, 2001), 8);
+	hears(&a.voices[0], PTYPE_ERROR, 8, b.voices[0].handle,
+	      "service :0200000*: its answer: a message of 2001 bytes is longer than *");
+	hears(&b.voices[0], PTYPE_ERROR, SKYNET_SESSION_LOST, a.voices[0].handle, "*2001*");
 	(void)stop_pair(state);
 }
 
@@ -244,10 +249,14 @@ what_is_too_long_for_the_receiver_is_refused_there(void **state)
 			 6);
 	assert_int_equal(say_bytes(&a.voices[0], b.voices[0].handle, TYPE_ANY, 7, bytes, 300000),
 			 7);
+	assert_int_equal(
+		say_bytes(&a.voices[1], b.voices[1].handle, PTYPE_RESPONSE, 8, bytes, 300000), 8);
 	introduce(&b, &a, a.port);
+	hears(&b.voices[1], PTYPE_ERROR, 8, a.voices[1].handle,
+	      "service :0100000*: its answer of 300000 bytes is longer than harbor_message_limit");
 	hears(&b.voices[0], TYPE_ANY, 5, a.voices[0].handle, "");
 	hears(&a.voices[0], PTYPE_ERROR, 6, b.voices[0].handle,
-	      "*a message of 200001 bytes is longer than harbor_message_limit there");
+	      "*a message of 200001 bytes is longer than harbor_message_limit of its node");
 	hears(&a.voices[0], PTYPE_ERROR, 7, b.voices[0].handle, "*300000*");
 	(void)stop_pair(state);
 }
