@@ -62,7 +62,7 @@
 
 /* Bytes that a socket holds, or the network: enough for 100 MB/s over 20 ms, and so few that an ACK
  * is not late behind them. */
-#define HARBOR_WINDOW_BYTES (2u * 1024 * 1024)
+#define HARBOR_WINDOW_BYTES (2L * 1024 * 1024)
 /* After so many bytes an ACK does not wait for a batch, or the next tick. */
 #define HARBOR_ACK_BYTES (256u * 1024)
 
@@ -85,6 +85,7 @@ struct harbor_settings {
 	size_t output_limit;
 	bool blocks; /* senders wait at it */
 	uint32_t message_limit;
+	size_t window; /* of bytes that a socket is handed before it is known that they have come */
 };
 
 enum harbor_pipe_stage {
@@ -220,6 +221,8 @@ void harbor_refuse(struct harbor *harbor, uint32_t destination, uint32_t source,
 /* Logs that somebody was refused who came in, or that a peer has refused us; once for each reason
  * and node, until it is up. id: 0 if it did not come so far. */
 void harbor_log_refused(struct harbor *harbor, const struct harbor_pipe *pipe, int id);
+/* The same of one that came in and did not say who it is; how often is bounded. */
+void harbor_log_stranger(struct harbor *harbor, const struct harbor_pipe *pipe, const char *reason);
 
 /* pipe.c */
 

@@ -138,6 +138,8 @@ harbor_pipe_lost(struct harbor *harbor, struct harbor_pipe *pipe, const char *re
 	bool was_open = pipe->stage == HARBOR_PIPE_OPEN;
 	if (peer != NULL)
 		(void)snprintf(peer->problem, sizeof peer->problem, "%s", reason);
+	else if (pipe->stage == HARBOR_PIPE_CONNECTING)
+		harbor_log_stranger(harbor, pipe, reason); /* TLS has not begun */
 	harbor_pipe_close(harbor, pipe);
 	if (peer != NULL && was_open && peer->is_member)
 		harbor_pipe_dial(peer); /* at once: it may be the network only */

@@ -2,6 +2,7 @@
  * delivered. */
 #include "harbor.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,24 +51,31 @@ is_power_of_two(uint64_t number)
 	return (number & (number - 1)) == 0;
 }
 
+void
+harbor_log_stranger(struct harbor *harbor, const struct harbor_pipe *pipe, const char *reason)
+{
+	if (is_power_of_two(++harbor->refused_connections))
+		skynet_error(harbor->ctx,
+			     "[harbor] Refused %s: %s (connections refused: %" PRIu64 ")",
+			     pipe->address, reason, harbor->refused_connections);
+}
+
 static void
 log_incoming(struct harbor *harbor, const struct harbor_pipe *pipe, int id)
 {
 	const struct harbor_handshake *handshake = pipe->handshake;
 	uint32_t bit = UINT32_C(1) << handshake->refusal;
+	if (id == 0) {
+		harbor_log_stranger(harbor, pipe, handshake->text);
+		return;
+	}
 	harbor->refused_connections++;
 	/* Nodes that start together do not know each other for a moment. */
-	if (handshake->refusal == HARBOR_REFUSED_UNKNOWN)
+	if (handshake->refusal == HARBOR_REFUSED_UNKNOWN || (harbor->refusals_told[id] & bit) != 0)
 		return;
-	if (id == 0 && is_power_of_two(harbor->refused_connections))
-		skynet_error(harbor->ctx, "[harbor] Refused %s: %s (connections refused: %llu)",
-			     pipe->address, handshake->text,
-			     (unsigned long long)harbor->refused_connections);
-	if (id != 0 && (harbor->refusals_told[id] & bit) == 0) {
-		harbor->refusals_told[id] |= bit;
-		skynet_error(harbor->ctx, "[harbor] Refused node %d (%s): %s", id, pipe->address,
-			     handshake->text);
-	}
+	harbor->refusals_told[id] |= bit;
+	skynet_error(harbor->ctx, "[harbor] Refused node %d (%s): %s", id, pipe->address,
+		     handshake->text);
 }
 
 void

@@ -104,7 +104,7 @@ harbor_send_pieces(struct harbor_peer *peer)
 {
 	struct harbor_piece *piece;
 	while (is_open(peer) &&
-	       (piece = harbor_outbox_hand(&peer->outbox, HARBOR_WINDOW_BYTES)) != NULL) {
+	       (piece = harbor_outbox_hand(&peer->outbox, peer->harbor->settings.window)) != NULL) {
 		struct socket_sendbuffer buffer = {
 			.id = peer->out->id,
 			.type = SOCKET_BUFFER_OBJECT,

@@ -75,16 +75,22 @@ read_numbers(struct harbor *harbor)
 	long timeout_s = DEFAULT_TIMEOUT_S;
 	long output_limit = DEFAULT_OUTPUT_LIMIT;
 	long message_limit = DEFAULT_MESSAGE_LIMIT;
+	long socket_limit = 0;
 	if (!read_number(harbor, "harbor_timeout", 1, TIMEOUT_MAX_S, &timeout_s) ||
 	    !read_number(harbor, "harbor_output_limit", OUTPUT_LIMIT_MIN, INT64_MAX / 4,
 			 &output_limit) ||
 	    !read_number(harbor, "harbor_message_limit", MESSAGE_LIMIT_MIN, MESSAGE_LIMIT_MAX,
-			 &message_limit))
+			 &message_limit) ||
+	    !read_number(harbor, "socket_output_limit", 0, INT64_MAX / 4, &socket_limit))
 		return false;
 	settings->timeout_ticks = (int)timeout_s * HARBOR_TICKS_PER_SECOND;
 	settings->beat_ticks = settings->timeout_ticks / HARBOR_BEATS;
 	settings->output_limit = (size_t)output_limit;
 	settings->message_limit = (uint32_t)message_limit;
+	/* A socket that has more waiting is closed: nothing of the harbor may come near it. */
+	settings->window = socket_limit > 0 && socket_limit / 2 < HARBOR_WINDOW_BYTES
+				   ? (size_t)socket_limit / 2
+				   : (size_t)HARBOR_WINDOW_BYTES;
 	return true;
 }
 
