@@ -1,5 +1,5 @@
-/* command.c: the commands in text: those of .cslave, who knows what nodes there are and who has which
- * name, and `stat`, for everybody. */
+/* command.c: the commands in text: those of .cslave, who knows what nodes there are and who has
+ * which name, and `stat`, for everybody. */
 #include "harbor.h"
 
 #include <inttypes.h>

@@ -196,6 +196,8 @@ on_time(struct harbor *harbor, int session)
 		harbor_send_all(harbor);
 	} else if (session == harbor->tick_session) {
 		harbor_tick(harbor);
+	} else if (session == harbor->beat_session) {
+		harbor_beat(harbor);
 	}
 }
 

@@ -2,8 +2,8 @@
  *
  * Model      The harbor is the one service that carries messages between this node and others. A
  *            peer is another node. Two pipes join it to this one, each a TCP connection that is
- *            dialled by the node that writes frames to it: `out` is ours, `in` is the peer's. Files,
- *            each calling only those above it, except for what peer.c begins and ends:
+ *            dialled by the node that writes frames to it: `out` is ours, `in` is the peer's.
+ *            Files, each calling only those above it, except for what peer.c begins and ends:
  *              frame.c      frames, as bytes
  *              handshake.c  what stands before the first frame, as bytes
  *              outbox.c     what a peer has not acknowledged
@@ -52,7 +52,7 @@
 #define HARBOR_ADDRESS_MAX (HARBOR_HOST_MAX + 8) /* brackets, colon, port */
 #define HARBOR_REASON_MAX 200
 
-/* Everything that waits is looked at so often. */
+/* What waits is looked at so often, as long as something does. */
 #define HARBOR_TICK_MS 100
 #define HARBOR_TICKS_PER_SECOND (1000 / HARBOR_TICK_MS)
 /* A pipe that cannot be dialled is dialled again after 1, 2, 4, ... ticks, at most so many. */
@@ -81,7 +81,7 @@ struct harbor_settings {
 	bool has_tls;
 	struct skynet_tls_options tls;
 	int timeout_ticks;
-	int beat_ticks;
+	int beat_ms; /* between two beats */
 	size_t output_limit;
 	bool blocks; /* senders wait at it */
 	uint32_t message_limit;
@@ -143,7 +143,7 @@ struct harbor_peer {
 	bool is_waited_for; /* it is new: messages wait for the first contact */
 	bool is_up;	    /* both pipes have been open in this session (T3) */
 	int contact_ticks;  /* since the session began, or it was told of, until it is up */
-	int silent_ticks;   /* since the peer was known to hear us and to be heard */
+	int silent_beats;   /* since the peer was known to hear us and to be heard */
 	struct harbor_pipe *out;
 	struct harbor_pipe *in;
 	/* Dialling. */
@@ -166,12 +166,10 @@ struct harbor_peer {
 	/* Heartbeats. */
 	int32_t beat;	    /* the last one's number */
 	bool is_beat_heard; /* it was echoed */
-	int beat_ticks;	    /* until the next */
 	int32_t echo;	    /* a beat of the peer that is to be echoed; 0: none */
 	/* Reports. */
 	bool is_unreached_told;
 	uint32_t refusals_told; /* a bit for each enum harbor_refusal, until it is up */
-	uint64_t down_since_ticks;
 	struct harbor_counters counters;
 };
 
@@ -186,8 +184,8 @@ struct harbor {
 	int member_count;
 	struct harbor_peer *dirty; /* with messages that are pending, or an ACK to be sent */
 	int mark_session; /* of the message to itself behind the mail that waits; 0: none */
-	int tick_session; /* 0: no timer runs */
-	uint64_t ticks;
+	int tick_session; /* of the timer for what waits; 0: it does not run */
+	int beat_session; /* of the timer for the beats; 0: the same */
 	struct harbor_pipe *buckets[HARBOR_SHAKING_MAX];
 	int shaking_count;		      /* in, not OPEN */
 	uint32_t refusals_told[HARBOR_NODES]; /* of who came in; 0: of no node */
@@ -241,7 +239,7 @@ void harbor_pipe_lost(struct harbor *harbor, struct harbor_pipe *pipe, const cha
 
 /* send.c */
 
-/* Sends a message, or what head says; payload: taken. The peer must be OPEN or FULL for the core. */
+/* Sends a message, or what head says. payload: taken. The peer must not be ABSENT. */
 void harbor_send(struct harbor_peer *peer, const struct harbor_frame *head, void *payload,
 		 size_t size);
 /* Sends what may be sent now. */
@@ -302,9 +300,13 @@ void harbor_names_fini(struct harbor *harbor);
 
 /* tick.c */
 
-/* Something waits: lets the timer run. */
+/* Something waits: lets the timer for it run. */
 void harbor_tick_start(struct harbor *harbor);
+/* A peer is up: lets its heart beat. */
+void harbor_beat_start(struct harbor *harbor);
+/* What the two timers do. */
 void harbor_tick(struct harbor *harbor);
+void harbor_beat(struct harbor *harbor);
 
 /* command.c */
 

@@ -77,8 +77,8 @@ uint64_t harbor_outbox_rewind(struct harbor_outbox *outbox);
 /* Counted frames that are not acknowledged. */
 uint64_t harbor_outbox_unacknowledged(const struct harbor_outbox *outbox);
 
-/* Called for every message that is not acknowledged, in their order. head: its size and payload mean
- * nothing. */
+/* Called for every message that is not acknowledged, in their order. head: its size and payload
+ * mean nothing. */
 typedef void (*harbor_outbox_visit)(void *ud, const struct harbor_frame *head);
 /* Visits all of them, then empties the outbox; numbers begin anew. */
 void harbor_outbox_fail(struct harbor_outbox *outbox, harbor_outbox_visit visit, void *ud);

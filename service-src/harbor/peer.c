@@ -123,7 +123,6 @@ end_session(struct harbor_peer *peer, const char *reason)
 	peer->acknowledged = 0;
 	peer->unacknowledged_bytes = 0;
 	peer->echo = 0;
-	peer->down_since_ticks = peer->harbor->ticks;
 	if (was_up || was_waited_for)
 		report_end(peer, reason, failure.count, was_up);
 }
@@ -134,6 +133,8 @@ harbor_peer_give_up(struct harbor_peer *peer, const char *reason)
 	peer->tie = draw_tie(); /* T1 */
 	end_session(peer, reason);
 	peer->pause_ticks = 1;
+	if (peer->is_member)
+		harbor_tick_start(peer->harbor);
 }
 
 void
@@ -153,7 +154,7 @@ begin_session(struct harbor_peer *peer, uint64_t other_tie)
 	peer->other_tie = other_tie;
 	if (!peer->is_waited_for)
 		peer->contact_ticks = 0;
-	peer->silent_ticks = 0;
+	harbor_tick_start(peer->harbor);
 }
 
 static void
@@ -216,9 +217,9 @@ come_up(struct harbor_peer *peer)
 	peer->is_unreached_told = false;
 	peer->refusals_told = 0;
 	harbor->refusals_told[peer->id] = 0;
-	peer->silent_ticks = 0;
-	peer->beat_ticks = 0;
+	peer->silent_beats = 0;
 	peer->is_beat_heard = true;
+	harbor_beat_start(harbor);
 	skynet_error(harbor->ctx, "[harbor] Node %d connected (%s)%s", peer->id, peer->out->address,
 		     harbor->settings.has_tls ? ", with TLS" : "");
 	harbor_tell(harbor, "up %d", peer->id);

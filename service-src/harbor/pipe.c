@@ -141,6 +141,7 @@ harbor_pipe_lost(struct harbor *harbor, struct harbor_pipe *pipe, const char *re
 	else if (pipe->stage == HARBOR_PIPE_CONNECTING)
 		harbor_log_stranger(harbor, pipe, reason); /* TLS has not begun */
 	harbor_pipe_close(harbor, pipe);
+	harbor_tick_start(harbor); /* dials it when the pause is over */
 	if (peer != NULL && was_open && peer->is_member)
-		harbor_pipe_dial(peer); /* at once: it may be the network only */
+		harbor_pipe_dial(peer); /* or at once: it may be the network only */
 }

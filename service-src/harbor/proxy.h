@@ -1,8 +1,8 @@
 /* proxy.h: probes and links that the harbor has sent here for services of other nodes.
  *
- * Model      To the services of this node they come from the harbor, with a session of its own; each
- *            is found by that session when its answer comes, and a link also by what its owner knows
- *            of it, who may take it back.
+ * Model      To the services of this node they come from the harbor, with a session of its own;
+ *            each is found by that session when its answer comes, and a link also by what its
+ *            owner knows of it, who may take it back.
  * Threads    its owner only.
  */
 #ifndef HARBOR_PROXY_H

@@ -247,7 +247,7 @@ on_ack(struct harbor_peer *peer, uint64_t number)
 	if (!harbor_outbox_acknowledge(&peer->outbox, number))
 		return "it has received what was not sent";
 	if (peer->outbox.acknowledged > before) {
-		peer->silent_ticks = 0; /* it hears us, and is heard */
+		peer->silent_beats = 0; /* it hears us, and is heard */
 		harbor_send_pieces(peer);
 	}
 	return NULL;
@@ -268,7 +268,7 @@ on_frame(struct harbor_pipe *pipe, const struct harbor_frame *frame)
 		return NULL;
 	case HARBOR_FRAME_ECHO:
 		peer->is_beat_heard = peer->is_beat_heard || frame->session == peer->beat;
-		peer->silent_ticks = 0;
+		peer->silent_beats = 0;
 		return NULL;
 	case HARBOR_FRAME_MESSAGE:
 	case HARBOR_FRAME_PART:
@@ -303,5 +303,6 @@ harbor_receive(struct harbor *harbor, struct harbor_pipe *pipe, const char *byte
 		harbor_peer_break(peer, problem);
 	else if (peer->unacknowledged_bytes >= HARBOR_ACK_BYTES)
 		harbor_send_ack(peer);
-	(void)harbor;
+	else if (peer->received != peer->acknowledged)
+		harbor_tick_start(harbor);
 }

@@ -84,7 +84,7 @@ read_numbers(struct harbor *harbor)
 	    !read_number(harbor, "socket_output_limit", 0, INT64_MAX / 4, &socket_limit))
 		return false;
 	settings->timeout_ticks = (int)timeout_s * HARBOR_TICKS_PER_SECOND;
-	settings->beat_ticks = settings->timeout_ticks / HARBOR_BEATS;
+	settings->beat_ms = (int)timeout_s * 1000 / HARBOR_BEATS;
 	settings->output_limit = (size_t)output_limit;
 	settings->message_limit = (uint32_t)message_limit;
 	/* A socket that has more waiting is closed: nothing of the harbor may come near it. */

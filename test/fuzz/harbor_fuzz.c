@@ -1,6 +1,6 @@
 /* harbor_fuzz.c: a libFuzzer target for what one node can say to another. The first byte of the
- * input chooses: frames, or a handshake as the dialler or as the acceptor; the second is the size of
- * the chunks; the rest is the stream. What comes of it in chunks must be what comes of it in one
+ * input chooses: frames, or a handshake as the dialler or as the acceptor; the second is the size
+ * of the chunks; the rest is the stream. What comes of it in chunks must be what comes of it in one
  * piece, what is read must be what was written, and no read may leave the chunk, which the address
  * sanitizer tells. `make fuzz` builds and runs it. */
 #include <stdint.h>

