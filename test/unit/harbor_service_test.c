@@ -2,6 +2,8 @@
  * order, or its sender is told. harbor_loss_test.c cuts the connections. */
 #include "harbor_world.h"
 
+#include <poll.h>
+
 static struct host a, b;
 
 #define TYPE_ANY 10
