@@ -161,11 +161,12 @@ write_stat(const struct harbor_peer *peer, char line[STAT_LINE_BYTES])
 		       " received=%" PRIu64 " received_bytes=%" PRIu64
 		       " waiting_bytes=%zu unacknowledged=%" PRIu64 " refused=%" PRIu64
 		       " failed=%" PRIu64 " resent=%" PRIu64 " late=%" PRIu64 " pipes=%" PRIu64
-		       " full=%" PRIu64 "\n",
+		       " full=%" PRIu64 " senders=%zu\n",
 		       peer->id, state_of(peer), address, c->sent, c->sent_bytes, c->received,
 		       c->received_bytes, peer->outbox.bytes,
 		       harbor_outbox_unacknowledged(&peer->outbox) + peer->outbox.pending_count,
-		       c->refused, c->failed, c->resent, c->late, c->pipes, c->full);
+		       c->refused, c->failed, c->resent, c->late, c->pipes, c->full,
+		       peer->sources.count);
 }
 
 static void

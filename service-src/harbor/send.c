@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* So many of the services that have sent to a peer are kept without a look whether they live. */
+#define SOURCES_TO_LOOK_THROUGH 1024
+
 static bool
 is_open(const struct harbor_peer *peer)
 {
@@ -153,6 +156,25 @@ harbor_send_all(struct harbor *harbor)
 	}
 }
 
+/* Before the set grows: forgets those that have ended, so that a node whose services come and go
+ * for months keeps only those that live. */
+static void
+forget_ended(struct harbor_peer *peer)
+{
+	struct address_set *set = &peer->sources;
+	size_t kept = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		char address[16];
+		(void)snprintf(address, sizeof address, ":%" PRIx32, set->list[i]);
+		if (skynet_command(peer->harbor->ctx, "DESCRIBE", address) != NULL)
+			set->list[kept++] = set->list[i];
+	}
+	set->count = kept;
+	/* Not again too soon. */
+	if (kept > set->capacity / 2)
+		address_set_resize(set, set->capacity * 2);
+}
+
 static void
 note_source(struct harbor_peer *peer, const struct harbor_frame *head)
 {
@@ -162,6 +184,9 @@ note_source(struct harbor_peer *peer, const struct harbor_frame *head)
 	    head->source >> 24 != (uint32_t)peer->harbor->settings.id)
 		return;
 	peer->last_source = head->source;
+	if (peer->sources.count == peer->sources.capacity &&
+	    peer->sources.count >= SOURCES_TO_LOOK_THROUGH)
+		forget_ended(peer);
 	(void)address_set_add(&peer->sources, head->source);
 }
 

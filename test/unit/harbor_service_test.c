@@ -506,6 +506,24 @@ a_config_that_cannot_be_used_is_named(void **state)
 	host_stop(&a);
 }
 
+/* Services that come and go do not fill what is kept to tell them of the node's end. */
+static void
+senders_that_have_ended_are_forgotten(void **state)
+{
+	static struct voice guests[1500];
+	(void)state;
+	for (int i = 0; i < 1500; i++) {
+		char parm[64];
+		guests[i] = voice_of(&a);
+		(void)snprintf(parm, sizeof parm, "scripted %" PRIxPTR, (uintptr_t)&guests[i]);
+		assert_int_not_equal(launch(&a.control, parm), 0);
+		assert_int_equal(say(&guests[i], b.voices[0].handle, 0, "x"), 0);
+		in_turn(&guests[i], do_exit, NULL);
+	}
+	await_messages(&b.voices[0], 1500);
+	assert_in_range(stat_of(&a, 2, "senders"), 1, 1024);
+}
+
 /* --- the end of the harbor ------------------------------------------------------------------- */
 
 static void
@@ -551,6 +569,7 @@ main(void)
 		pair_test(what_waits_for_names_is_bounded),
 		pair_test(commands_are_checked),
 		cmocka_unit_test(a_config_that_cannot_be_used_is_named),
+		pair_test(senders_that_have_ended_are_forgotten),
 		pair_test(the_end_of_the_harbor_is_the_end_of_the_nodes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
