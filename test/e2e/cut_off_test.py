@@ -101,6 +101,7 @@ def who_cannot_reach_the_manager_is_told_later_what_was_released():
     for node in parted.nodes:
         for id in (first, second):
             node.run(f"mcgroup.enter({id})")
+    wait_until(lambda: counts_of_tunnels(parted.nodes) == [4, 4, 4], "all are tied together")
     address = three.run(f"return mcgroup.address({first})")
     parted.part()
     one.run(f"mcgroup.release({first})")

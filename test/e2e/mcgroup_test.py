@@ -24,6 +24,18 @@ def use_groups(*nodes):
         node.run(MCGROUP)
 
 
+def enter(nodes, *groups):
+    """Has all nodes enter the groups, and waits until each has heard of all others."""
+    for node in nodes:
+        for id in groups:
+            node.run(f"mcgroup.enter({id})")
+    tunnels = (len(nodes) - 1) * len(groups)
+    for node in nodes:
+        wait_until(
+            lambda n=node: services(n).count("tunnel") == tunnels, "the nodes are tied together"
+        )
+
+
 def send_to_group(node, id, text):
     node.run(f'skynet.send(mcgroup.address({id}), "lua", "{text}")')
 
@@ -41,18 +53,26 @@ def members_of_all_nodes_get_what_any_node_sends():
     id = one.run("return mcgroup.create()")
     two.run(f"address = mcgroup.address({id})")
     assert two.run(f"return mcgroup.address({id}) == address") == "true"
-    for node in nodes:
-        node.run(f"mcgroup.enter({id})")
+    enter(nodes, id)
     for count, node in enumerate(nodes, 1):
         send_to_group(node, id, "hello")
         heard_everywhere(nodes, f"{count}:hello", count)
+    many = 300
+    three.run(f"""
+        local address = mcgroup.address({id})
+        for i = 1, {many} do
+            skynet.send(address, "lua", i)
+        end""")
+    order = ",".join(f"3:{i}" for i in range(1, many + 1))
+    for node in nodes:
+        node.wait_run("return #heard", str(3 + many))
+        assert node.run('return table.concat(heard, ",", 4)') == order
+        node.run("heard = { 1, 2, 3 }")
     two.run(f"mcgroup.leave({id})")
     send_to_group(two, id, "without me")
     for node in (one, three):
         node.wait_run("return heard[#heard]", "2:without me")
     assert two.run("return #heard") == "3"
-    for node in nodes:
-        assert services(node).count("tunnel") == 2, services(node)
     three.run(f"mcgroup.release({id})")
     for node in nodes:
         wait_until(
@@ -60,6 +80,26 @@ def members_of_all_nodes_get_what_any_node_sends():
         )
         assert f"there is no group {id}" in failure(node.run, f"mcgroup.address({id})")
     assert failure(two.run, 'skynet.call(address, "lua", "x")')
+
+
+@case
+def groups_that_are_released_leave_nothing():
+    network = LocalNetwork(harbor_timeout=TIMEOUT_S)
+    nodes = one, two, three = network.start_all(3)
+    use_groups(*nodes)
+    for count in range(20):
+        id = nodes[count % 3].run("return mcgroup.create()")
+        for node in nodes:
+            node.run(f"mcgroup.enter({id})")
+        nodes[(count + 1) % 3].run(f"mcgroup.release({id})")
+    id = two.run("return mcgroup.create()")
+    one.run(f"mcgroup.enter({id})")
+    three.kill()
+    two.run(f"mcgroup.release({id})")
+    for node in (one, two):
+        wait_until(
+            lambda n=node: not {"tunnel", "multicast"} & set(services(n)), "nothing is left"
+        )
 
 
 def services(node):
@@ -82,8 +122,7 @@ def a_node_that_dies_drops_out_and_can_come_back():
     one, two, three = network.start_all(3)
     use_groups(one, two, three)
     id = one.run("return mcgroup.create()")
-    for node in (one, two, three):
-        node.run(f"mcgroup.enter({id})")
+    enter((one, two, three), id)
     send_to_group(two, id, "all")
     heard_everywhere((one, two, three), "2:all", 1)
     three.kill()
@@ -91,8 +130,7 @@ def a_node_that_dies_drops_out_and_can_come_back():
     heard_everywhere((one, two), "2:two of us", 2)
     three = network.start(3)
     use_groups(three)
-    three.run(f"mcgroup.enter({id})")
-    wait_until(lambda: two.text().count("LAUNCH tunnel :03") == 2, "there is a new tunnel")
+    enter((one, two, three), id)
     send_to_group(two, id, "again")
     heard_everywhere((one, two), "2:again", 3)
     heard_everywhere((three,), "2:again", 1)
@@ -111,8 +149,7 @@ def groups_survive_their_manager():
     id = two.run("return mcgroup.create()")  # so the manager is there
     assert manager_of(two) == "2"
     use_groups(one, three)
-    for node in (one, two, three):
-        node.run(f"mcgroup.enter({id})")
+    enter((one, two, three), id)
     send_to_group(three, id, "all")
     heard_everywhere((one, two, three), "3:all", 1)
     two.kill()
@@ -124,9 +161,7 @@ def groups_survive_their_manager():
     three.run(f"mcgroup.enter({second})")
     two = network.start(2)
     use_groups(two)
-    for group in (id, second):
-        two.run(f"mcgroup.enter({group})")
-    wait_until(lambda: one.text().count("LAUNCH tunnel :02") == 3, "there are new tunnels")
+    enter((one, two, three), id, second)
     send_to_group(one, id, "three again")
     heard_everywhere((one, three), "1:three again", 3)
     heard_everywhere((two,), "1:three again", 1)
@@ -140,8 +175,7 @@ def groups_survive_the_master():
     one, two, three = network.start_all(3)
     use_groups(one, two, three)
     id = one.run("return mcgroup.create()")
-    for node in (two, three):
-        node.run(f"mcgroup.enter({id})")
+    enter((two, three), id)
     send_to_group(three, id, "all")
     heard_everywhere((two, three), "3:all", 1)
     one.kill()
@@ -149,8 +183,7 @@ def groups_survive_the_master():
     heard_everywhere((two, three), "3:without the master", 2)
     one = network.start(1)
     use_groups(one)
-    one.run(f"mcgroup.enter({id})")
-    wait_until(lambda: two.text().count("LAUNCH tunnel :01") == 1, "there is a tunnel")
+    enter((one, two, three), id)
     send_to_group(two, id, "with a new one")
     heard_everywhere((two, three), "2:with a new one", 3)
     heard_everywhere((one,), "2:with a new one", 1)

@@ -71,4 +71,20 @@ def an_object_dies_with_its_node():
     assert two.run("return (counter:add(5))") == "5"
 
 
+@case
+def another_root_takes_the_place_of_one_that_has_died():
+    network = LocalNetwork(harbor_timeout=TIMEOUT_S)
+    one, two, three = network.start_all(3)
+    three.run(COUNTER)
+    two.run('counter = skynet.remote_root():query("counter")')
+    root = int(two.run("return skynet.remote_root().__remote >> 56"))
+    assert root == 1, root
+    one.kill()
+    assert two.run("return (counter:add(2))") == "2"  # which does not need the root
+    one = network.start(1)
+    one.run('skynet.remote_root():register("x", skynet.remote_create())')
+    three.run('skynet.remote_root():register("counter", mine)')
+    assert two.run('return skynet.remote_root():query("counter") == counter') == "true"
+
+
 main()

@@ -1,5 +1,6 @@
--- skynet.multicast: channels of other nodes. The other node is played by a service of this one that
--- has the name by which the multicastd of node 7 is found; test/e2e/channels_test.py has real nodes.
+-- skynet.multicast: channels of other nodes. The other node is played by a service of this one
+-- that has the name by which the multicastd of node 7 is found; test/e2e/channels_test.py has real
+-- nodes.
 local skynet = require("skynet")
 require("skynet.manager")
 local multicast = require("skynet.multicast")
