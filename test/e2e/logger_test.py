@@ -25,8 +25,7 @@ STAMPED = re.compile(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d\.\d\d \[:[0-9a-f]{8}\] .")
 @case
 def lines_that_services_print_and_log_stay_whole():
     with Node(start="printer", thread=4) as node:
-        for _ in range(6):
-            node.wait_log("KILL self")
+        wait_until(lambda: node.text().count("logged 200") == 6, "all have printed and logged")
         node.stop()
         lines = node.text().splitlines()
     printed = re.compile("printed\t[0-9]+\t-{40}\tnil\ttrue")
