@@ -42,7 +42,7 @@ local function query(node)
 	end
 	local ok, answer = pcall(skynet.call_within, NAME_LIMIT_CS, ".cslave", "lua", "QUERYNAME",
 		name_of(node))
-	return ok and answer, answer
+	return ok and answer, "it has not told where its channels live: " .. answer
 end
 
 local function forget(node, home, reason, on_end)
