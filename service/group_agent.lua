@@ -12,8 +12,8 @@
 --
 -- G1  A group in `groups` is known to the manager, or will be with the next report.
 -- G2  It has a tunnel to each receiver that the manager has named, or is to be mended: a tunnel
---     whose receiver has ended, or cannot be reached, is taken away, and the manager is asked after
---     a while, until it has forgotten that receiver too.
+--     whose receiver has ended, or cannot be reached, is taken away. If the node was only cut off,
+--     the manager may never have missed it, so it is asked when a node comes up.
 -- G3  Messages to members need no manager. While there is none, nothing else changes.
 
 local skynet = require("skynet")
@@ -95,7 +95,6 @@ end
 -- --- tunnels ---------------------------------------------------------------------------------
 
 local to_mend = {} ---@type table<integer, true> groups
-local mend
 
 local function end_tunnel(group, receiver)
 	local tunnel = group.tunnels[receiver]
@@ -107,9 +106,6 @@ end
 local function on_end_of_receiver(id, group, receiver)
 	if groups[id] == group and group.tunnels[receiver] then
 		end_tunnel(group, receiver)
-		if next(to_mend) == nil then
-			skynet.timeout(PAUSE_CS, mend)
-		end
 		to_mend[id] = true
 	end
 end
@@ -139,7 +135,7 @@ end
 
 --- Asks for the receivers of groups that have lost a tunnel. Without a manager that is left to the
 --- report that the next one gets.
-mend = function()
+local function mend()
 	local ids = to_mend
 	to_mend = {}
 	for id in pairs(ids) do
@@ -171,6 +167,7 @@ local function end_group(id)
 	groups[id] = nil
 	skynet.clear_group(2 * id + 1)
 	skynet.clear_group(2 * id)
+	to_mend[id] = nil
 	for receiver in pairs(group and group.tunnels or {}) do
 		end_tunnel(group, receiver)
 	end
@@ -314,6 +311,11 @@ local function follow_manager()
 		on_holder(mine)
 	else
 		require("skynet.network.office").follow("GROUP_MGR", on_holder)
+		require("skynet.harbor").watch(function(what)
+			if what == "up" then
+				skynet.fork(mend)
+			end
+		end)
 	end
 end
 

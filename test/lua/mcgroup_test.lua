@@ -180,7 +180,7 @@ case("a_node_that_ends_is_forgotten", function()
 	check.equal(ask(third, "join", id), { skynet.query_group(2 * id) })
 end)
 
-case("a_receiver_that_is_gone_is_asked_for_until_there_is_another", function()
+case("a_receiver_that_is_gone_can_be_followed_by_another", function()
 	local there = child.start(member)
 	local id = mcgroup.create()
 	local address = mcgroup.address(id)
