@@ -3,6 +3,7 @@ them when a node dies, the one with their manager, and the one with the master."
 
 import re
 
+from etcd_cluster import Cluster
 from evaluator import failure
 from harness import case, main, wait_until
 from nodes import LocalNetwork
@@ -24,16 +25,16 @@ def use_groups(*nodes):
         node.run(MCGROUP)
 
 
-def enter(nodes, *groups):
-    """Has all nodes enter the groups, and waits until each has heard of all others."""
+def enter(nodes, *groups, tunnels=None):
+    """Has all nodes enter the groups, and waits until each has heard of all others: then it has so
+    many tunnels, by default those of these groups."""
     for node in nodes:
         for id in groups:
             node.run(f"mcgroup.enter({id})")
-    tunnels = (len(nodes) - 1) * len(groups)
+    if tunnels is None:
+        tunnels = (len(nodes) - 1) * len(groups)
     for node in nodes:
-        wait_until(
-            lambda n=node: services(n).count("tunnel") == tunnels, "the nodes are tied together"
-        )
+        wait_until(lambda n=node: services(n).count("tunnel") == tunnels, "all are tied together")
 
 
 def send_to_group(node, id, text):
@@ -187,6 +188,28 @@ def groups_survive_the_master():
     send_to_group(two, id, "with a new one")
     heard_everywhere((two, three), "2:with a new one", 3)
     heard_everywhere((one,), "2:with a new one", 1)
+
+
+@case
+def with_an_etcd_any_node_may_be_lost():
+    with Cluster() as cluster:
+        network = LocalNetwork(master=cluster.url(), standalone=None, harbor_timeout=TIMEOUT_S)
+        one, two, three = network.start_all(3)
+        use_groups(one)
+        id = one.run("return mcgroup.create()")
+        assert manager_of(one) == "1"
+        use_groups(two, three)
+        enter((one, two, three), id)
+        one.kill()
+        send_to_group(two, id, "without the first")
+        heard_everywhere((two, three), "2:without the first", 1)
+        second = three.run("return mcgroup.create()")
+        assert manager_of(three) in ("2", "3")
+        enter((two, three), second, tunnels=2)
+        send_to_group(three, second, "a new one")
+        heard_everywhere((two, three), "3:a new one", 2)
+        two.run(f"mcgroup.release({id})")
+        assert f"there is no group {id}" in failure(two.run, f"mcgroup.address({id})")
 
 
 main()
