@@ -28,12 +28,23 @@ l_unpack(lua_State *L)
 	return codec_unpack(L, input->data, input->size);
 }
 
+/* Makes an object of a handle, as skynet.remote does: one that is packed as that handle again. */
+static int
+l_make_object(lua_State *L)
+{
+	lua_settop(L, 1);
+	lua_newtable(L);
+	lua_insert(L, 1);
+	lua_setfield(L, 1, "__remote");
+	return 1;
+}
+
 /* What was packed must be readable, and as many values. Its bytes may change when it is packed
  * again: the order of pairs, and the length of an array with holes. */
 static void
 check_again(lua_State *L, const struct codec_buffer *buffer)
 {
-	struct codec_buffer again = {0};
+	struct codec_buffer again = {.has_references = true};
 	int count = lua_gettop(L);
 	if (!lua_checkstack(L, count + LUA_MINSTACK))
 		abort();
@@ -50,10 +61,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = {(const char *)data, size};
-	struct codec_buffer buffer = {0};
+	struct codec_buffer buffer = {.has_references = true};
 	lua_State *L = luaL_newstate();
 	if (!L)
 		return 0;
+	lua_pushcfunction(L, l_make_object);
+	lua_setfield(L, LUA_REGISTRYINDEX, CODEC_REFERENCES);
 	lua_pushcfunction(L, l_unpack);
 	lua_pushlightuserdata(L, &input);
 	if (lua_pcall(L, 1, LUA_MULTRET, 0) == LUA_OK) {
