@@ -5,20 +5,23 @@
 
 local skynet = require("skynet")
 require("skynet.manager")
-local etcd_claim = require("skynet.registry.etcd_claim")
 
 --- A config key, in seconds, as hundredths of a second.
 local function hundredths(key)
 	return math.tointeger(tonumber(skynet.getenv(key))) * 100
 end
 
-skynet.start(function()
-	local ok, id, text = pcall(
-		etcd_claim.claim,
+local function claim()
+	local etcd_claim = require("skynet.registry.etcd_claim") -- raises where cjson is missing
+	return etcd_claim.claim(
 		skynet.getenv("master"),
 		hundredths("harbor_timeout"),
 		hundredths("harbor_join_timeout")
 	)
+end
+
+skynet.start(function()
+	local ok, id, text = pcall(claim)
 	if ok and id then
 		skynet.setenv("harbor_claimed", tostring(id))
 		skynet.setenv("harbor_incarnation", text)

@@ -14,7 +14,7 @@ _ETCD = shutil.which("etcd")
 
 
 class Member(Process):
-    """One etcd. Its data stays in its folder while the cluster lives, so it can be started again."""
+    """One etcd. Its data stays while the cluster lives, so it can be started again."""
 
     def __init__(self, cluster, number):
         self.port = cluster.ports[number]

@@ -1,5 +1,5 @@
-"""The registry in etcd (lualib/skynet/registry/etcd.lua), with real clusters: places, names, and the
-order of changes. The nodes here have no links to each other."""
+"""The registry in etcd (lualib/skynet/registry/etcd.lua), with real clusters: places, names, and
+the order of changes. The nodes here have no links to each other."""
 
 import socket
 

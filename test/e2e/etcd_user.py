@@ -28,7 +28,8 @@ function open(name, options)
 	options.on_change = function(change)
 		table.insert(mine.changes, ("%d %s"):format(change.revision, describe(change)))
 	end
-	options.on_lost, options.on_back, options.on_evicted = note("lost"), note("back"), note("evicted")
+	options.on_lost, options.on_back = note("lost"), note("back")
+	options.on_evicted = note("evicted")
 	backends[name], told[name] = registry.open(options), mine
 end
 

@@ -54,10 +54,9 @@ case("a request says what it is, and where it goes", function()
 	local head, body = other:exchange("POST", "/a?b=c", { ["X-Y"] = "z" }, "text")
 	test.equal(head.status, 200)
 	test.equal(body, "done")
-	test.equal(
-		seen,
-		("POST /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-Y: z\r\nContent-Length: 4|text"):format(port)
-	)
+	local expected = "POST /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-Y: z\r\n"
+		.. "Content-Length: 4|text"
+	test.equal(seen, expected:format(port))
 	other:close()
 end)
 
@@ -175,7 +174,8 @@ end)
 case("where nobody listens there is no connection", function()
 	local listener, _, port = socket.listen("127.0.0.1", 0)
 	socket.close(listener)
-	local other, reason = connection.open("127.0.0.1", port, { deadline_cs = skynet.now() + 100 })
+	local options = { deadline_cs = skynet.now() + 100 }
+	local other, reason = connection.open("127.0.0.1", port, options)
 	test.equal(other, nil)
 	test.matches(reason, "refused")
 	other, reason = connection.open("127.0.0.1", port, { deadline_cs = skynet.now() })

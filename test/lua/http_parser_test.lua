@@ -76,7 +76,8 @@ end)
 case("an end that comes too early is no end", function()
 	for _, answer in ipairs(ANSWERS) do
 		for i = 0, #answer[1] - 1 do
-			test.matches(read({ answer[1]:sub(1, i) }, true), "^problem: the stream has ended")
+			local result = read({ answer[1]:sub(1, i) }, true)
+			test.matches(result, "^problem: the stream has ended")
 		end
 	end
 end)
@@ -84,10 +85,9 @@ end)
 case("an answer to HEAD has no body", function()
 	local bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 	test.equal(read({ bytes }, false, { is_bare = true }), "200 alive|OK|content-length=5|")
-	test.equal(
-		read({ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" }, true, { is_bare = true }),
-		"200 alive|OK|transfer-encoding=chunked|"
-	)
+	bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	local result = read({ bytes }, true, { is_bare = true })
+	test.equal(result, "200 alive|OK|transfer-encoding=chunked|")
 end)
 
 local HEAD <const> = "HTTP/1.1 200 OK\r\n"
@@ -156,8 +156,10 @@ case("no more of a body than the limit waits to be taken", function()
 end)
 
 case("random bytes are refused or wait for more, and never raise", function()
-	local pieces = { "HTTP/1.1 200 OK\r\n", "\r\n", "\n", "a: b", ":", "5", "0", "\r\n\r\n", "\0",
-		"Transfer-Encoding: chunked\r\n", "Content-Length: 3\r\n", "abc", ";", " ", "HTTP/1.1 1" }
+	local pieces = {
+		"HTTP/1.1 200 OK\r\n", "\r\n", "\n", "a: b", ":", "5", "0", "\r\n\r\n", "\0", "abc",
+		"Transfer-Encoding: chunked\r\n", "Content-Length: 3\r\n", ";", " ", "HTTP/1.1 1",
+	}
 	for _ = 1, 3000 do
 		local bytes = {}
 		for i = 1, math.random(12) do

@@ -22,7 +22,8 @@ local methods = {}
 local class = { __index = methods, __name = "skynet.http.connection" }
 
 local function join_address(host, port)
-	return host:find(":", 1, true) and ("[%s]:%d"):format(host, port) or ("%s:%d"):format(host, port)
+	local form = host:find(":", 1, true) and "[%s]:%d" or "%s:%d"
+	return form:format(host, port)
 end
 
 --- Connects. Waits.
@@ -40,7 +41,10 @@ function connection.open(host, port, options)
 			return nil, "timeout"
 		end
 	end
-	local id, reason = socket.open(host, port, { tls = options.tls or nil, timeout = timeout_cs })
+	local id, reason = socket.open(host, port, {
+		tls = options.tls or nil,
+		timeout = timeout_cs,
+	})
 	if not id then
 		return nil, reason
 	end

@@ -13,6 +13,7 @@
 --- A registry that was lost is back when the lease has been renewed and all has been read again.
 local skynet = require("skynet")
 local queue = require("skynet.queue")
+local answers = require("skynet.registry.etcd_answers")
 local client = require("skynet.registry.etcd_client")
 local follower = require("skynet.registry.etcd_follower")
 local keys = require("skynet.registry.etcd_keys")
@@ -22,7 +23,7 @@ local url = require("skynet.registry.etcd_url")
 local etcd = {}
 
 local number <const> = keys.number
-local CODE <const> = client.CODE
+local CODE <const> = answers.CODE
 
 --- After so long a call that has failed for a reason of its own is tried again.
 local RETRY_CS <const> = 100
@@ -105,20 +106,22 @@ local function claim_name(self, name, handle)
 	local lease = self.place.lease
 	local value = keys.name_value(handle)
 	local answer, reason, code = self.etcd:call("/v3/kv/txn", {
-		compare = { { key = key, target = "CREATE", result = "EQUAL", create_revision = "0" } },
+		compare = {
+			{ key = key, target = "CREATE", result = "EQUAL", create_revision = "0" },
+		},
 		success = { { request_put = { key = key, value = value, lease = lease } } },
 		failure = { { request_range = { key = key } } },
-	}, nil, client.revision)
+	}, nil, answers.revision)
 	if not answer then
 		return nil, nil, reason, code
 	elseif answer.succeeded == true then
-		return handle, client.revision(answer)
+		return handle, answers.revision(answer)
 	end
 	local response = type(answer.responses) == "table" and answer.responses[1] or {}
 	local kv = ((response.response_range or {}).kvs or {})[1]
 	local entry = kv and self.keys:entry(kv)
 	if not entry then
-		return nil, nil, ("the key of the name '%s' has a value that is no handle"):format(name)
+		return nil, nil, "its key has a value that is no handle"
 	end
 	return entry.handle, number(kv.mod_revision)
 end
@@ -149,7 +152,9 @@ local function unregister(self, name, handle)
 	local key, value = self.keys:name(name), keys.name_value(handle)
 	while not self.is_over do
 		local answer, reason = self.etcd:call("/v3/kv/txn", {
-			compare = { { key = key, target = "VALUE", result = "EQUAL", value = value } },
+			compare = {
+				{ key = key, target = "VALUE", result = "EQUAL", value = value },
+			},
 			success = { { request_delete_range = { key = key } } },
 		})
 		if answer or self.is_over then
@@ -194,8 +199,11 @@ local function come_back(self)
 		end
 	until self.is_over or register_again(self)
 	if self.place.base ~= base and not self.is_over then
-		local revision = self.follower.revision
-		self.options.on_change({ kind = "base", base = self.place.base, revision = revision })
+		self.options.on_change({
+			kind = "base",
+			base = self.place.base,
+			revision = self.follower.revision,
+		})
 	end
 end
 
@@ -343,7 +351,11 @@ function etcd.prepare(text, timeout_cs, first)
 	local attempt_cs = math.min(math.max(ttl_s * 100 // 4, ATTEMPT_MIN_CS), ATTEMPT_MAX_CS)
 	return {
 		url = parsed,
-		etcd = client.new(parsed, { tls = read_tls(), attempt_cs = attempt_cs, first = first }),
+		etcd = client.new(parsed, {
+			tls = read_tls(),
+			attempt_cs = attempt_cs,
+			first = first,
+		}),
 		keys = keys.new(parsed.prefix),
 		ttl_s = ttl_s,
 	}

@@ -8,40 +8,23 @@
 --- A call may be sent twice, when the answer to the first one was lost: callers must be able to
 --- tell that from a stranger's doing.
 local skynet = require("skynet")
-local crypt = require("skynet.crypt")
 local connection = require("skynet.http.connection")
+local answers = require("skynet.registry.etcd_answers")
+
+local CODE <const> = answers.CODE
+local FINAL <const> = answers.FINAL
 
 local ATTEMPT_CS <const> = 200
 --- Between two rounds over all members.
 local PAUSE_CS <const> = 10
 local PAUSE_MAX_CS <const> = 100
 local IDLE_MAX <const> = 4
+--- Twice as long as the buffer of etcd's connections.
+local PADDING <const> = ("-"):rep(8192)
 --- The log has a member's troubles once in so long.
 local WARN_CS <const> = 1000
 --- Bytes of one answer, and of one message of a watch.
 local ANSWER_MAX <const> = 64 * 1024 * 1024
-
---- Codes of gRPC that etcd answers with.
-local CODE <const> = {
-	INVALID = 3,
-	NOT_FOUND = 5,
-	DENIED = 7,
-	PRECONDITION = 9,
-	OUT_OF_RANGE = 11,
-	UNIMPLEMENTED = 12,
-	UNAUTHENTICATED = 16,
-}
---- Those that another try, or another member, would not change.
-local FINAL <const> = {}
-for _, code in pairs(CODE) do
-	FINAL[code] = true
-end
-
-local HINTS <const> = {
-	["user name is empty"] = "it wants a user: etcd://user:password@host",
-	["invalid user ID or password"] = "the user and the password in the URL are not right",
-	["permission denied"] = "the user needs readwrite permission for the prefix of the URL",
-}
 
 ---@class skynet.registry.etcd_client
 ---@field private hosts skynet.registry.etcd_host[]
@@ -49,29 +32,14 @@ local HINTS <const> = {
 ---@field private tls table|boolean
 ---@field private current integer index of the present member
 ---@field private idle skynet.http.connection[] connections to it without a request
----@field private busy table<skynet.http.connection, true> those with one
+---@field private busy table<skynet.http.connection, "call"|"watch"> those with one
 ---@field private token string? of the user
 ---@field private warned_cs table<integer, integer> when the log last had why a member was left
 ---@field private is_closed boolean
 local methods = {}
 local class = { __index = methods, __name = "skynet.registry.etcd_client" }
 
-local etcd_client = { CODE = CODE }
-
---- The library that reads and writes JSON. Raises when it is not installed.
-local function load_json()
-	local ok, cjson = pcall(require, "cjson")
-	if not ok then
-		error(
-			"an etcd needs the Lua library cjson, which is not here (config key lua_cpath): "
-				.. "install it (3rd/deps etcd; on Debian: lua-cjson), then run make again",
-			0
-		)
-	end
-	local json = cjson.new()
-	json.decode_max_depth(16)
-	return json
-end
+local etcd_client = {}
 
 -- Members ----------------------------------------------------------------------------------------
 
@@ -136,63 +104,6 @@ local function connect(self, deadline_cs)
 	return other
 end
 
--- Answers ----------------------------------------------------------------------------------------
-
-local function decode(self, text)
-	local ok, value = pcall(self.json.decode, text)
-	if ok and type(value) == "table" then
-		return value
-	end
-end
-
---- The message of an error of etcd, with what may help.
-local function describe(message)
-	for text, hint in pairs(HINTS) do
-		if message:find(text, 1, true) then
-			return ("%s (%s)"):format(message, hint)
-		end
-	end
-	return message
-end
-
---- An error that etcd tells, from what it says in place of an answer.
-local function read_error(value)
-	local message, code = value.message or value.error, value.code or value.grpc_code
-	if type(value.error) == "table" then
-		return read_error(value.error)
-	elseif type(message) ~= "string" then
-		message = "an error without text"
-	end
-	return nil, describe(message), math.tointeger(code)
-end
-
---- Whether it has what all answers of etcd have.
-local function is_answer(value)
-	local header = type(value) == "table" and value.header
-	return type(header) == "table" and type(header.member_id) == "string"
-end
-
---- The answer in an HTTP answer, or nil, a reason and, if etcd has told it, a code.
-local function read_answer(self, head, body, is_sound)
-	local value = decode(self, body)
-	if head.status == 200 and value then
-		if value.error then
-			return read_error(value)
-		end
-		local answer = value.result or value -- of a stream, such as keepalive: its first message
-		if is_answer(answer) and (not is_sound or is_sound(answer)) then
-			return answer
-		end
-		return nil, "answers without sense: is it an etcd of version 3.4 or later?"
-	elseif value and (value.error or value.message) then
-		return read_error(value)
-	elseif head.status == 200 then
-		return nil, "answers, but not in JSON: it is no etcd"
-	end
-	local text = "answers %d %s to %s: it is no etcd of version 3.4 or later"
-	return nil, text:format(head.status, head.reason:sub(1, 40), "POST /v3/...")
-end
-
 -- Calls ------------------------------------------------------------------------------------------
 
 local function headers_of(self)
@@ -215,9 +126,9 @@ local function exchange(self, path, body, deadline_cs, is_sound)
 	local head, text
 	if other then
 		local was_used = other.is_used
-		self.busy[other] = true
-		head, text =
-			other:exchange("POST", path, headers_of(self), body, deadline_cs, ANSWER_MAX)
+		self.busy[other] = "call"
+		local headers = headers_of(self)
+		head, text = other:exchange("POST", path, headers, body, deadline_cs, ANSWER_MAX)
 		give_back(self, other, index)
 		if not head and was_used and text ~= "timeout" and index == self.current then
 			return exchange(self, path, body, deadline_cs, is_sound)
@@ -228,7 +139,7 @@ local function exchange(self, path, body, deadline_cs, is_sound)
 		leave_host(self, index, reason)
 		return nil, reason
 	end
-	local answer, problem, code = read_answer(self, head, text, is_sound)
+	local answer, problem, code = answers.read(head, text, is_sound)
 	if not answer and not FINAL[code] then
 		leave_host(self, index, problem)
 	end
@@ -242,7 +153,7 @@ end
 --- Gets a token for the user of the URL. Waits.
 local function authenticate(self, deadline_cs)
 	local request = { name = self.url.user, password = self.url.password }
-	local body = self.json.encode(request)
+	local body = answers.encode(request)
 	local answer, reason, code =
 		exchange(self, "/v3/auth/authenticate", body, deadline_cs, has_token)
 	if answer then
@@ -257,9 +168,8 @@ end
 
 --- Whether an error says that the token is not good any more.
 local function is_about_token(self, reason, code)
-	return self.token
-		and self.token ~= ""
-		and (code == CODE.UNAUTHENTICATED or (reason or ""):find("revision of auth store", 1, true))
+	local is_old = (reason or ""):find("revision of auth store", 1, true)
+	return self.token and self.token ~= "" and (is_old or code == CODE.UNAUTHENTICATED)
 end
 
 --- One try with the present member. Waits.
@@ -289,7 +199,7 @@ end
 ---@return string? reason
 ---@return integer? code of etcd's error; nil: no member could be reached in time
 function methods:call(path, request, deadline_cs, is_sound)
-	local body = self.json.encode(request)
+	local body = answers.encode(request)
 	local tries, pause_cs, why = 0, PAUSE_CS, "timeout"
 	while true do
 		local limit_cs = self.attempt_cs
@@ -358,11 +268,11 @@ function watch_methods:next(deadline_cs)
 	end
 	local text = table.concat(pieces)
 	self.rest = text:sub(stop + 1)
-	local value = decode(self.client, text:sub(1, stop - 1))
+	local value = answers.decode(text:sub(1, stop - 1))
 	if not value then
 		return fail_watch(self, "the watch says something that is not JSON")
 	elseif value.error then
-		return fail_watch(self, select(2, read_error(value)))
+		return fail_watch(self, select(2, answers.read_error(value)))
 	elseif type(value.result) ~= "table" then
 		return fail_watch(self, "the watch has a message without a result")
 	end
@@ -395,17 +305,21 @@ function methods:watch(request)
 		leave_host(self, index, reason)
 		return nil, reason
 	end
-	self.busy[other] = true
-	local watch =
-		setmetatable({ client = self, connection = other, index = index, rest = "" }, watch_class)
-	local body = self.json.encode({ create_request = request })
+	self.busy[other] = "watch"
+	local watch = setmetatable({
+		client = self,
+		connection = other,
+		index = index,
+		rest = "",
+	}, watch_class)
+	local body = answers.encode({ create_request = request })
 	local head, problem, code
 	if other:send("POST", "/v3/watch", headers_of(self), body, ANSWER_MAX) then
 		head, problem = other:read_head(deadline_cs)
 	end
 	if head and head.status ~= 200 then
 		local text = other:read_body(deadline_cs)
-		head, problem, code = read_answer(self, head, text or "")
+		head, problem, code = answers.read(head, text or "")
 		if is_about_token(self, problem, code) then
 			self.token = nil
 		end
@@ -419,11 +333,20 @@ end
 -- The end ----------------------------------------------------------------------------------------
 
 --- Sends a call without waiting for its answer. etcd drops a request when it sees that its sender
---- has gone; it does not look while another request lies behind this one.
+--- has gone, and looks for that behind what it has read; so more follows than it reads at once.
 local function send_last(self, other, path, body)
 	other:send("POST", path, headers_of(self), body)
-	other:send("GET", "/version")
+	other:send("GET", "/version", { ["X-Padding"] = PADDING })
 	other:close() -- what was written leaves first
+end
+
+--- A connection that can take a last request, if need be behind another one.
+local function find_connection(self)
+	local other = take_idle(self)
+	for busy, kind in pairs(self.busy) do
+		other = other or kind == "call" and busy.is_open and busy or nil
+	end
+	return other
 end
 
 --- Tries each member once, until one has answered. Waits.
@@ -432,7 +355,8 @@ local function call_last(self, path, body)
 		local host = self.hosts[self.current]
 		local options = { tls = self.tls, deadline_cs = skynet.now() + self.attempt_cs }
 		local other <close> = connection.open(host.host, host.port, options)
-		if other and other:exchange("POST", path, headers_of(self), body, options.deadline_cs) then
+		local headers = headers_of(self)
+		if other and other:exchange("POST", path, headers, body, options.deadline_cs) then
 			return
 		end
 		self.current = self.current % #self.hosts + 1
@@ -449,7 +373,7 @@ function methods:close(path, body)
 		return
 	end
 	self.is_closed = true
-	local other = path and take_idle(self)
+	local other = path and find_connection(self)
 	if other then
 		send_last(self, other, path, body)
 	end
@@ -474,7 +398,6 @@ end
 function etcd_client.new(url, options)
 	options = options or {}
 	return setmetatable({
-		json = load_json(),
 		url = url,
 		hosts = url.hosts,
 		tls = url.is_secure and (options.tls or true),
@@ -485,25 +408,6 @@ function etcd_client.new(url, options)
 		warned_cs = {},
 		is_closed = false,
 	}, class)
-end
-
---- Bytes as etcd's JSON has them.
-etcd_client.encode = crypt.base64encode
-
---- The bytes of a text that etcd has sent; nil when it is no base64.
----@param text any
----@return string?
-function etcd_client.decode(text)
-	local ok, bytes = pcall(crypt.base64decode, text)
-	return ok and bytes or nil
-end
-
---- The revision that an answer, or a message of a watch, tells.
----@param answer table
----@return integer?
-function etcd_client.revision(answer)
-	local header = answer.header
-	return type(header) == "table" and math.tointeger(tonumber(header.revision)) or nil
 end
 
 return etcd_client

@@ -9,12 +9,12 @@
 --- Changes of one revision come in one message. A node that leaves takes its names along, so these
 --- are not told one by one.
 local skynet = require("skynet")
-local client = require("skynet.registry.etcd_client")
+local answers = require("skynet.registry.etcd_answers")
 local keys = require("skynet.registry.etcd_keys")
 local view = require("skynet.registry.view")
 
 local number <const> = keys.number
-local CODE <const> = client.CODE
+local CODE <const> = answers.CODE
 
 local PAUSE_CS <const> = 10
 local PAUSE_MAX_CS <const> = 100
@@ -104,7 +104,7 @@ end
 function delete.node(self, revision, subject)
 	local id = number(subject)
 	if id then
-		tell_leave(self, revision, id, "it has ended, or etcd has not heard of it for too long")
+		tell_leave(self, revision, id, "it has ended, or was silent for too long")
 	end
 end
 
@@ -112,7 +112,12 @@ end
 function delete.name(self, revision, subject, leaving)
 	local handle = self.view.names[subject]
 	if handle and not leaving[handle >> 24] then
-		tell(self, { revision = revision, kind = "unname", name = subject, handle = handle })
+		tell(self, {
+			revision = revision,
+			kind = "unname",
+			name = subject,
+			handle = handle,
+		})
 	end
 end
 
@@ -198,7 +203,7 @@ end
 --- The first message of a watch says that it stands. Waits.
 local function check_created(self, watch)
 	local message, reason, code = watch:next(skynet.now() + EVENT_LATE_CS)
-	local revision = message and client.revision(message)
+	local revision = message and answers.revision(message)
 	if not message then
 		return nil, reason, code
 	elseif message.created ~= true or not revision then

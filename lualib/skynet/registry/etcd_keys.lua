@@ -6,10 +6,10 @@
 ---     PREFIX/base/ID    a number                 without a lease: it outlives the node
 ---
 --- Keys and values of another form are passed over.
-local client = require("skynet.registry.etcd_client")
+local answers = require("skynet.registry.etcd_answers")
 
-local encode <const> = client.encode
-local decode <const> = client.decode
+local encode <const> = answers.to_base64
+local decode <const> = answers.from_base64
 
 local PAGE <const> = 5000
 --- A million keys.
@@ -144,7 +144,10 @@ end
 
 local function add(snapshot, entry)
 	if entry.kind == "node" and entry.address then
-		snapshot.members[entry.id] = { incarnation = entry.incarnation, address = entry.address }
+		snapshot.members[entry.id] = {
+			incarnation = entry.incarnation,
+			address = entry.address,
+		}
 	elseif entry.kind == "node" then
 		snapshot.claims[entry.id] = true
 	elseif entry.kind == "name" then
@@ -187,7 +190,7 @@ function methods:read_all(etcd, deadline_cs)
 			range_end = range_end,
 			limit = PAGE,
 			revision = snapshot.revision and tostring(snapshot.revision),
-		}, deadline_cs, client.revision)
+		}, deadline_cs, answers.revision)
 		if not answer then
 			return nil, reason, code
 		end
@@ -198,7 +201,7 @@ function methods:read_all(etcd, deadline_cs)
 				add(snapshot, entry)
 			end
 		end
-		snapshot.revision = snapshot.revision or client.revision(answer)
+		snapshot.revision = snapshot.revision or answers.revision(answer)
 		local last = list[#list]
 		has_more = answer.more == true and type(last) == "table" and decode(last.key) ~= nil
 		key = has_more and encode(decode(last.key) .. "\0") or key

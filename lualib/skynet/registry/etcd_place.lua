@@ -14,17 +14,18 @@
 local skynet = require("skynet")
 local socket = require("skynet.socket")
 local registry = require("skynet.registry")
-local client = require("skynet.registry.etcd_client")
+local answers = require("skynet.registry.etcd_answers")
 local keys = require("skynet.registry.etcd_keys")
 
 local number <const> = keys.number
-local CODE <const> = client.CODE
+local CODE <const> = answers.CODE
 
 --- Local numbers of handles have 24 bits, and begin again behind the last one.
 local BASE_MASK <const> = 0xFFFFFF
 --- Pause between two looks at another's place.
 local LOOK_CS <const> = 25
 local CONNECT_CS <const> = 100
+local UNKNOWN <const> = "an address that is not known yet"
 
 ---@class skynet.registry.etcd_place
 ---@field id integer
@@ -48,8 +49,8 @@ end
 
 --- Gets a lease. Waits.
 local function grant(self, deadline_cs)
-	local request = { TTL = tostring(self.ttl_s) }
-	local answer, reason, code = self.etcd:call("/v3/lease/grant", request, deadline_cs, is_lease)
+	local request, path = { TTL = tostring(self.ttl_s) }, "/v3/lease/grant"
+	local answer, reason, code = self.etcd:call(path, request, deadline_cs, is_lease)
 	if not answer then
 		return nil, reason, code
 	end
@@ -163,7 +164,8 @@ end
 ---@param seen { lease: string?, left_s: integer, since_cs: integer } the last look
 local function is_renewed(self, lease, seen, deadline_cs)
 	local answer = self.etcd:call("/v3/lease/timetolive", { ID = lease }, deadline_cs)
-	local left_s, granted_s = answer and number(answer.TTL), answer and number(answer.grantedTTL)
+	local left_s = answer and number(answer.TTL)
+	local granted_s = answer and number(answer.grantedTTL)
 	if not left_s or not granted_s then
 		return false -- it has gone, or etcd cannot tell
 	elseif seen.lease ~= lease then
@@ -196,8 +198,9 @@ local function look(self, kv, seen, deadline_cs)
 		bury(self, kv, deadline_cs)
 		return nil
 	elseif is_renewed(self, kv.lease, seen, deadline_cs) then
-		local text = "node %d is there already, at %s: give this one another id (config key harbor)"
-		return text:format(self.id, address or "an address that is not known yet")
+		local text = "node %d is there already, at %s: "
+			.. "give this one another id (config key harbor)"
+		return text:format(self.id, address or UNKNOWN)
 	end
 	skynet.sleep(LOOK_CS)
 end
@@ -268,8 +271,9 @@ end
 local function late(self, kvs)
 	local entry = kvs and kvs.node and self.keys:entry(kvs.node)
 	if entry then
-		local text = "node %d was at %s, and its lease has not ended: is it suspended or cut off?"
-		return nil, text:format(self.id, entry.address or "an address that is not known yet")
+		local text = "node %d was at %s, and its lease has not ended: "
+			.. "is it suspended or cut off?"
+		return nil, text:format(self.id, entry.address or UNKNOWN)
 	end
 	return nil, "timeout"
 end
@@ -327,8 +331,9 @@ function methods:retake()
 		local kvs = self.lease and read(self)
 		if kvs and kvs.node and not is_own(self, kvs.node) then
 			local entry = self.keys:entry(kvs.node) or {}
-			local text = "node %d is another one now, at %s: this one was silent for more than %d s"
-			return false, text:format(self.id, entry.address or "an unknown address", self.ttl_s)
+			local text = "node %d is another one now, at %s: "
+				.. "this one was silent for more than %d s"
+			return false, text:format(self.id, entry.address or UNKNOWN, self.ttl_s)
 		elseif kvs and put_own(self, kvs, true) then
 			return true
 		end
