@@ -322,7 +322,7 @@ end
 --- Makes this node a member. Waits.
 local function join()
 	local url = skynet.getenv("master")
-	skynet.error("slave connect to master " .. url)
+	skynet.error("slave connect to master " .. url:gsub("//[^/]*@", "//")) -- without a password
 	backend = registry.open({
 		url = url,
 		id = ID,

@@ -4,6 +4,7 @@ from etcd_cluster import Cluster, make_certificate
 from etcd_user import User
 from evaluator import failure
 from harness import case, free_port, main
+from nodes import LocalNetwork
 
 
 @case
@@ -53,6 +54,20 @@ def users_and_passwords_are_checked():
         assert user.register("d", "y", 0x1000002) == 0x1000002
         user.wait_change("w", "name y")
         assert "evicted" not in user.events("d")
+
+
+@case
+def a_password_is_in_no_log():
+    with Cluster() as cluster:
+        cluster.enable_users("game", "secret", "/test/")
+        network = LocalNetwork(master=cluster.url(login="game:secret@"), standalone=None)
+        first, second = network.start("auto"), network.start(2)
+        first.wait_run("return harbor.members()[2].up", "true")
+        first.run('harbor.globalname("NAME")')
+        assert second.run('return harbor.queryname("NAME") >> 24') == "1"
+        for node in (first, second):
+            assert "secret" not in node.text(), node.text()
+        assert "secret" not in first.run('return skynet.call(".cslave", "lua", "STAT").registry.url')
 
 
 @case
