@@ -129,12 +129,15 @@ def a_watch_that_talks_nonsense_is_begun_anew():
         b'{"result":{"created":true}}\n',
         b'{"result":{"header":{"revision":"0"},"created":true}}\n',
         b'{"result":{"header":{"revision":"99"},"created":true}}\n{"result":{"canceled":true}}\n',
+        b'{"result":{"header":{"revision":"99"},"created":true,"canceled":true,'
+        b'"cancel_reason":"refused"}}\n',
         b'{"result":{"header":{"revision":"99"},"created":true}}\n'
         b'{"result":{"events":[1,{},{"kv":3},{"kv":{"key":7}},{"kv":{"mod_revision":"x"}}]}}\nx\n',
     )  # fmt: skip
     with Cluster() as cluster, User() as user:
         for number, line in enumerate(nonsense):
-            fake = Fake(CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(line), line))
+            end = wait if b"refused" in line else b"0\r\n\r\n"
+            fake = Fake(CHUNKED + b"%x\r\n%s\r\n" % (len(line), line), end)
             with Proxy(cluster.ports[0]) as proxy:
                 name, node = f"b{number}", 100 + number
                 url = f"etcd://127.0.0.1:{proxy.port}/test"

@@ -20,7 +20,7 @@ def a_suspended_node_joins_again():
         watcher.wait_change("w", f"leave 2 {2:016x}")
         assert watcher.register("w", "stolen", 0x1000001) == 0x1000001
         user.signal(signal.SIGCONT)
-        user.wait_log("etcd: the lease has run out: this node joins again")
+        user.wait_log("etcd: this node has lost its place, and joins again")
         wait_until(
             lambda: [
                 line.split()[0] for line in watcher.changes("w") if "stolen" not in line
@@ -30,6 +30,24 @@ def a_suspended_node_joins_again():
         assert user.register("a", "kept", 0x2000009) == 0x2000001
         assert user.register("a", "stolen", 0x2000002) == 0x1000001
         assert "evicted" not in user.events("a")
+
+
+@case
+def a_node_whose_key_is_deleted_joins_again():
+    with Cluster() as cluster, User() as watcher, User() as user:
+        watcher.join("w", cluster.url(), 1, timeout_cs=360000)
+        user.join("a", cluster.url(), 2, timeout_cs=360000)
+        user.register("a", "kept", 0x2000001)
+        for _ in range(2):
+            cluster.delete("/test/node/2")
+            user.wait_log("etcd: this node has lost its place, and joins again")
+            wait_until(lambda: len(cluster.get("/test/n")) == 3, "its keys are there again")
+        watcher.wait_change("w", "leave 2")
+        wait_until(
+            lambda: [line.split()[0] for line in watcher.changes("w")]
+            == ["join", "name", "leave", "join", "name", "leave", "join", "name"],
+            "all is told",
+        )
 
 
 @case

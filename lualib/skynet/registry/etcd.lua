@@ -41,6 +41,7 @@ local ATTEMPT_MAX_CS <const> = 200
 ---@field private own table<string, integer> names of this node that are registered
 ---@field private reported integer? what is to be stored
 ---@field private is_storing boolean
+---@field private is_doubtful boolean the key of the place seems to be gone
 ---@field private is_kept boolean the lease was renewed, and nothing has failed since
 ---@field private failing_cs integer? since when etcd is out of reach
 ---@field private is_lost boolean
@@ -128,6 +129,7 @@ end
 
 --- Registers a name. Waits until somebody has it.
 local function register(self, name, handle)
+	local has_told = false
 	while not self.is_over do
 		local owner, revision, reason, code
 		if self.place.lease then
@@ -139,7 +141,8 @@ local function register(self, name, handle)
 			return owner
 		elseif code == CODE.NOT_FOUND or not reason then
 			skynet.wakeup(self.pulse) -- the lease is lost
-		elseif not self.is_over then
+		elseif not self.is_over and not has_told then
+			has_told = true
 			skynet.error(("error: etcd: cannot register '%s': %s"):format(name, reason))
 		end
 		skynet.sleep(RETRY_CS)
@@ -150,6 +153,7 @@ end
 --- Gives a name back. Waits until it is.
 local function unregister(self, name, handle)
 	local key, value = self.keys:name(name), keys.name_value(handle)
+	local has_told = false
 	while not self.is_over do
 		local answer, reason = self.etcd:call("/v3/kv/txn", {
 			compare = {
@@ -160,7 +164,10 @@ local function unregister(self, name, handle)
 		if answer or self.is_over then
 			return
 		end
-		skynet.error(("error: etcd: cannot unregister '%s': %s"):format(name, reason))
+		if not has_told then
+			has_told = true
+			skynet.error(("error: etcd: cannot unregister '%s': %s"):format(name, reason))
+		end
 		skynet.sleep(RETRY_CS)
 	end
 end
@@ -188,7 +195,7 @@ end
 
 --- The lease was lost: takes the place again. Waits, for ever.
 local function come_back(self)
-	skynet.error("warning: etcd: the lease has run out: this node joins again")
+	skynet.error("warning: etcd: this node has lost its place, and joins again")
 	local base = self.place.base
 	local is_taken, reason
 	repeat
@@ -207,12 +214,24 @@ local function come_back(self)
 	end
 end
 
+--- Renews the lease, and looks whether the place is still there if that is doubtful. Waits.
+---@return boolean? is_held nil: etcd cannot be asked
+local function renew(self, deadline_cs)
+	local is_held, reason = self.place:renew(deadline_cs)
+	if is_held and self.is_doubtful then
+		self.is_doubtful = false
+		is_held, reason = self.place:check(deadline_cs)
+		self.is_doubtful = self.is_doubtful or is_held == nil
+	end
+	return is_held, reason
+end
+
 --- Renews the lease again and again.
 local function keep(self)
 	local period_cs = self.place.ttl_s * 100 // 3
 	while not self.is_over do
 		local begin_cs = skynet.now()
-		local is_held, reason = self.place:renew(begin_cs + period_cs)
+		local is_held, reason = renew(self, begin_cs + period_cs)
 		if is_held == false and not self.is_over then
 			come_back(self)
 			is_held = true
@@ -229,6 +248,16 @@ local function keep(self)
 			skynet.sleep(1)
 		end
 	end
+end
+
+--- Passes a change on. That this node leaves may be news from before it has come back, or somebody
+--- has deleted its key.
+local function note_change(self, change)
+	if change.kind == "leave" and change.id == self.options.id then
+		self.is_doubtful = true
+		skynet.wakeup(self.pulse)
+	end
+	self.options.on_change(change)
 end
 
 --- Stores what was reported last. Waits.
@@ -374,6 +403,7 @@ function etcd.open(options)
 		section = queue(),
 		own = {},
 		is_storing = false,
+		is_doubtful = false,
 		is_kept = false,
 		is_lost = false,
 		is_over = false,
@@ -390,7 +420,9 @@ function etcd.open(options)
 	backend.follower = follower.new({
 		etcd = parts.etcd,
 		keys = parts.keys,
-		on_change = options.on_change,
+		on_change = function(change)
+			note_change(backend, change)
+		end,
 		on_failure = function(reason)
 			note_failure(backend, reason)
 		end,

@@ -330,6 +330,11 @@ function methods:watch(request)
 	return watch
 end
 
+--- Has the user show his password again with the next request.
+function methods:forget_token()
+	self.token = nil
+end
+
 -- The end ----------------------------------------------------------------------------------------
 
 --- Sends a call without waiting for its answer. etcd drops a request when it sees that its sender

@@ -206,6 +206,10 @@ local function check_created(self, watch)
 	local revision = message and answers.revision(message)
 	if not message then
 		return nil, reason, code
+	elseif message.canceled == true then -- the token of the user is too old, for one
+		watch:close("it is refused")
+		self.etcd:forget_token()
+		return nil, ("the watch is refused: %s"):format(message.cancel_reason or "no reason")
 	elseif message.created ~= true or not revision then
 		watch:close("it does not begin")
 		return nil, "a watch does not begin"

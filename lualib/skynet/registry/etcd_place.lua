@@ -268,6 +268,22 @@ function methods:try(deadline_cs)
 	return put_own(self, kvs, false, deadline_cs)
 end
 
+--- Looks whether the place is still this node's. If not, its lease is given up, too. Waits.
+---@param deadline_cs integer
+---@return boolean? is_held nil: etcd cannot be asked
+---@return string? reason
+function methods:check(deadline_cs)
+	local kvs, reason = read(self, deadline_cs)
+	if not kvs then
+		return nil, reason
+	elseif kvs.node and is_own(self, kvs.node) then
+		return true
+	end
+	self.etcd:call("/v3/lease/revoke", { ID = self.lease }, deadline_cs)
+	self.lease = nil
+	return false
+end
+
 local function late(self, kvs)
 	local entry = kvs and kvs.node and self.keys:entry(kvs.node)
 	if entry then
