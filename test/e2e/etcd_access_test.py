@@ -67,7 +67,8 @@ def a_password_is_in_no_log():
         assert second.run('return harbor.queryname("NAME") >> 24') == "1"
         for node in (first, second):
             assert "secret" not in node.text(), node.text()
-        assert "secret" not in first.run('return skynet.call(".cslave", "lua", "STAT").registry.url')
+        status = first.run('return skynet.call(".cslave", "lua", "STAT").registry.url')
+        assert "secret" not in status, status
 
 
 @case
