@@ -78,7 +78,7 @@ def a_stranger_without_the_secret_learns_and_changes_nothing():
 @case
 def half_a_handshake_is_waited_for_only_so_long():
     world = World(2, harbor_timeout=1)
-    world.nodes[0].wait_log("Node 2 connected")
+    wait_until(lambda: "Node 2 connected" in world.nodes[0].text(), "the nodes are connected")
     fds = world.nodes[0].fd_count()
     whole = pipe.preamble() + pipe.record(pipe.HELLO, pipe.hello(2, 1))
     connections = []

@@ -195,7 +195,8 @@ function command.pending()
 	local lines = {}
 	for receiver, row in pairs(rows) do
 		for number in pairs(row.waiting) do
-			table.insert(lines, ("%s %d/%d"):format(skynet.address(receiver), number, row.sent))
+			local place = ("%d/%d"):format(number, row.sent)
+			table.insert(lines, skynet.address(receiver) .. " " .. place)
 		end
 	end
 	table.sort(lines)
