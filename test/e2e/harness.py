@@ -46,6 +46,8 @@ _SANITIZER_REPORT = re.compile(
 )
 # What a process printed is all there when it has ended, unless a child of it holds the pipes open.
 _LAST_WORDS_S = 1
+# Of each process, when a case has failed.
+_LAST_LINES = 30
 # How often a condition that no event announces is looked at again.
 _POLL_S = 0.01
 
@@ -98,9 +100,19 @@ def _run_case(function):
     try:
         function()
     except BaseException:
+        _print_last_lines()
         _close_all(quietly=True)
         raise
     _close_all(quietly=False)
+
+
+def _print_last_lines():
+    """What the processes of a case that has failed said last."""
+    for thing in _started:
+        if isinstance(thing, Process):
+            print(f"# process {thing.pid}, {thing.command[-1]}:")
+            for line in thing.output.all()[-_LAST_LINES:]:
+                print(f"#   {line}")
 
 
 def _close_all(quietly):

@@ -14,6 +14,12 @@ def find(node, name):
     return integer(node, QUERY % name)
 
 
+def is_taken(node, name, handle):
+    """Tries to give a service of the node a name; does it have it now?"""
+    owner = integer(node, f'return skynet.call(".cslave", "lua", "REGISTER", "{name}", {handle})')
+    return owner == handle
+
+
 class Masterless:
     """Three nodes under traffic, each with a name; the master is killed."""
 
@@ -81,8 +87,10 @@ def what_has_ended_while_the_master_was_away_is_known_afterwards():
     three.kill()
     dead = masterless.traffic.forget(three)
     world.start_master()
-    fresh = publish(one, "NAME2")
-    wait_until(lambda: find(two, "NAME2") == fresh, "the name belongs to the next one")
+    # It belongs to the dead service until the second node has told the master of its end.
+    fresh = integer(one, 'return skynet.newservice("sequence_receiver")')
+    wait_until(lambda: is_taken(one, "NAME2", fresh), "the name belongs to the next one")
+    wait_until(lambda: find(two, "NAME2") == fresh, "the second node knows that")
     third = three.again().wait_ready()
     masterless.handles["NAME2"] = fresh
     masterless.handles["NAME3"] = publish(third, "NAME3")
