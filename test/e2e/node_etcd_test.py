@@ -17,7 +17,8 @@ class EtcdWorld:
 
     def __init__(self, **settings):
         self.settings = {"harbor_timeout": CALM_S, **settings}
-        self.cluster = keep(Cluster(3))
+        self.cluster = Cluster(3)
+        keep(self)
         self.nodes = [self.start_node(id) for id in (1, 2, 3)]
         for node in self.nodes:
             node.wait_ready()
@@ -30,9 +31,14 @@ class EtcdWorld:
         self.traffic.wait_answers(50)
 
     def start_node(self, id, **settings):
-        return NetworkNode(Here(), id, Here(), **{
-            "master": self.cluster.url(), "address": "127.0.0.1:0",
-            "evaluator_port": free_port(), **self.settings, **settings})
+        return NetworkNode(Here(), id, self.cluster.url(), **{
+            "address": "127.0.0.1:0", "evaluator_port": free_port(), **self.settings, **settings})
+
+    def close(self):
+        """Ends etcd, when the nodes have ended."""
+        for member in self.cluster.members:
+            member.kill()
+        self.cluster.close()
 
     def publish(self, node, name):
         self.handles[name] = publish(node, name)
@@ -90,7 +96,7 @@ def each_member_of_etcd_may_be_lost_in_turn():
 
 @case
 def a_member_of_etcd_that_stands_still_is_left_for_another():
-    world = EtcdWorld()
+    world = EtcdWorld(harbor_timeout=8)
     member = world.cluster.members[world.leader()]
     member.signal(signal.SIGSTOP)
     try:
@@ -132,7 +138,7 @@ def a_killed_node_comes_back_under_its_id_at_once():
 
 @case
 def the_second_node_of_an_id_ends_and_says_why():
-    world = EtcdWorld()
+    world = EtcdWorld(harbor_timeout=8)
     second = world.start_node(2)
     second.expect_status(1)
     second.wait()

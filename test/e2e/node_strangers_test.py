@@ -158,7 +158,7 @@ def frames_that_cannot_be_end_the_pipe():
 def a_node_with_another_secret_is_refused_and_says_so():
     watched = Watched()
     host = watched.world.network.host()
-    stranger = NetworkNode(host, 9, watched.world.master_host, harbor_secret="guessed",
+    stranger = NetworkNode(host, 9, watched.world.master_address, harbor_secret="guessed",
                            harbor_join_timeout=2)
     stranger.expect_status(1)
     stranger.wait()
@@ -170,7 +170,7 @@ def a_node_with_another_secret_is_refused_and_says_so():
 def the_second_node_of_an_id_ends_and_the_first_goes_on():
     watched = Watched()
     host = watched.world.network.host()
-    second = NetworkNode(host, 2, watched.world.master_host)
+    second = NetworkNode(host, 2, watched.world.master_address)
     second.expect_status(1)
     second.wait()
     assert "2" in second.text() and watched.world.hosts[1].address in second.text(), second.text()

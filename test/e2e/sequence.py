@@ -37,7 +37,8 @@ def publish(node, name):
 
 
 class NetworkNode(HostNode):
-    """Node `id` of a network, on a host; the test sends it Lua (evaluator.lua)."""
+    """Node `id` of a network, on a host; the test sends it Lua (evaluator.lua). master: where its
+    registry is, as in the config."""
 
     def __init__(self, host, id, master, **settings):
         self.id = id
@@ -46,7 +47,7 @@ class NetworkNode(HostNode):
         settings = {
             "harbor": id,
             "address": f"{host.address}:{HARBOR_PORT}",
-            "master": f"{master.address}:{MASTER_PORT}",
+            "master": master,
             "harbor_secret": SECRET,
             "start": "evaluator",
             "evaluator_port": EVALUATOR_PORT,
@@ -82,6 +83,7 @@ class World:
     def __init__(self, count, wired=None, **settings):
         self.network = Network()
         self.master_host = self.network.host()
+        self.master_address = f"{self.master_host.address}:{MASTER_PORT}"
         self.hosts = self.network.hosts(count)
         self.settings = settings
         self.wires = [] if wired is None else self._lay_wires(**wired)
@@ -97,11 +99,12 @@ class World:
 
     def start_master(self):
         """A node that does nothing but keep the network."""
-        return NetworkNode(self.master_host, MASTER_ID, self.master_host, **{
+        return NetworkNode(self.master_host, MASTER_ID, self.master_address, **{
             "standalone": f"0.0.0.0:{MASTER_PORT}", **self.settings})
 
     def start_node(self, id, **settings):
-        return NetworkNode(self.hosts[id - 1], id, self.master_host, **self.settings, **settings)
+        return NetworkNode(self.hosts[id - 1], id, self.master_address,
+                           **{**self.settings, **settings})
 
     def add_node(self, **settings):
         """One more host, with a node; its id is the next."""
