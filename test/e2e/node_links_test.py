@@ -1,4 +1,4 @@
-"""Networks that lose, delay and cut what nodes send each other: what is promised to senders holds."""
+"""Networks that lose, delay and cut what nodes send each other: promises to senders hold."""
 
 import time
 
