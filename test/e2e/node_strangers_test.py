@@ -133,7 +133,9 @@ def check_bad_frames(bad):
 @case
 def a_length_of_4_gb_ends_the_pipe():
     check_bad_frames([
-        struct.pack(">I", length) + b"\1" + b"x" * 100 for length in (0xffffffff, 0x7fffffff)])
+        pipe.frame(pipe.MESSAGE, b"x" * 100, source=2 << 24 | 9, destination=1 << 24 | 9,
+                   length=length)
+        for length in (0xffffffff, 0x7fffffff, 1 << 20)])
 
 
 @case
