@@ -1,5 +1,5 @@
-/* print.h: the `print` of a service. Lua's own writes a line in pieces, between which other services
- * and the log get; this one writes it as a whole.
+/* print.h: the `print` of a service. Lua's own writes a line in pieces, between which other
+ * services and the log get; this one writes it as a whole.
  *
  * Threads    [turn]
  */

@@ -300,7 +300,7 @@ fail_task(struct engine *engine, struct task *task, char *text)
 /* What those are told who are treated as dead, and live. */
 #define TERM_TEXT "it treats the requester as dead (skynet.term)"
 
-/* The node of a handle, which is the source where all of it is gone: no service has the number 0. */
+/* The node of a handle, which is the source where all of it is gone: no service is number 0. */
 static uint32_t
 node_of(uint32_t handle)
 {

@@ -364,10 +364,31 @@ case("info_func", {
 	{ "'f': function expected, got nil" },
 })
 
+case("remote_create", {
+	{ "'object': table expected, got number", 1 },
+	{ "'object': it is a remote object already", { __remote = 1 } },
+	{ "bad argument 'number'", {}, -1 },
+})
+
+case("remote_release", {
+	{ "'object': not a remote object of this service" },
+	{ "'object': not a remote object of this service", {} },
+})
+
+case("remote_handle", {
+	{ "'address': a handle expected, got nil" },
+	{ "'number': an integer of 32 bits expected, got 1.5", self, 1.5 },
+})
+
+case("remote_bind", {
+	{ "'handle': that of a remote object expected, got nil" },
+	{ "'handle': that of a remote object expected, got 1", 1 },
+})
+
 plain("every_public_function_is_tested_here", function()
 	-- Those that take no arguments, take any, or end something.
-	local others = [[context endless error exit genid hpc ignoreret mqlen now pcall self
-		starttime time tracetag uniqtask wait yield]]
+	local others = [[context endless error exit genid hpc ignoreret mqlen now pcall remote_root
+		self starttime time tracetag uniqtask wait yield]]
 	for name, value in pairs(skynet) do
 		if type(value) == "function" and not others:find("%f[%w]" .. name .. "%f[%W]") then
 			local is_tested = false

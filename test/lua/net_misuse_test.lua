@@ -171,6 +171,7 @@ local FUNCTIONS <const> = {
 		base64decode = "text",
 		sha1 = "text",
 		hmac_sha1 = "text text",
+		hmac_sha256 = "text text",
 		xor_str = "text text",
 		equals = "text text",
 	},

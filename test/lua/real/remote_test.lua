@@ -16,17 +16,21 @@ skynet.register_protocol({
 
 --- Calls a service of node 5, and tells how many calls were answered and how many failed.
 local function caller()
+	local function is_failure(text)
+		return text:find("call failed: ", 1, true)
+			or text:find("call to invalid address NAME", 1, true)
+	end
+
 	skynet.start(function()
 		skynet.dispatch("lua", function(_, _, rounds)
 			local answered, failed = 0, 0
 			for i = 1, rounds do
 				skynet.send(0x05000001, "lua", "one way")
-				local ok, answer = pcall(skynet.call, i % 7 == 0 and "NAME" or 0x05000001, "lua", i)
+				local address = i % 7 == 0 and "NAME" or 0x05000001
+				local ok, answer = pcall(skynet.call, address, "lua", i)
 				if ok and answer == i then
 					answered = answered + 1
-				elseif not ok and answer:find("call failed: ", 1, true) then
-					failed = failed + 1
-				elseif not ok and answer:find("call to invalid address NAME", 1, true) then
+				elseif is_failure(tostring(answer)) then
 					failed = failed + 1
 				else
 					skynet.error("unexpected", ok, answer)
