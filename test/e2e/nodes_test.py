@@ -295,6 +295,15 @@ def a_node_without_its_master_says_so_and_ends():
 
 
 @case
+def an_address_that_nobody_can_dial_is_refused():
+    network = LocalNetwork()
+    node = network.begin(1, address=f"0.0.0.0:{free_port()}", harbor_secret="secret")
+    node.expect_status(1)
+    node.wait_log(r"error: the node can't start: .*config key address: 0.0.0.0:\d+ is every")
+    node.wait()
+
+
+@case
 def a_master_may_be_started_later():
     network = LocalNetwork()
     second = network.begin(2)
