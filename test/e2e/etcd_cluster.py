@@ -105,8 +105,12 @@ class Cluster:
         answer = self.call("/v3/kv/range", {"key": _encode(prefix), "range_end": _encode(end)})
         return {_decode(kv["key"]): _decode(kv.get("value", "")) for kv in answer.get("kvs", [])}
 
-    def put(self, key, value):
-        self.call("/v3/kv/put", {"key": _encode(key), "value": _encode(value)})
+    def put(self, key, value, lease="0"):
+        self.call("/v3/kv/put", {"key": _encode(key), "value": _encode(value), "lease": lease})
+
+    def grant(self, seconds):
+        """A lease for put."""
+        return self.call("/v3/lease/grant", {"TTL": str(seconds)})["ID"]
 
     def delete(self, key):
         self.call("/v3/kv/deleterange", {"key": _encode(key)})

@@ -5,7 +5,7 @@ import socket
 
 from etcd_cluster import Cluster
 from etcd_user import User
-from harness import case, main, wait_until
+from harness import case, free_port, main, wait_until
 
 
 def incarnation_of(cluster, node, prefix="/test"):
@@ -91,6 +91,20 @@ def a_node_at_the_address_of_the_crashed_one_takes_its_place_at_once():
         with User() as second:
             second.join("b", cluster.url(), 7, incarnation=2, **options)
             assert incarnation_of(cluster, 7) == 2
+
+
+@case
+def loopback_on_another_machine_tells_nothing():
+    with Cluster() as cluster, User() as user:
+        for number, host in enumerate(("127.0.0.1", "localhost", "0.0.0.0", "[::1]"), 1):
+            address = f"{host}:{free_port()}"  # nobody listens there
+            cluster.put(f"/test/node/{number}", f"{address} 1 elsewhere", cluster.grant(3600))
+            options = {"incarnation": 2, "join_timeout_cs": 60}
+            text = user.refusal(f"a{number}", cluster.url(), number, address=address, **options)
+            assert f"node {number} was at {address}, and its lease has not ended" in text, text
+            text = user.refusal(f"b{number}", cluster.url(), number, **options)
+            assert f"node {number} was at {address}, and its lease has not ended" in text, text
+            assert incarnation_of(cluster, number) == 1
 
 
 @case

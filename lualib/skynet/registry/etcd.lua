@@ -166,7 +166,8 @@ local function unregister(self, name, handle)
 		end
 		if not has_told then
 			has_told = true
-			skynet.error(("error: etcd: cannot unregister '%s': %s"):format(name, reason))
+			local text = "error: etcd: cannot unregister '%s': %s"
+			skynet.error(text:format(name, reason))
 		end
 		skynet.sleep(RETRY_CS)
 	end

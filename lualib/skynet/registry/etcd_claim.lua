@@ -48,6 +48,7 @@ local function claim(parts, incarnation, deadline_cs)
 			return nil, reason
 		end
 		lease = free.lease -- another one was faster: on to the next id
+		skynet.sleep(1)
 	end
 	return nil, "others were always faster"
 end

@@ -209,7 +209,7 @@ local function check_created(self, watch)
 	elseif message.canceled == true then -- the token of the user is too old, for one
 		watch:close("it is refused")
 		self.etcd:forget_token()
-		return nil, ("the watch is refused: %s"):format(message.cancel_reason or "no reason")
+		return nil, "the watch is refused: " .. tostring(message.cancel_reason)
 	elseif message.created ~= true or not revision then
 		watch:close("it does not begin")
 		return nil, "a watch does not begin"
@@ -232,8 +232,8 @@ local function follow(self, watch)
 		elseif message.canceled == true then
 			watch:close("it was canceled")
 			self.must_read = true
-			local text = "etcd has ended the watch: %s"
-			return text:format(message.cancel_reason or "its revision is compacted")
+			local why = message.cancel_reason or "its revision is compacted"
+			return "etcd has ended the watch: " .. tostring(why)
 		elseif type(message.events) == "table" then
 			tell_events(self, message.events)
 		end

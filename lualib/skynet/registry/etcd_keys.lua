@@ -1,9 +1,9 @@
 --- What a network of nodes keeps in etcd: the form of keys and values, and reading all of it.
 ---
----     PREFIX/node/ID    "HOST:PORT INCARNATION"  under the node's lease; HOST:PORT is "-" while
----                                                the id is claimed, but nobody listens yet
----     PREFIX/name/NAME  ":HANDLE", in hex        under the lease of the owner's node
----     PREFIX/base/ID    a number                 without a lease: it outlives the node
+---     PREFIX/node/ID    "HOST:PORT INCARNATION MACHINE"  under the node's lease; HOST:PORT is "-"
+---                       while the id is claimed, but nobody listens yet
+---     PREFIX/name/NAME  ":HANDLE", in hex  under the lease of the owner's node
+---     PREFIX/base/ID    a number  without a lease: it outlives the node
 ---
 --- Keys and values of another form are passed over.
 local answers = require("skynet.registry.etcd_answers")
@@ -22,9 +22,10 @@ local module = {}
 
 ---@param address string? nil: it does not listen yet
 ---@param incarnation string
+---@param machine string a word that only processes of one machine have in common
 ---@return string
-function module.node_value(address, incarnation)
-	return encode(("%s %s"):format(address or "-", incarnation))
+function module.node_value(address, incarnation, machine)
+	return encode(("%s %s %s"):format(address or "-", incarnation, machine))
 end
 
 ---@param handle integer
@@ -52,7 +53,7 @@ local methods = {}
 local class = { __index = methods, __name = "skynet.registry.etcd_keys" }
 
 ---@alias skynet.registry.etcd_entry
----| { kind: "node", id: integer, address: string?, incarnation: string }
+---| { kind: "node", id: integer, address: string?, incarnation: string, machine: string }
 ---| { kind: "name", name: string, handle: integer }
 ---| { kind: "base", id: integer, base: integer }
 
@@ -92,7 +93,7 @@ local read = {}
 
 function read.node(subject, value)
 	local id = parse_id(subject)
-	local address, incarnation = value:match("^(%S+) (%x+)$")
+	local address, incarnation, machine = value:match("^(%S+) (%x+) (%S+)$")
 	return id
 		and address
 		and {
@@ -100,6 +101,7 @@ function read.node(subject, value)
 			id = id,
 			address = address ~= "-" and address or nil,
 			incarnation = incarnation,
+			machine = machine,
 		}
 end
 
@@ -142,15 +144,18 @@ function methods:entry(kv)
 	return kind and value and read[kind](subject, value) or nil
 end
 
-local function add(snapshot, entry)
-	if entry.kind == "node" and entry.address then
+--- Adds what a key says to a snapshot. The id of a node whose value is none of ours is not free.
+local function add(keys, snapshot, kv)
+	local entry = keys:entry(kv)
+	local kind, subject = keys:parse(type(kv) == "table" and kv.key)
+	if kind == "node" and not (entry and entry.address) then
+		snapshot.claims[parse_id(subject) or 0] = true
+	elseif entry and kind == "node" then
 		snapshot.members[entry.id] = {
 			incarnation = entry.incarnation,
 			address = entry.address,
 		}
-	elseif entry.kind == "node" then
-		snapshot.claims[entry.id] = true
-	elseif entry.kind == "name" then
+	elseif entry and kind == "name" then
 		snapshot.names[entry.name] = entry.handle
 	end
 end
@@ -159,7 +164,7 @@ end
 ---@field revision integer
 ---@field members table<integer, skynet.registry.member>
 ---@field names table<string, integer>
----@field claims table<integer, true> ids that have no address yet
+---@field claims table<integer, true> ids that are in use, but have no address that we know
 
 --- Names whose node is no member, as a stranger may have written them, are none.
 local function drop_orphans(snapshot)
@@ -196,10 +201,7 @@ function methods:read_all(etcd, deadline_cs)
 		end
 		local list = type(answer.kvs) == "table" and answer.kvs or {}
 		for _, kv in ipairs(list) do
-			local entry = self:entry(kv)
-			if entry then
-				add(snapshot, entry)
-			end
+			add(self, snapshot, kv)
 		end
 		snapshot.revision = snapshot.revision or answers.revision(answer)
 		local last = list[#list]

@@ -6,7 +6,8 @@
 ---
 --- * It lives: its lease is renewed, or has outlasted its time. It keeps the place.
 --- * It is dead: nobody listens at its address any more, because this node does, or because the
----   connection is refused. Its lease is revoked, which ends its key and its names at once.
+---   connection is refused. (An address such as 127.0.0.1 tells nothing on another machine.) Its
+---   lease is revoked, which ends its key and its names at once.
 --- * Neither can be told: its machine may be gone, or it is suspended. Its lease will run out.
 ---
 --- A lease that is revoked is the one that stood with the key of the dead one, so whoever has taken
@@ -37,6 +38,7 @@ local UNKNOWN <const> = "an address that is not known yet"
 ---@field private keys skynet.registry.etcd_keys
 ---@field private address string? where this node listens
 ---@field private incarnation string
+---@field private machine string
 ---@field private is_closed boolean
 local methods = {}
 local class = { __index = methods, __name = "skynet.registry.etcd_place" }
@@ -145,10 +147,21 @@ end
 
 -- Another's place --------------------------------------------------------------------------------
 
+--- Whether the address means something else on each machine.
+local function is_local(address)
+	local host = address:match("^(.*):%d+$") or address
+	return host == "localhost"
+		or host == "0.0.0.0"
+		or host == "[::]"
+		or host == "[::1]"
+		or host:match("^127%.") ~= nil
+end
+
 --- Whether nobody listens at the address of another incarnation. Waits.
-local function is_deserted(self, address)
-	if not address then
-		return false
+local function is_deserted(self, entry)
+	local address = entry.address
+	if not address or (is_local(address) and entry.machine ~= self.machine) then
+		return false -- it cannot be known
 	elseif address == self.address then
 		return true -- this node listens there now
 	end
@@ -194,7 +207,7 @@ end
 local function look(self, kv, seen, deadline_cs)
 	local entry = self.keys:entry(kv) or {}
 	local address = entry.address
-	if not number(kv.lease) or kv.lease == "0" or is_deserted(self, address) then
+	if not number(kv.lease) or kv.lease == "0" or is_deserted(self, entry) then
 		bury(self, kv, deadline_cs)
 		return nil
 	elseif is_renewed(self, kv.lease, seen, deadline_cs) then
@@ -382,6 +395,17 @@ function methods:store_base(base, deadline_cs)
 	return nil, reason or "the place is lost"
 end
 
+--- What only the processes of this machine know, until it is started again; elsewhere than on Linux
+--- something that nobody has in common.
+local function find_machine(incarnation)
+	local file = io.open("/proc/sys/kernel/random/boot_id")
+	local text = file and file:read("l")
+	if file then
+		file:close()
+	end
+	return text and text:match("^[%x-]+$") or incarnation
+end
+
 local module = {}
 
 ---@class skynet.registry.etcd_place.options
@@ -396,6 +420,7 @@ local module = {}
 ---@param options skynet.registry.etcd_place.options
 ---@return skynet.registry.etcd_place
 function module.new(options)
+	local machine = find_machine(options.incarnation)
 	return setmetatable({
 		etcd = options.etcd,
 		keys = options.keys,
@@ -404,7 +429,8 @@ function module.new(options)
 		incarnation = options.incarnation,
 		ttl_s = options.ttl_s,
 		lease = options.lease,
-		value = keys.node_value(options.address, options.incarnation),
+		value = keys.node_value(options.address, options.incarnation, machine),
+		machine = machine,
 		is_closed = false,
 	}, class)
 end
