@@ -7,11 +7,17 @@ import struct
 
 import pipe
 from harness import SANITIZERS, case, main, wait_closed, wait_until
-from sequence import HARBOR_PORT, SECRET, NetworkNode, Traffic, World, integer
+from sequence import HARBOR_PORT, MASTER_ID, SECRET, NetworkNode, Traffic, World, integer
 
 CALM_S = 30
 SILENT = 1000
 MEMORY_SLACK_KB = (200 if SANITIZERS else 24) * 1024
+
+
+def wait_connected(node, *others):
+    """Waits until its links are there, so that it has all the descriptors that it needs."""
+    for id in others:
+        wait_until(lambda i=id: f"Node {i} connected" in node.text(), f"a link to node {id}")
 
 
 class Watched:
@@ -24,6 +30,7 @@ class Watched:
         self.traffic = Traffic(self.world.nodes[:2], senders=1)
         self.traffic.begin()
         self.traffic.wait_answers(20)
+        wait_connected(self.node, 2, MASTER_ID)
         self.fds = self.node.fd_count()
         self.memory_kb = self.node.rss_kb()
 
@@ -86,7 +93,7 @@ def a_stranger_without_the_secret_learns_and_changes_nothing():
 @case
 def half_a_handshake_is_waited_for_only_so_long():
     world = World(2, harbor_timeout=1)
-    wait_until(lambda: "Node 2 connected" in world.nodes[0].text(), "the nodes are connected")
+    wait_connected(world.nodes[0], 2, MASTER_ID)
     fds = world.nodes[0].fd_count()
     whole = pipe.preamble() + pipe.record(pipe.HELLO, pipe.hello(2, 1))
     connections = []
