@@ -63,8 +63,9 @@
 /* Bytes that a socket holds, or the network: enough for 100 MB/s over 20 ms, and so few that an ACK
  * is not late behind them. */
 #define HARBOR_WINDOW_BYTES (2L * 1024 * 1024)
-/* After so many bytes an ACK does not wait for a batch, or the next tick. */
-#define HARBOR_ACK_BYTES (256u * 1024)
+/* After this part of a window an ACK does not wait for a batch, or the next tick. The windows of
+ * both ends are the same, unless their configs differ. */
+#define HARBOR_ACKS_PER_WINDOW 8
 
 /* Connections that have not proved who they are, at a time. */
 #define HARBOR_SHAKING_MAX 512

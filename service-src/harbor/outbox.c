@@ -7,6 +7,8 @@
 /* The bytes of frames in one piece, at most. */
 #define PIECE_BYTES \
 	((size_t)HARBOR_OUTBOX_PIECE_FRAMES * (HARBOR_FRAME_HEADER + HARBOR_FRAME_PAYLOAD_MAX))
+/* And of what may stand before them. */
+#define CONTROL_BYTES ((size_t)HARBOR_FRAME_HEADER + HARBOR_FRAME_COUNT_BYTES)
 
 /* --- pending --------------------------------------------------------------------------------- */
 
@@ -130,6 +132,14 @@ harbor_outbox_seal(struct harbor_outbox *outbox, const char *control, size_t con
 }
 
 /* --- handing, acknowledging ------------------------------------------------------------------ */
+
+bool
+harbor_outbox_has_room(const struct harbor_outbox *outbox, size_t window)
+{
+	return outbox->next == NULL &&
+	       (outbox->handed_bytes == 0 ||
+		outbox->handed_bytes + CONTROL_BYTES + PIECE_BYTES <= window);
+}
 
 struct harbor_piece *
 harbor_outbox_hand(struct harbor_outbox *outbox, size_t window)

@@ -68,6 +68,8 @@ bool harbor_outbox_add(struct harbor_outbox *outbox, const struct harbor_frame *
 /* Seals what is pending. control: frames that are not counted, to stand in front of it, and not
  * sent if nothing is pending. */
 void harbor_outbox_seal(struct harbor_outbox *outbox, const char *control, size_t control_size);
+/* Whether what is sealed now is handed at once, or at least its first piece. */
+bool harbor_outbox_has_room(const struct harbor_outbox *outbox, size_t window);
 /* The piece to be handed now, which counts as handed then; NULL: none, or the window is full. */
 struct harbor_piece *harbor_outbox_hand(struct harbor_outbox *outbox, size_t window);
 /* The other node has so many counted frames. Returns false if that cannot be. */

@@ -162,8 +162,6 @@ meet_out(struct harbor_peer *peer, struct harbor_pipe *pipe)
 {
 	char begin[HARBOR_FRAME_HEADER + HARBOR_FRAME_COUNT_BYTES];
 	const struct harbor_hello *other = &pipe->handshake->other;
-	if (other->known_tie == peer->tie)
-		(void)harbor_outbox_acknowledge(&peer->outbox, other->received);
 	peer->message_limit = other->message_limit < peer->harbor->settings.message_limit
 				      ? other->message_limit
 				      : peer->harbor->settings.message_limit;
@@ -201,6 +199,10 @@ harbor_peer_meet(struct harbor_peer *peer, struct harbor_pipe *pipe)
 	}
 	if (!is_known)
 		begin_session(peer, other->tie);
+	/* The ACK that has told the same may have been lost with an earlier pipe. */
+	if (other->known_tie == peer->tie &&
+	    !harbor_outbox_acknowledge(&peer->outbox, other->received))
+		return false;
 	if (pipe->is_out)
 		meet_out(peer, pipe);
 	else

@@ -301,7 +301,7 @@ harbor_receive(struct harbor *harbor, struct harbor_pipe *pipe, const char *byte
 		problem = frame.payload;
 	if (problem != NULL)
 		harbor_peer_break(peer, problem);
-	else if (peer->unacknowledged_bytes >= HARBOR_ACK_BYTES)
+	else if (peer->unacknowledged_bytes >= harbor->settings.window / HARBOR_ACKS_PER_WINDOW)
 		harbor_send_ack(peer);
 	else if (peer->received != peer->acknowledged)
 		harbor_tick_start(harbor);

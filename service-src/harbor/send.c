@@ -138,7 +138,12 @@ static void
 send_batch(struct harbor_peer *peer)
 {
 	char ack[HARBOR_FRAME_HEADER + HARBOR_FRAME_COUNT_BYTES];
-	size_t size = peer->outbox.pending_count > 0 ? write_ack(peer, ack) : 0;
+	size_t size = 0;
+	/* An ACK in a piece that has to wait would wait with it: for one of the peer, which may
+	 * wait for this one. */
+	if (peer->outbox.pending_count > 0 &&
+	    harbor_outbox_has_room(&peer->outbox, peer->harbor->settings.window))
+		size = write_ack(peer, ack);
 	harbor_outbox_seal(&peer->outbox, ack, size);
 	harbor_send_pieces(peer);
 }

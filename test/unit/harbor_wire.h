@@ -31,6 +31,7 @@ struct wire {
 	bool is_cut;	   /* closes all connections, once */
 	int64_t cut_after; /* so many bytes more, then all are closed, once; -1: never */
 	bool swallows;	   /* what comes is lost */
+	int64_t swallowed; /* so many bytes of it, of those who have connected */
 };
 
 static inline int
@@ -103,6 +104,12 @@ wire_pass(struct wire *wire, struct wire_pair *pair, int from)
 	if (size > 0 && !swallows &&
 	    send(pair->ends[!from], bytes, (size_t)size, MSG_NOSIGNAL) != size)
 		size = 0;
+	if (size > 0 && swallows && from == 0) {
+		(void)pthread_mutex_lock(&lock);
+		wire->swallowed += size;
+		(void)pthread_cond_broadcast(&news);
+		(void)pthread_mutex_unlock(&lock);
+	}
 	if (limit >= 0 && size >= 0) {
 		(void)pthread_mutex_lock(&lock);
 		wire->cut_after = size == limit ? -1 : limit - size;
