@@ -113,6 +113,19 @@ known_handle(struct harbor *harbor, const char *text)
 	return address != NULL && address[0] == ':' ? (uint32_t)strtoul(address + 1, NULL, 16) : 0;
 }
 
+/* Forgets the names that the core knows by now, so that those that wait have their places. */
+static void
+forget_known(struct harbor *harbor)
+{
+	struct harbor_name **place = &harbor->names;
+	while (*place != NULL) {
+		if ((*place)->first == NULL && known_handle(harbor, (*place)->text) != 0)
+			drop(harbor, place);
+		else
+			place = &(*place)->next;
+	}
+}
+
 void
 harbor_names_send(struct harbor *harbor, const char *text, struct harbor_frame *head, void *payload,
 		  size_t size)
@@ -128,6 +141,10 @@ harbor_names_send(struct harbor *harbor, const char *text, struct harbor_frame *
 	if (handle != 0) {
 		send_on(harbor, head, handle, payload, size);
 		return;
+	}
+	if (*place == NULL && harbor->name_count == NAMES_MAX) {
+		forget_known(harbor);
+		place = find(harbor, text);
 	}
 	if ((*place == NULL && harbor->name_count == NAMES_MAX) ||
 	    harbor->name_bytes + size + MESSAGE_COST > BYTES_MAX) {
