@@ -93,6 +93,13 @@ harbor_frame_read(const char *bytes, struct harbor_frame *frame)
 	return HARBOR_FRAME_HEADER + frame->size;
 }
 
+bool
+harbor_frame_has_session(const struct harbor_frame *frame)
+{
+	return frame->session >= 0 ||
+	       (frame->type == PTYPE_ERROR && frame->session == SKYNET_SESSION_LOST);
+}
+
 /* What is wrong with the header of a message, or of a part; NULL: nothing. */
 static const char *
 message_problem(const struct harbor_frame *frame)
@@ -103,6 +110,8 @@ message_problem(const struct harbor_frame *frame)
 		return "a part of a message is empty";
 	if (frame->type == PTYPE_SOCKET)
 		return "a message has the type of socket events, which never travel";
+	if (!harbor_frame_has_session(frame))
+		return "a message has a session that none can have";
 	return NULL;
 }
 

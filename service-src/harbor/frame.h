@@ -89,6 +89,10 @@ harbor_frame_is_counted(uint8_t kind)
 	return kind <= HARBOR_FRAME_UNLINK;
 }
 
+/* Whether the session of a message can be one: it is not negative, but in the error that tells of a
+ * message without a session. */
+bool harbor_frame_has_session(const struct harbor_frame *frame);
+
 /* Reads the frame that begins at bytes, which was written by the functions below. Returns its whole
  * size. */
 size_t harbor_frame_read(const char *bytes, struct harbor_frame *frame);

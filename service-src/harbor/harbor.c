@@ -51,19 +51,12 @@ harbor_route(struct harbor *harbor, const struct harbor_frame *head, void *paylo
 		harbor_send(peer, head, payload, size);
 		return;
 	}
-	int result = -1;
-	if (id == (uint32_t)harbor->settings.id)
-		result = skynet_send(harbor->ctx, head->source, head->destination,
-				     head->type | PTYPE_TAG_DONTCOPY, head->session, payload, size);
-	if (id != (uint32_t)harbor->settings.id || result == -4)
-		skynet_free(payload);
-	if (result >= 0 || head->kind == HARBOR_FRAME_UNLINK)
+	if (id == (uint32_t)harbor->settings.id) {
+		(void)harbor_deliver(harbor, head, payload, size);
 		return;
-	if (id == (uint32_t)harbor->settings.id)
-		harbor_refuse(harbor, head->destination, head->source, head->type, head->session,
-			      result == -1, "service :%08x: it is gone, or its mailbox is full",
-			      head->destination);
-	else
+	}
+	skynet_free(payload);
+	if (head->kind != HARBOR_FRAME_UNLINK)
 		harbor_refuse(harbor, head->destination, head->source, head->type, head->session,
 			      true, "service :%08x: no link to its node, number %u",
 			      head->destination, id);
@@ -97,10 +90,17 @@ on_remote(struct harbor *harbor, const struct skynet_remote *remote, int type, i
 	};
 	if (head.kind == HARBOR_FRAME_MESSAGE)
 		head.type = (uint8_t)type;
-	if (remote->destination == 0)
+	if (head.kind == HARBOR_FRAME_MESSAGE && !harbor_frame_has_session(&head)) {
+		skynet_free(payload);
+		harbor_refuse(harbor, remote->destination, source, type, session, false,
+			      "harbor (:%08x): a message with the session %d cannot go to another "
+			      "node",
+			      skynet_current_handle(), session);
+	} else if (remote->destination == 0) {
 		harbor_names_send(harbor, remote->name, &head, payload, size);
-	else
+	} else {
 		harbor_route(harbor, &head, payload, size);
+	}
 }
 
 /* --- sockets --------------------------------------------------------------------------------- */

@@ -261,6 +261,10 @@ void harbor_set_node(struct harbor_peer *peer, int state, const char *reason);
 /* Handles the bytes of an open pipe. The pipe may be freed. */
 void harbor_receive(struct harbor *harbor, struct harbor_pipe *pipe, const char *bytes,
 		    size_t size);
+/* Delivers a message to a service of this node, or tells its sender, and returns false then.
+ * payload: taken. */
+bool harbor_deliver(struct harbor *harbor, const struct harbor_frame *head, void *payload,
+		    size_t size);
 void harbor_assembly_fini(struct harbor_assembly *assembly);
 
 /* shake.c: all may free the pipe */

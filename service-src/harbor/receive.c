@@ -14,39 +14,48 @@
 /* --- messages -------------------------------------------------------------------------------- */
 
 static void
-refuse_delivery(struct harbor_peer *peer, const struct harbor_frame *head, int result)
+refuse_delivery(struct harbor *harbor, const struct harbor_frame *head, int result)
 {
 	bool is_gone = result == -1;
-	peer->counters.refused++;
-	harbor_refuse(peer->harbor, head->destination, head->source, head->type, head->session,
-		      is_gone,
+	harbor_refuse(harbor, head->destination, head->source, head->type, head->session, is_gone,
 		      is_gone ? "service :%08x: there is no such service"
 			      : "service :%08x: its mailbox is full",
 		      head->destination);
 }
 
 static bool
-is_local(const struct harbor_peer *peer, uint32_t handle)
+is_local(const struct harbor *harbor, uint32_t handle)
 {
-	return handle >> 24 == (uint32_t)peer->harbor->settings.id;
+	return handle >> 24 == (uint32_t)harbor->settings.id;
+}
+
+bool
+harbor_deliver(struct harbor *harbor, const struct harbor_frame *head, void *payload, size_t size)
+{
+	int result = -1;
+	if (is_local(harbor, head->destination))
+		result = skynet_send(harbor->ctx, head->source, head->destination,
+				     head->type | PTYPE_TAG_DONTCOPY, head->session, payload, size);
+	else
+		skynet_free(payload);
+	/* What has been sent returns its session, which only in an error is negative. */
+	if (result >= 0 || head->type == PTYPE_ERROR)
+		return true;
+	if (result == -4)
+		skynet_free(payload); /* the only result that leaves it here */
+	refuse_delivery(harbor, head, result);
+	return false;
 }
 
 /* payload: taken. */
 static void
-deliver(struct harbor_peer *peer, const struct harbor_frame *head, void *payload, size_t size)
+receive_message(struct harbor_peer *peer, const struct harbor_frame *head, void *payload,
+		size_t size)
 {
-	int result = -1;
 	peer->counters.received++;
 	peer->counters.received_bytes += size;
-	if (is_local(peer, head->destination))
-		result = skynet_send(peer->harbor->ctx, head->source, head->destination,
-				     head->type | PTYPE_TAG_DONTCOPY, head->session, payload, size);
-	else
-		skynet_free(payload);
-	if (result == -4)
-		skynet_free(payload); /* the only result that leaves it here */
-	if (result < 0)
-		refuse_delivery(peer, head, result);
+	if (!harbor_deliver(peer->harbor, head, payload, size))
+		peer->counters.refused++;
 }
 
 /* A copy with a NUL behind it, as all messages of this node have; NULL for none. */
@@ -121,7 +130,7 @@ finish(struct harbor_peer *peer)
 		char *bytes = skynet_realloc(assembly->bytes, assembly->size + 1);
 		bytes[assembly->size] = '\0';
 		assembly->bytes = NULL;
-		deliver(peer, &head, bytes, assembly->size);
+		receive_message(peer, &head, bytes, assembly->size);
 	}
 	harbor_assembly_fini(assembly);
 }
@@ -158,11 +167,12 @@ on_proxy(struct harbor_peer *peer, const struct harbor_frame *frame)
 		.is_link = frame->kind == HARBOR_FRAME_LINK,
 	};
 	proxy.own_session = -1;
-	if (is_local(peer, frame->destination))
+	if (is_local(harbor, frame->destination))
 		proxy.own_session = proxy.is_link ? skynet_link(harbor->ctx, frame->destination, 0)
 						  : skynet_probe(harbor->ctx, frame->destination);
 	if (proxy.own_session < 0) {
-		refuse_delivery(peer, frame, -1);
+		peer->counters.refused++;
+		refuse_delivery(harbor, frame, -1);
 	} else if (!harbor_proxies_add(&harbor->proxies, &proxy)) {
 		if (proxy.is_link)
 			skynet_unlink(harbor->ctx, proxy.destination, proxy.own_session);
@@ -195,7 +205,7 @@ on_counted(struct harbor_peer *peer, const struct harbor_frame *frame)
 	case HARBOR_FRAME_MESSAGE:
 		if (frame->flags != 0)
 			return on_part(peer, frame);
-		deliver(peer, frame, copy_of(frame->payload, frame->size), frame->size);
+		receive_message(peer, frame, copy_of(frame->payload, frame->size), frame->size);
 		return NULL;
 	case HARBOR_FRAME_PART:
 		return on_part(peer, frame);

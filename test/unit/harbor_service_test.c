@@ -93,6 +93,28 @@ events_of_sockets_do_not_travel(void **state)
 	assert_int_equal(b.voices[0].messages, 0);
 }
 
+/* They would be taken for results of skynet_send. */
+static void
+negative_sessions_do_not_travel(void **state)
+{
+	(void)state;
+	for (int session = -5; session < 0; session++) {
+		(void)say(&a.voices[0], b.voices[0].handle, session, "x");
+		hears(&a.voices[0], PTYPE_ERROR, session, b.voices[0].handle,
+		      "harbor (:*): a message with the session -* cannot go to another node");
+		(void)say_by_name(&a.voices[0], "anybody", session, "x");
+		hears(&a.voices[0], PTYPE_ERROR, session, a.harbor, "* session -*");
+	}
+	assert_int_equal(say(&a.voices[0], b.voices[0].handle, 5, "x"), 5);
+	hears(&b.voices[0], PTYPE_TEXT, 5, a.voices[0].handle, "x");
+	/* But for the word that a message without one was lost. */
+	assert_int_equal(say_bytes(&a.voices[0], b.voices[0].handle, PTYPE_ERROR,
+				   SKYNET_SESSION_LOST, "y", 1),
+			 SKYNET_SESSION_LOST);
+	hears(&b.voices[0], PTYPE_ERROR, SKYNET_SESSION_LOST, a.voices[0].handle, "y");
+	assert_int_equal(stat_of(&b, 1, "refused"), 0);
+}
+
 static int
 check_long(struct skynet_context *ctx, void *ud, int type, int session, uint32_t source,
 	   const void *msg, size_t sz)
@@ -386,7 +408,7 @@ names_may_be_of_this_node(void **state)
 	hears(&a.voices[0], PTYPE_HARBOR, 5, a.voices[1].handle, "");
 	(void)say_by_name(&a.voices[0], "here", 6, "two");
 	hears(&a.voices[0], PTYPE_HARBOR, 6, 0x01fffff0, "");
-	hears(&a.voices[0], PTYPE_ERROR, 6, 0x01fffff0, "*gone*");
+	hears(&a.voices[0], PTYPE_ERROR, 6, 0x01fffff0, "*no such service*");
 }
 
 static void
@@ -555,6 +577,7 @@ main(void)
 		pair_test(messages_arrive_in_order_both_ways),
 		pair_test(empty_messages_and_all_types_arrive),
 		pair_test(events_of_sockets_do_not_travel),
+		pair_test(negative_sessions_do_not_travel),
 		pair_test(long_messages_arrive_whole),
 		pair_test(senders_to_nobody_are_told),
 		pair_test(senders_to_a_full_mailbox_are_told),
