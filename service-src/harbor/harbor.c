@@ -32,6 +32,8 @@ void
 harbor_release(struct harbor *harbor)
 {
 	if (harbor->ctx != NULL) {
+		harbor->is_ending = true;
+		harbor_send_all(harbor);
 		harbor_names_fini(harbor);
 		harbor_peers_fini(harbor);
 		free_pipes(harbor);

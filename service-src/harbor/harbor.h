@@ -181,6 +181,7 @@ struct harbor {
 	struct harbor_settings settings;
 	int listener;
 	bool is_listening;
+	bool is_ending;
 	struct harbor_peer *peers[HARBOR_NODES]; /* NULL: never heard of */
 	int member_count;
 	struct harbor_peer *dirty; /* with messages that are pending, or an ACK to be sent */

@@ -237,6 +237,8 @@ harbor_peer_check(struct harbor_peer *peer)
 	 * it was closed here, or its proof has not come yet. So answers wait. */
 	if (is_in_open && peer->node_state == SKYNET_NODE_ABSENT)
 		harbor_set_node(peer, SKYNET_NODE_OPEN, NULL);
+	if (is_in_open && out == NULL)
+		harbor_pipe_dial(peer); /* whoever has come in is there */
 	if (is_in_open && is_out_open && !peer->is_up)
 		come_up(peer);
 	if (is_out_open && peer->is_up) {

@@ -121,8 +121,9 @@ harbor_pipe_close(struct harbor *harbor, struct harbor_pipe *pipe)
 		pipe->peer->out = NULL;
 	else
 		pipe->peer->in = NULL;
-	/* An open one has more to send than anybody wants to have now. */
-	if (pipe->is_out && pipe->stage == HARBOR_PIPE_OPEN)
+	/* An open one has more to send than anybody wants to have now; at the end of the node they are
+	 * its last words. */
+	if (pipe->is_out && pipe->stage == HARBOR_PIPE_OPEN && !harbor->is_ending)
 		skynet_socket_shutdown(harbor->ctx, pipe->id);
 	else
 		skynet_socket_close(harbor->ctx, pipe->id);

@@ -232,6 +232,19 @@ who_leaves_is_not_dialled_and_may_come_back(void **state)
 	hears(&b.voices[0], PTYPE_TEXT, 7, a.voices[0].handle, "back");
 }
 
+/* What was sent just before the node ends leaves with it. */
+static void
+last_words_arrive(void **state)
+{
+	(void)state;
+	uint32_t source = a.voices[0].handle;
+	for (int i = 1; i <= 100; i++)
+		assert_int_equal(say(&a.voices[0], b.voices[0].handle, i, "last words"), i);
+	host_stop(&a);
+	for (int i = 1; i <= 100; i++)
+		hears(&b.voices[0], PTYPE_TEXT, i, source, "last words");
+}
+
 /* The same node at another address. */
 static void
 who_has_moved_goes_on(void **state)
@@ -458,6 +471,7 @@ main(void)
 		wired_test(many_breaks_in_a_stream_keep_its_order, start_test),
 		wired_test(a_restart_is_told_to_all_who_have_sent_there, start_test),
 		wired_test(who_leaves_is_not_dialled_and_may_come_back, start_test),
+		wired_test(last_words_arrive, start_test),
 		wired_test(who_has_moved_goes_on, start_test),
 		wired_test(a_silent_peer_is_given_up_and_found_again, start_hasty),
 		wired_test(a_peer_that_has_ended_is_lost_with_its_reason, start_hasty),

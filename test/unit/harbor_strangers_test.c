@@ -232,7 +232,7 @@ frames_that_break_the_rules_end_the_session(void **state)
 					     .source = 0x09000001,
 					     .destination = a.voices[0].handle};
 	struct harbor_frame part = message, first = message;
-	char bytes[6][200], *end[6], pattern[100];
+	char bytes[7][200], *end[7], pattern[100];
 	static const char *const reasons[] = {
 		"a message before the pipe has begun",
 		"a part of a message that has not begun",
@@ -240,6 +240,7 @@ frames_that_break_the_rules_end_the_session(void **state)
 		"it has received what was not sent",
 		"a pipe begins where it cannot",
 		"a frame is longer than any may be",
+		"a pipe begins where it cannot",
 	};
 	(void)state;
 	part.kind = HARBOR_FRAME_PART;
@@ -255,7 +256,8 @@ frames_that_break_the_rules_end_the_session(void **state)
 	end[4] = harbor_frame_write_count(end[4], HARBOR_FRAME_BEGIN, 0);
 	end[5] = harbor_frame_write(end[5], &message);
 	harbor_put_number(end[5] - HARBOR_FRAME_HEADER, UINT32_MAX, 4);
-	for (int i = 0; i < 6; i++) {
+	end[6] = harbor_frame_write_count(bytes[6], HARBOR_FRAME_BEGIN, 1); /* what was before? */
+	for (int i = 0; i < 7; i++) {
 		struct impostor impostor;
 		impostor_connect(&impostor, 100 + (uint64_t)i);
 		assert_int_equal(
