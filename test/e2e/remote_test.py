@@ -47,8 +47,9 @@ def a_call_by_name_ends_with_the_service_that_has_got_it():
     pending.send('return skynet.call("MORTAL", "lua", "wait")')
     address = start_echo(second)
     second.run(f'harbor.globalname("MORTAL", {address})')
-    assert first.run(f'return (skynet.call({address}, "lua", "hello"))') == "hello"
     first.wait_run('return skynet.address(harbor.queryname("MORTAL"))', ":" + address[2:])
+    # What has waited goes before this.
+    assert first.run('return (skynet.call("MORTAL", "lua", "hello"))') == "hello"
     second.run(f"skynet.kill({address})")
     assert "it was killed by" in failure(pending.receive)
 
