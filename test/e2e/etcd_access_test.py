@@ -11,9 +11,9 @@ from nodes import LocalNetwork
 def a_place_where_nobody_listens_is_named():
     with User() as user:
         url = f"etcd://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/test"
-        text = user.refusal("a", url, 1, join_timeout_cs=50)
+        text = user.refusal("a", url, 1, join_timeout_cs=150)
         assert text.startswith(f"config key master: {url}: ") and "refused" in text, text
-        text = user.refusal("b", "etcd://no.such.host.invalid/x", 1, join_timeout_cs=50)
+        text = user.refusal("b", "etcd://no.such.host.invalid/x", 1, join_timeout_cs=150)
         assert text.startswith("config key master: etcd://no.such.host.invalid/x: "), text
 
 

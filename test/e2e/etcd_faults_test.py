@@ -58,7 +58,7 @@ def a_server_that_is_no_etcd_is_passed_over():
                 url = f"etcd://127.0.0.1:{fake.port},127.0.0.1:{cluster.ports[0]}/test"
                 node = 2 * number + 2  # even ones begin with the first host
                 name = f"b{number}"
-                assert user.join(name, url, node, timeout_cs=1000, join_timeout_cs=6000), kind
+                assert user.join(name, url, node, join_timeout_cs=6000), kind
                 assert user.register(name, kind[:16], (node << 24) + 1), kind
                 assert fake.connections > 0, kind
                 user.run(f"backends.{name}:close()")
@@ -92,8 +92,8 @@ def a_connection_that_is_cut_anywhere_loses_nothing():
 
         with Proxy(cluster.ports[0], limit) as proxy:
             url = f"etcd://127.0.0.1:{proxy.port}/test"
-            user.join("a", url, 1, timeout_cs=6000, join_timeout_cs=6000)
-            user.join("w", cluster.url(), 2, timeout_cs=6000)
+            user.join("a", url, 1, join_timeout_cs=6000)
+            user.join("w", cluster.url(), 2)
             for number in range(40):
                 handle = 0x1000001 + number
                 assert user.register("a", f"n{number}", handle) == handle

@@ -4,7 +4,7 @@ and come back."""
 import signal
 
 from etcd_cluster import Cluster
-from etcd_user import User
+from etcd_user import SHORT_CS, User
 from evaluator import failure
 from harness import case, main, wait_until
 
@@ -13,7 +13,7 @@ from harness import case, main, wait_until
 def a_suspended_node_joins_again():
     with Cluster() as cluster, User() as watcher, User() as user:
         watcher.join("w", cluster.url(), 1)
-        user.join("a", cluster.url(), 2)
+        user.join("a", cluster.url(), 2, timeout_cs=SHORT_CS)
         user.register("a", "kept", 0x2000001)
         user.register("a", "stolen", 0x2000002)
         user.signal(signal.SIGSTOP)
@@ -35,8 +35,8 @@ def a_suspended_node_joins_again():
 @case
 def a_node_whose_key_is_deleted_joins_again():
     with Cluster() as cluster, User() as watcher, User() as user:
-        watcher.join("w", cluster.url(), 1, timeout_cs=360000)
-        user.join("a", cluster.url(), 2, timeout_cs=360000)
+        watcher.join("w", cluster.url(), 1)
+        user.join("a", cluster.url(), 2)
         user.register("a", "kept", 0x2000001)
         for _ in range(2):
             cluster.delete("/test/node/2")
@@ -53,7 +53,7 @@ def a_node_whose_key_is_deleted_joins_again():
 @case
 def a_suspended_node_that_was_replaced_is_told_so():
     with Cluster() as cluster, User() as first, User() as second:
-        first.join("a", cluster.url(), 2, incarnation=1)
+        first.join("a", cluster.url(), 2, incarnation=1, timeout_cs=SHORT_CS)
         first.signal(signal.SIGSTOP)
         address = second.open("b", cluster.url(), 2, incarnation=2)
         second.run('return join("b")')  # nobody listens at the address of the first
@@ -84,8 +84,8 @@ def a_cluster_that_loses_a_member_goes_on():
 @case
 def an_etcd_that_is_away_for_a_while_changes_nothing():
     with Cluster() as cluster, User() as user:
-        user.join("a", cluster.url(), 1)
-        user.join("b", cluster.url(), 2)
+        user.join("a", cluster.url(), 1, timeout_cs=SHORT_CS)
+        user.join("b", cluster.url(), 2, timeout_cs=SHORT_CS)
         user.register("a", "before", 0x1000001)
         user.wait_change("b", "name before")
         cluster.members[0].kill()
@@ -110,8 +110,8 @@ def an_etcd_that_is_away_for_a_while_changes_nothing():
 @case
 def an_etcd_that_has_lost_all_is_told_anew():
     with Cluster() as cluster, User() as user:
-        user.join("a", cluster.url(), 1)
-        user.join("b", cluster.url(), 2)
+        user.join("a", cluster.url(), 1, timeout_cs=SHORT_CS)
+        user.join("b", cluster.url(), 2, timeout_cs=SHORT_CS)
         for number in range(20):
             user.register("a", f"n{number}", 0x1000001)
         user.run("backends.a:report(70000)")
@@ -132,8 +132,8 @@ def an_etcd_that_has_lost_all_is_told_anew():
 @case
 def what_was_compacted_meanwhile_is_told_as_changes():
     with Cluster() as cluster, User() as user, User() as watcher:
-        user.join("a", cluster.url(), 1, timeout_cs=360000)
-        watcher.join("w", cluster.url(), 2, timeout_cs=360000)
+        user.join("a", cluster.url(), 1)
+        watcher.join("w", cluster.url(), 2)
         user.register("a", "old", 0x1000001)
         watcher.wait_change("w", "name old")
         watcher.signal(signal.SIGSTOP)

@@ -82,7 +82,7 @@ def a_node_that_was_killed_is_back_at_once():
 @case
 def what_all_nodes_share_is_taken_over():
     with Cluster(3) as cluster:
-        network = network_of(cluster, harbor_timeout=1)
+        network = network_of(cluster, harbor_timeout=2)
         nodes = {number: network.start(number) for number in (1, 2, 3)}
         for _ in range(2):
             node = next(iter(nodes.values()))
@@ -102,7 +102,7 @@ def what_all_nodes_share_is_taken_over():
 @case
 def a_second_node_with_an_id_is_refused():
     with Cluster() as cluster:
-        network = network_of(cluster, harbor_timeout=1)
+        network = network_of(cluster, harbor_timeout=3)
         first = network.start(1)
         second = network.begin(1, address=f"127.0.0.1:{free_port()}")
         second.expect_status(1)
@@ -134,7 +134,7 @@ def an_etcd_that_is_away_stops_nobody():
 @case
 def a_suspended_node_is_part_of_the_network_again():
     with Cluster() as cluster:
-        network = network_of(cluster, harbor_timeout=1)
+        network = network_of(cluster, harbor_timeout=2)
         first, second = network.start(1), network.start(2)
         start_echo(second, "ECHO")
         second.signal(signal.SIGSTOP)
@@ -148,7 +148,7 @@ def a_suspended_node_is_part_of_the_network_again():
 @case
 def a_suspended_node_that_was_replaced_ends():
     with Cluster() as cluster:
-        network = network_of(cluster, harbor_timeout=1)
+        network = network_of(cluster, harbor_timeout=2)
         network.start(1)
         second = network.start(2)
         second.signal(signal.SIGSTOP)

@@ -4,7 +4,7 @@ the order of changes. The nodes here have no links to each other."""
 import socket
 
 from etcd_cluster import Cluster
-from etcd_user import User
+from etcd_user import SHORT_CS, User
 from harness import case, free_port, main, wait_until
 
 
@@ -52,7 +52,8 @@ def a_living_node_keeps_its_place():
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         address = "127.0.0.1:%d" % listener.getsockname()[1]
-        first.join("a", cluster.url(), 7, incarnation=1, address=address)
+        options = {"incarnation": 1, "address": address, "timeout_cs": SHORT_CS}
+        first.join("a", cluster.url(), 7, **options)
         text = second.refusal("b", cluster.url(), 7, 2)
         assert f"node 7 is there already, at {address}: give this one another id" in text, text
         assert incarnation_of(cluster, 7) == 1
@@ -99,7 +100,7 @@ def loopback_on_another_machine_tells_nothing():
         for number, host in enumerate(("127.0.0.1", "localhost", "0.0.0.0", "[::1]"), 1):
             address = f"{host}:{free_port()}"  # nobody listens there
             cluster.put(f"/test/node/{number}", f"{address} 1 elsewhere", cluster.grant(3600))
-            options = {"incarnation": 2, "join_timeout_cs": 60}
+            options = {"incarnation": 2, "join_timeout_cs": 100}
             text = user.refusal(f"a{number}", cluster.url(), number, address=address, **options)
             assert f"node {number} was at {address}, and its lease has not ended" in text, text
             text = user.refusal(f"b{number}", cluster.url(), number, **options)
@@ -111,7 +112,7 @@ def loopback_on_another_machine_tells_nothing():
 def a_node_that_is_killed_leaves_with_its_lease():
     with Cluster() as cluster, User() as watcher, User() as user:
         watcher.join("w", cluster.url(), 1)
-        user.join("a", cluster.url(), 2)
+        user.join("a", cluster.url(), 2, timeout_cs=SHORT_CS)
         user.register("a", "one", 0x2000001)
         user.register("a", "two", 0x2000002)
         user.kill()

@@ -5,6 +5,10 @@ import json
 from evaluator import Evaluator, failure
 from harness import free_port, wait_until
 
+# Leases that do not run out by themselves, and those that soon do.
+LONG_CS = 6000
+SHORT_CS = 300
+
 PRELUDE = """
 local registry = require("skynet.registry")
 backends, told = {}, {}
@@ -64,15 +68,15 @@ class User(Evaluator):
         super().close()
         assert "stack traceback" not in self.text(), self.text()
 
-    def open(self, name, url, node, incarnation=None, timeout_cs=200, join_timeout_cs=1000, **more):
+    def open(self, name, url, node, incarnation=None, **more):
         """Opens a backend. Its address is one where nobody listens, unless told."""
         options = {
             "url": url,
             "id": node,
             "incarnation": f"{incarnation or node:016x}",
             "address": f"127.0.0.1:{free_port()}",
-            "timeout_cs": timeout_cs,
-            "join_timeout_cs": join_timeout_cs,
+            "timeout_cs": LONG_CS,
+            "join_timeout_cs": 3000,
             **more,
         }
         fields = ", ".join(

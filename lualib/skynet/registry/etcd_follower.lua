@@ -200,6 +200,15 @@ local function read_again(self)
 	return true
 end
 
+--- Whether only this member has not heard yet of what other members have told before: then it will.
+--- Otherwise etcd as a whole is behind: it has lost what it knew. Waits.
+local function is_behind(self)
+	local deadline_cs = skynet.now() + EVENT_LATE_CS
+	local request = { key = (self.keys:all()), limit = 1, keys_only = true }
+	local answer = self.etcd:call("/v3/kv/range", request, deadline_cs, answers.revision)
+	return not answer or answers.revision(answer) >= self.revision
+end
+
 --- The first message of a watch says that it stands. Waits.
 local function check_created(self, watch)
 	local message, reason, code = watch:next(skynet.now() + EVENT_LATE_CS)
@@ -213,8 +222,8 @@ local function check_created(self, watch)
 	elseif message.created ~= true or not revision then
 		watch:close("it does not begin")
 		return nil, "a watch does not begin"
-	elseif revision < self.revision then
-		watch:close("it is behind")
+	elseif revision < self.revision and not is_behind(self) then
+		watch:close("etcd has lost what it knew")
 		self.must_read = true
 		return nil, "etcd has lost what it knew"
 	end
