@@ -192,6 +192,7 @@ struct harbor {
 	int shaking_count;		      /* in, not OPEN */
 	uint32_t refusals_told[HARBOR_NODES]; /* of who came in; 0: of no node */
 	uint64_t refused_connections;
+	uint64_t strangers[HARBOR_REFUSAL_END]; /* of these, who did not say who they are */
 	struct harbor_proxies proxies;
 	struct harbor_name *names; /* the oldest first */
 	size_t name_bytes;
@@ -221,8 +222,10 @@ void harbor_refuse(struct harbor *harbor, uint32_t destination, uint32_t source,
 /* Logs that somebody was refused who came in, or that a peer has refused us; once for each reason
  * and node, until it is up. id: 0 if it did not come so far. */
 void harbor_log_refused(struct harbor *harbor, const struct harbor_pipe *pipe, int id);
-/* The same of one that came in and did not say who it is; how often is bounded. */
-void harbor_log_stranger(struct harbor *harbor, const struct harbor_pipe *pipe, const char *reason);
+/* The same of one that came in and did not say who it is; of each kind of refusal the 1st, 2nd, 4th,
+ * 8th ... */
+void harbor_log_stranger(struct harbor *harbor, const struct harbor_pipe *pipe,
+			 enum harbor_refusal refusal, const char *reason);
 
 /* pipe.c */
 

@@ -140,7 +140,8 @@ harbor_pipe_lost(struct harbor *harbor, struct harbor_pipe *pipe, const char *re
 	if (peer != NULL)
 		(void)snprintf(peer->problem, sizeof peer->problem, "%s", reason);
 	else if (pipe->stage == HARBOR_PIPE_CONNECTING)
-		harbor_log_stranger(harbor, pipe, reason); /* TLS has not begun */
+		/* TLS has not begun */
+		harbor_log_stranger(harbor, pipe, HARBOR_REFUSED_GARBAGE, reason);
 	harbor_pipe_close(harbor, pipe);
 	harbor_tick_start(harbor); /* dials it when the pause is over */
 	if (peer != NULL && was_open && peer->is_member)

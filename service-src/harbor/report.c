@@ -52,12 +52,15 @@ is_power_of_two(uint64_t number)
 }
 
 void
-harbor_log_stranger(struct harbor *harbor, const struct harbor_pipe *pipe, const char *reason)
+harbor_log_stranger(struct harbor *harbor, const struct harbor_pipe *pipe,
+		    enum harbor_refusal refusal, const char *reason)
 {
-	if (is_power_of_two(++harbor->refused_connections))
+	uint64_t count = ++harbor->strangers[refusal];
+	harbor->refused_connections++;
+	if (is_power_of_two(count))
 		skynet_error(harbor->ctx,
-			     "[harbor] Refused %s: %s (connections refused: %" PRIu64 ")",
-			     pipe->address, reason, harbor->refused_connections);
+			     "[harbor] Refused %s: %s (connections refused so: %" PRIu64 ")",
+			     pipe->address, reason, count);
 }
 
 static void
@@ -66,7 +69,7 @@ log_incoming(struct harbor *harbor, const struct harbor_pipe *pipe, int id)
 	const struct harbor_handshake *handshake = pipe->handshake;
 	uint32_t bit = UINT32_C(1) << handshake->refusal;
 	if (id == 0) {
-		harbor_log_stranger(harbor, pipe, handshake->text);
+		harbor_log_stranger(harbor, pipe, handshake->refusal, handshake->text);
 		return;
 	}
 	harbor->refused_connections++;
