@@ -20,7 +20,7 @@ make_stream(char stream[STREAM_MAX])
 					       .flags = i > 3 ? HARBOR_FRAME_HAS_MORE : 0,
 					       .source = 0x01000001,
 					       .destination = 0x02000002,
-					       .session = (int32_t)i - 1,
+					       .session = (int32_t)i,
 					       .size = sizes[i],
 					       .payload = payload};
 		to = harbor_frame_write(to, &message);
@@ -167,6 +167,14 @@ what_is_no_frame_is_refused_at_its_header(void **state)
 	frame.type = PTYPE_SOCKET;
 	expect_refusal(&frame, UINT32_MAX,
 		       "a message has the type of socket events, which never travel");
+	for (int32_t session = -5; session < 0; session++) {
+		frame = good;
+		frame.session = session;
+		expect_refusal(&frame, UINT32_MAX, "a message has a session that none can have");
+	}
+	frame.type = PTYPE_ERROR;
+	frame.session = SKYNET_SESSION_LOST - 1;
+	expect_refusal(&frame, UINT32_MAX, "a message has a session that none can have");
 	frame = (struct harbor_frame){.kind = HARBOR_FRAME_ACK};
 	expect_refusal(&frame, UINT32_MAX, "a frame has a length that its kind cannot have");
 	frame = (struct harbor_frame){.kind = HARBOR_FRAME_BEAT, .source = 1};
