@@ -41,8 +41,17 @@ local is_lost = false
 local master_waiters = waiters.new()
 local registering_count = 0
 
+-- Whatever floods the harbor's mailbox, its commands pass.
+skynet.register_protocol({
+	name = "harbor_command",
+	id = skynet.PTYPE_SYSTEM,
+	pack = function(text)
+		return text
+	end,
+})
+
 local function tell_harbor(text)
-	skynet.send(harbor, "text", text)
+	skynet.send(harbor, "harbor_command", text)
 end
 
 local nodes = nodes_module.new(tell_harbor)
@@ -50,7 +59,7 @@ local names = names_module.new({
 	id = ID,
 	tell_harbor = tell_harbor,
 	ask_harbor = function(text)
-		skynet.call(harbor, "text", text)
+		skynet.call(harbor, "harbor_command", text)
 	end,
 	unregister = function(name, handle)
 		backend:unregister(name, handle)

@@ -1,5 +1,6 @@
 /* command.c: the commands in text: those of .cslave, who knows what nodes there are and who has
- * which name, and `stat`, for everybody. */
+ * which name, and `stat`, for everybody. Those of .cslave come as PTYPE_SYSTEM, which no flood of
+ * messages to other nodes keeps out of the mailbox. */
 #include "harbor.h"
 
 #include <inttypes.h>

@@ -208,6 +208,7 @@ on_own(struct harbor *harbor, int type, int session, uint32_t source, const void
 {
 	switch (type) {
 	case PTYPE_TEXT:
+	case PTYPE_SYSTEM: /* the same, also when the mailbox is full */
 		harbor_command(harbor, session, source, msg, sz);
 		break;
 	case PTYPE_SOCKET:
