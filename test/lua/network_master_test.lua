@@ -230,6 +230,22 @@ case("a_crash_while_somebody_claims_the_place_frees_it", function()
 	check.ok(result.cs - crashed_cs <= 50)
 end)
 
+case("a_goodbye_while_somebody_claims_the_place_frees_it", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 2, "a", { is_mute = true })
+	local result
+	skynet.fork(function()
+		local _, is_member, reason = claim(books, 2, "b")
+		result = { is_member, reason }
+	end)
+	skynet.sleep(100)
+	books:handle(first, "bye")
+	test.eventually(function()
+		return result
+	end)
+	check.equal(result, { true })
+end)
+
 case("a_connection_that_breaks_costs_nothing_if_it_comes_back", function()
 	local books = master.new(TIMEOUT_CS)
 	local watcher = claim(books, 1, "w")

@@ -337,6 +337,7 @@ function master:leave(id, reason)
 	self.ledger:leave(id, reason)
 	decide(self)
 	if place then
+		place.session = nil -- so that nobody who wants the place takes it for living
 		place.news:raise()
 	end
 end

@@ -71,6 +71,16 @@ local function set_in_core(name, handle)
 	core.command("GLOBALNAME", ("%s :%x"):format(name, handle))
 end
 
+--- Tells the harbor who has a name, then the core. It may be somebody else's by then.
+local function tell_core(self, name, handle)
+	if self.handles[name] == handle then
+		self.options.ask_harbor(("name %s :%x"):format(name, handle))
+	end
+	if self.handles[name] == handle then
+		set_in_core(name, handle)
+	end
+end
+
 --- A service has the name now. Returns at once; the core knows it later.
 ---@param name string
 ---@param handle integer
@@ -87,12 +97,7 @@ function names:set(name, handle)
 	if fields.node_of(handle) == self.options.id then
 		watch_owner(self, name, handle)
 	end
-	skynet.fork(function()
-		self.options.ask_harbor(("name %s :%x"):format(name, handle))
-		if self.handles[name] == handle then
-			set_in_core(name, handle)
-		end
-	end)
+	skynet.fork(tell_core, self, name, handle)
 	self.waiting:settle(function(waiter)
 		return waiter.subject == name and waiter.respond(true, handle)
 	end)

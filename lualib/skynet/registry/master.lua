@@ -33,6 +33,7 @@ local ANSWER_CS <const> = 1000
 ---@field private deadline_cs integer? of join
 ---@field private socket integer? of a connection whose claim was accepted
 ---@field private requests table<integer, table> registrations that are not answered yet
+---@field private given_back table<string, integer> names, of which the master has not said so yet
 ---@field private last_request integer
 ---@field private ended string? why nothing follows
 ---@field private log skynet.network.log_once
@@ -102,6 +103,9 @@ local function claim_of(self)
 	if self.view then
 		known = self.view:snapshot()
 		known.numbers, known.era = self.numbers, self.era
+		for name in pairs(self.given_back) do
+			known.names[name] = nil
+		end
 	end
 	return {
 		id = options.id,
@@ -160,6 +164,9 @@ end
 -- What the master says --------------------------------------------------------------------------
 
 local function apply(self, change)
+	if change.name then
+		self.given_back[change.name] = nil
+	end
 	self.view:apply(change)
 	self.options.on_change(change)
 end
@@ -221,8 +228,8 @@ end
 
 local function send_beats(self, id)
 	while self.socket == id do
-		skynet.sleep(math.max(1, self.options.timeout_cs // BEATS))
 		socket.write(id, wire.packet("beat"))
+		skynet.sleep(math.max(1, self.options.timeout_cs // BEATS))
 	end
 end
 
@@ -260,6 +267,7 @@ local function take_over(self, welcome)
 		apply(self, change)
 	end
 	self.view.revision = welcome.snapshot.revision
+	self.given_back = {}
 	self.numbers, self.era = welcome.numbers, welcome.era
 end
 
@@ -353,11 +361,15 @@ function backend:register(name, handle)
 	return request.owner, request.reason
 end
 
+--- What a slave does not know when it comes back, it does not have. So it is all the same whether
+--- this reaches the master.
 function backend:unregister(name, handle)
-	if self.socket then
+	if self.view.names[name] ~= handle then
+		return
+	elseif self.socket then
+		self.given_back[name] = handle
 		socket.write(self.socket, wire.packet("unregister", name, handle))
-	elseif self.view and self.view.names[name] == handle then
-		-- What a slave does not know when it comes back, it does not have.
+	else
 		apply(self, {
 			kind = "unname",
 			name = name,
@@ -400,6 +412,7 @@ function module.open(options)
 		numbers = {},
 		number = 0,
 		requests = {},
+		given_back = {},
 		last_request = 0,
 		log = log_once.new(),
 	}, mt)
