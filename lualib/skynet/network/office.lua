@@ -13,8 +13,26 @@ function office.has_candidates()
 	return is_master or (skynet.getenv("master") or ""):find("://", 1, true) ~= nil
 end
 
+--- After so long a request is made again that .cslave has refused, because too many others wait.
+local RETRY_CS <const> = 100
+
 local function ask(...)
 	return skynet.call_within(false, ".cslave", "lua", ...)
+end
+
+--- Asks until there is an answer: who stands for an office, or follows it, does so for ever.
+local function ask_until_answered(...)
+	local has_complained = false
+	while true do
+		local ok, answer = pcall(ask, ...)
+		if ok then
+			return answer
+		elseif not has_complained then
+			has_complained = true
+			skynet.error(("error: no news of %s by now: %s"):format(select(2, ...), answer))
+		end
+		skynet.sleep(RETRY_CS)
+	end
 end
 
 --- Stands for an office from now on. Waits until it is known who holds it; what follows happens in
@@ -22,18 +40,17 @@ end
 ---@param name string a global name
 ---@param on_holder? fun(holder: integer) called with each holder, this service or another one
 function office.stand(name, on_holder)
-	local function stand()
-		local holder = ask("REGISTER", name, skynet.self())
+	local function tell(holder)
 		if on_holder then
 			on_holder(holder)
 		end
 		return holder
 	end
-	local holder = stand()
+	local holder = tell(ask("REGISTER", name, skynet.self()))
 	skynet.fork(function()
 		while true do
-			ask("AWAITNAME", name, holder)
-			holder = stand()
+			ask_until_answered("AWAITNAME", name, holder)
+			holder = tell(ask_until_answered("REGISTER", name, skynet.self()))
 		end
 	end)
 end
@@ -44,9 +61,9 @@ end
 function office.follow(name, on_holder)
 	skynet.fork(function()
 		while true do
-			local holder = ask("QUERYNAME", name)
+			local holder = ask_until_answered("QUERYNAME", name)
 			on_holder(holder)
-			ask("AWAITNAME", name, holder)
+			ask_until_answered("AWAITNAME", name, holder)
 		end
 	end)
 end
