@@ -20,6 +20,7 @@ local skynet = require("skynet")
 require("skynet.manager")
 local link = require("skynet.link")
 local waiters = require("skynet.waiters")
+local fields = require("skynet.network.fields")
 
 --- How long to wait for the traceback of a service that is being started.
 local TRACEBACK_LIMIT_CS <const> = 100
@@ -128,9 +129,18 @@ function command.HOLDER(source, name_of_command, name, ...)
 	network:answer_manager(name_of_command, source, global_key(name), ...)
 end
 
+--- Whether it is a table of services of that node.
+local function is_report(report, node)
+	return fields.is_map(report, function(name)
+		return not problem_of(name) and name:sub(1, 1) == "@"
+	end, function(address)
+		return fields.is_handle(address) and fields.node_of(address) == node
+	end)
+end
+
 function command.REPORT(source, report)
-	if not network or type(report) ~= "table" then
-		error("bad report: a table of a node in a network expected", 0)
+	if not network or not is_report(report, fields.node_of(source)) then
+		error("bad report: { [\"@name\"] = address } of a node in a network expected", 0)
 	end
 	network:take_report(source, report)
 	skynet.ret()

@@ -363,6 +363,10 @@ def a_unique_service_is_one_in_all_the_network():
     keys = 'local t = {} for k in pairs(skynet.call("SERVICE", "lua", "LIST")) do t[#t+1] = k end '
     keys += "table.sort(t) return t"
     third.wait_run(keys, "@no_such_service @simpledb simpledb@2")
+    # What is no report is refused.
+    for junk in ("nil", "{ simpledb = skynet.self() }", '{ ["@x"] = 1 }', '{ ["@x"] = "junk" }'):
+        text = failure(second.run, f'skynet.call("SERVICE", "lua", "REPORT", {junk})')
+        assert "bad report" in text, text
     # When it ends, the next request starts another one.
     first.run(f'skynet.kill("{address}")')
     new = 'return skynet.address(skynet.uniqueservice(true, "simpledb"))'
@@ -407,6 +411,7 @@ def a_node_that_stands_still_is_down_until_it_goes_on():
     network = LocalNetwork(harbor_timeout=1)
     first, second = network.start(1), network.start(2)
     address = start_echo(second, "ECHO")
+    second.run('skynet.uniqueservice("simpledb")')
     first.run("harbor.connect(2)")
     second.signal(signal.SIGSTOP)
     try:
@@ -419,6 +424,8 @@ def a_node_that_stands_still_is_down_until_it_goes_on():
     assert first.run(CALL.format(address)) == "hello"
     first.wait_run(CALL.format('"ECHO"'), "hello")
     second.wait_log("Master is back")
+    # Who holds SERVICE hears again of what runs there.
+    first.wait_run('return skynet.call("SERVICE", "lua", "LIST")["simpledb@2"] ~= nil', "true")
 
 
 @case

@@ -15,7 +15,7 @@ local settings = require("skynet.network.settings")
 local signal = require("skynet.network.signal")
 
 local NAME <const> = "SERVICE"
-local REPORT_AGAIN_CS <const> = 100
+local AGAIN_CS <const> = 100
 
 ---@class skynet.network.unique
 ---@field private holder integer? of the office; nil: not known yet
@@ -69,7 +69,7 @@ local function report(self)
 			local text = "error: no report to %s :%08x by now: %s"
 			skynet.error(text:format(NAME, holder, problem))
 		end
-		self.news:wait(REPORT_AGAIN_CS)
+		self.news:wait(AGAIN_CS)
 	end
 end
 
@@ -107,7 +107,7 @@ local function ask(self, ...)
 		local text = "%s, on node %d, does not answer: %s"
 		return true, nil, text:format(NAME, holder >> 24, address)
 	elseif self.holder == holder then
-		self.news:wait() -- it has heard of another one before this node
+		self.news:wait(AGAIN_CS) -- it has heard of another one before this node
 	end
 	return false
 end
@@ -156,12 +156,14 @@ end
 ---@param services table<string, integer>
 function unique:take_report(source, services)
 	local id = source >> 24
-	self.managers[id] = source
-	link.link(source, function()
-		if self.managers[id] == source then
-			self.managers[id] = nil
-		end
-	end)
+	if self.managers[id] ~= source then
+		self.managers[id] = source
+		link.link(source, function()
+			if self.managers[id] == source then
+				self.managers[id] = nil
+			end
+		end)
+	end
 	for name, address in pairs(services) do
 		self.options.adopt(name, address)
 	end
@@ -185,6 +187,12 @@ function unique:begin()
 	else
 		office.follow(NAME, hear)
 	end
+	harbor.watch(function(what, id)
+		local holder = self.holder
+		if what == "up" and holder and holder ~= skynet.self() and holder >> 24 == id then
+			skynet.fork(report, self) -- it has forgotten this node while that was down
+		end
+	end)
 end
 
 local module = {}
