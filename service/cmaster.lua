@@ -4,7 +4,8 @@
 -- about the rest.
 --
 -- Bounds: so many connections at a time that are no members yet (PENDING_MAX), each with a
--- deadline; packets of HANDSHAKE_LIMIT before the proof, of LIMIT behind it. A slave that does not
+-- deadline; where all places are taken, the oldest one that has not proved itself gives way, so
+-- strangers keep no slave out. Packets of HANDSHAKE_LIMIT before the proof, of LIMIT behind it. A slave that does not
 -- read is cut off when OUTPUT_KIB wait for it, and one that says nothing for the time of config
 -- key harbor_timeout. Slaves send several beats in that, and get one for each.
 --
@@ -32,14 +33,14 @@ local SECRET <const> = settings.secret()
 
 local log = log_once.new()
 local members = master.new(TIMEOUT_CS)
-local pending_count = 0
+local pending = {} ---@type cmaster.session[] those that are no members yet, the oldest first
 
 -- Sessions --------------------------------------------------------------------------------------
 
 ---@class cmaster.session: skynet.network.session
 ---@field socket integer
 ---@field peer string its address
----@field prove fun(claim: string): string what proves a claim of this connection
+---@field prove fun(claim: string): string what proves a claim; nil: it has not proved itself yet
 ---@field reason string? why it was closed here
 local session_methods = {}
 local session_mt = { __index = session_methods }
@@ -75,6 +76,30 @@ local function refuse(session, reason, kind)
 end
 
 -- From a connection to a member -----------------------------------------------------------------
+
+local function leave_pending(session)
+	for i, other in ipairs(pending) do
+		if other == session then
+			table.remove(pending, i)
+			return
+		end
+	end
+end
+
+--- Whether there is a place for one more. The oldest stranger loses his, if need be.
+local function make_room()
+	if #pending < PENDING_MAX then
+		return true
+	end
+	for i, session in ipairs(pending) do
+		if not session.prove then
+			table.remove(pending, i)
+			session:close("there are too many who have not proved themselves")
+			return true
+		end
+	end
+	return false
+end
 
 --- Reads a packet of somebody who is no member. Waits.
 local function read_from_stranger(session, limit)
@@ -201,9 +226,9 @@ local function converse(session)
 	bound_output(session)
 	local is_member, problem, kind = let_in(session)
 	socket.timeout(session.socket, TIMEOUT_CS)
-	pending_count = pending_count - 1
+	leave_pending(session)
 	if not is_member then
-		refuse(session, problem, kind)
+		refuse(session, session.reason or problem, kind)
 		return
 	end
 	log:forget(host_of(session.peer))
@@ -214,22 +239,25 @@ local function converse(session)
 end
 
 local function accept(id, peer)
-	if pending_count >= PENDING_MAX then
+	if not make_room() then
 		socket.close_fd(id)
-		local text = "error: %d strangers are connected, no more may be"
+		local text = "error: %d nodes wait for an answer, no more may connect"
 		log:error("", text:format(PENDING_MAX))
 		return
 	end
-	pending_count = pending_count + 1
+	local session = setmetatable({ socket = id, peer = peer }, session_mt)
+	table.insert(pending, session)
 	skynet.error(("connect from %s %d"):format(peer, id))
-	local started, reason = socket.start(id)
-	if not started then
-		pending_count = pending_count - 1
-		log:error(host_of(peer), ("error: %s is refused: %s"):format(peer, reason))
-		return
+	local ok, reason = socket.start(id)
+	if ok then
+		ok, reason = pcall(converse, session)
+		members:lost(session) -- if it was an error that has ended it
+		socket.close(id)
 	end
-	converse(setmetatable({ socket = id, peer = peer }, session_mt))
-	socket.close(id)
+	if not ok then
+		leave_pending(session)
+		log:error(host_of(peer), ("error: %s is refused: %s"):format(peer, reason))
+	end
 end
 
 local function look_for_the_lost()

@@ -477,7 +477,7 @@ case("a_silent_stranger_is_let_go", function()
 	socket.close(id)
 end)
 
-case("strangers_are_bounded", function()
+case("strangers_are_bounded_and_keep_nobody_out", function()
 	local _, url = start_master()
 	local ids = {}
 	for i = 1, 256 do
@@ -486,14 +486,15 @@ case("strangers_are_bounded", function()
 	test.eventually(function()
 		return #test.log("connect from") == 256
 	end)
-	local more = assert(socket.open(url))
-	check.equal(socket.readall(more) or "", "")
-	socket.close(more)
-	test.logged("error: 256 strangers are connected, no more may be")
+	check.ok(join(url, 1, "a")) -- the oldest stranger has lost his place
+	check.equal(socket.readall(ids[1]) or "", "")
+	test.logged("is refused: there are too many who have not proved themselves")
+	socket.write(ids[2], "x")
+	check.ok(join(url, 2, "b"))
 	for _, id in ipairs(ids) do
 		socket.close(id)
 	end
-	check.ok(join(url, 1, "a"))
+	check.ok(join(url, 3, "c"))
 end)
 
 case("both_sides_notice_silence", function()
