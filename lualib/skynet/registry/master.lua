@@ -2,9 +2,8 @@
 --- connection to the service cmaster of some node. docs/nodes.md tells what that means for users.
 ---
 --- One task runs through the stages of each connection: open, shake hands, claim, then read until
---- the end. While there is none it tries again: at once, then each RETRY_CS while it is fresh, then
---- each LATE_RETRY_CS, for ever. Whoever waits for an answer keeps waiting; what was asked is asked
---- again.
+--- the end. While there is none it tries again: at once, then each RETRY_CS, for ever. Whoever waits
+--- for an answer keeps waiting; what was asked is asked again.
 local skynet = require("skynet")
 local socket = require("skynet.socket")
 local fields = require("skynet.network.fields")
@@ -13,10 +12,9 @@ local log_once = require("skynet.network.log_once")
 local view = require("skynet.registry.view")
 local wire = require("skynet.network.wire")
 
---- A master that is started again finds out in a moment who is there (skynet.network.master).
+--- However long a master was away: when it is started again it gives those who come back 30 cs
+--- before it lets others in (skynet.network.master).
 local RETRY_CS <const> = 20
-local LATE_RETRY_CS <const> = 100
-local FRESH_TRIES <const> = 150
 --- In each time after which silence is an end.
 local BEATS <const> = 4
 --- A claim is answered when it is clear whether the former node of that id lives.
@@ -284,7 +282,6 @@ end
 
 --- Makes a connection again, however long it takes. Waits. Returns nil when it has ended.
 local function reconnect(self)
-	local tries = 0
 	while not self.ended do
 		local id, result = connect(self)
 		if id then
@@ -297,8 +294,7 @@ local function reconnect(self)
 		end
 		local text = "error: no connection to the master %s: %s"
 		self.log:error("", text:format(self.options.url, result.reason))
-		tries = tries + 1
-		skynet.sleep(tries < FRESH_TRIES and RETRY_CS or LATE_RETRY_CS)
+		skynet.sleep(RETRY_CS)
 	end
 end
 
