@@ -22,7 +22,7 @@ harbor_create(void)
 static void
 free_pipes(struct harbor *harbor)
 {
-	for (size_t i = 0; i < HARBOR_SHAKING_MAX; i++) {
+	for (size_t i = 0; i < HARBOR_BUCKETS; i++) {
 		while (harbor->buckets[i] != NULL)
 			harbor_pipe_close(harbor, harbor->buckets[i]);
 	}

@@ -69,6 +69,8 @@
 
 /* Connections that have not proved who they are, at a time. */
 #define HARBOR_SHAKING_MAX 512
+/* Pipes are found by hashing; there are at most two for each node, and those. */
+#define HARBOR_BUCKETS 512
 /* Services' messages that wait in the harbor's mailbox, and when their number is logged. */
 #define HARBOR_MAILBOX_LIMIT 65535
 #define HARBOR_MAILBOX_WARNING 32768
@@ -160,8 +162,8 @@ struct harbor_peer {
 	struct address_set sources; /* of this node, that have sent to it, and not only answers */
 	uint32_t last_source;	    /* one of them */
 	/* From it. */
-	uint64_t received; /* counted frames */
-	uint64_t acknowledged;
+	uint64_t received;     /* counted frames */
+	uint64_t acknowledged; /* of these, as far as said on this out */
 	size_t unacknowledged_bytes;
 	struct harbor_assembly assembly;
 	/* Heartbeats. */
@@ -188,9 +190,9 @@ struct harbor {
 	int mark_session; /* of the message to itself behind the mail that waits; 0: none */
 	int tick_session; /* of the timer for what waits; 0: it does not run */
 	int beat_session; /* of the timer for the beats; 0: the same */
-	struct harbor_pipe *buckets[HARBOR_SHAKING_MAX];
-	int shaking_count;		      /* in, not OPEN */
-	uint32_t refusals_told[HARBOR_NODES]; /* of who came in; 0: of no node */
+	struct harbor_pipe *buckets[HARBOR_BUCKETS]; /* by the ids of sockets */
+	int shaking_count;			     /* in, not OPEN */
+	uint32_t refusals_told[HARBOR_NODES];	     /* of who came in; 0: of no node */
 	uint64_t refused_connections;
 	uint64_t strangers[HARBOR_REFUSAL_END]; /* of these, who did not say who they are */
 	struct harbor_proxies proxies;

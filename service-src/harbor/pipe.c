@@ -9,7 +9,7 @@
 static struct harbor_pipe **
 bucket_of(struct harbor *harbor, int id)
 {
-	return &harbor->buckets[(unsigned)id % HARBOR_SHAKING_MAX]; /* ids count up */
+	return &harbor->buckets[(unsigned)id % HARBOR_BUCKETS]; /* ids count up */
 }
 
 static struct harbor_pipe *
@@ -27,7 +27,7 @@ new_pipe(struct harbor *harbor, int id)
 struct harbor_pipe *
 harbor_pipe_find(const struct harbor *harbor, int id)
 {
-	struct harbor_pipe *pipe = harbor->buckets[(unsigned)id % HARBOR_SHAKING_MAX];
+	struct harbor_pipe *pipe = harbor->buckets[(unsigned)id % HARBOR_BUCKETS];
 	while (pipe != NULL && pipe->id != id)
 		pipe = pipe->next_in_bucket;
 	return pipe;
@@ -69,7 +69,7 @@ static void
 make_room(struct harbor *harbor)
 {
 	struct harbor_pipe *oldest = NULL;
-	for (size_t i = 0; i < HARBOR_SHAKING_MAX; i++) {
+	for (size_t i = 0; i < HARBOR_BUCKETS; i++) {
 		struct harbor_pipe *pipe = harbor->buckets[i];
 		for (; pipe != NULL; pipe = pipe->next_in_bucket) {
 			if (pipe->peer == NULL && (oldest == NULL || pipe->id < oldest->id))
@@ -121,8 +121,8 @@ harbor_pipe_close(struct harbor *harbor, struct harbor_pipe *pipe)
 		pipe->peer->out = NULL;
 	else
 		pipe->peer->in = NULL;
-	/* An open one has more to send than anybody wants to have now; at the end of the node they are
-	 * its last words. */
+	/* An open one has more to send than anybody wants to have now; but at the end of the node
+	 * these are its last words. */
 	if (pipe->is_out && pipe->stage == HARBOR_PIPE_OPEN && !harbor->is_ending)
 		skynet_socket_shutdown(harbor->ctx, pipe->id);
 	else

@@ -27,7 +27,7 @@ harbor_beat_start(struct harbor *harbor)
 static void
 tick_pipes(struct harbor *harbor)
 {
-	for (size_t i = 0; i < HARBOR_SHAKING_MAX; i++) {
+	for (size_t i = 0; i < HARBOR_BUCKETS; i++) {
 		struct harbor_pipe *next;
 		for (struct harbor_pipe *pipe = harbor->buckets[i]; pipe != NULL; pipe = next) {
 			next = pipe->next_in_bucket;

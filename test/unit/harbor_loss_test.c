@@ -129,6 +129,23 @@ breaks_of_the_way_back_lose_nothing(void **state)
 	assert_int_equal(count_heard(&a.control, "down *"), 0);
 }
 
+/* An acknowledgement that is lost with its pipe is said again. */
+static void
+nothing_stays_unacknowledged_behind_a_break(void **state)
+{
+	int session = 100;
+	(void)state;
+	for (int bytes = 1; bytes < 30; bytes++) {
+		pass_three(&session);
+		cut_after(&to_a, bytes);
+		for (int i = 0; stat_of(&a, 2, "unacknowledged") > 0; i++) {
+			assert_true(i < DEADLINE_S * 1000);
+			(void)poll(NULL, 0, 1);
+		}
+	}
+	assert_int_equal(count_heard(&a.control, "down *"), 0);
+}
+
 static void
 breaks_within_handshakes_lose_nothing(void **state)
 {
@@ -232,7 +249,7 @@ who_leaves_is_not_dialled_and_may_come_back(void **state)
 	hears(&b.voices[0], PTYPE_TEXT, 7, a.voices[0].handle, "back");
 }
 
-/* What was sent just before the node ends leaves with it. */
+/* What the harbor has taken leaves with the end of the node. */
 static void
 last_words_arrive(void **state)
 {
@@ -240,6 +257,7 @@ last_words_arrive(void **state)
 	uint32_t source = a.voices[0].handle;
 	for (int i = 1; i <= 100; i++)
 		assert_int_equal(say(&a.voices[0], b.voices[0].handle, i, "last words"), i);
+	(void)stat_of(&a, 2, "sent"); /* it has */
 	host_stop(&a);
 	for (int i = 1; i <= 100; i++)
 		hears(&b.voices[0], PTYPE_TEXT, i, source, "last words");
@@ -467,6 +485,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		wired_test(a_break_at_every_byte_of_frames_loses_and_repeats_nothing, start_test),
 		wired_test(breaks_of_the_way_back_lose_nothing, start_test),
+		wired_test(nothing_stays_unacknowledged_behind_a_break, start_test),
 		wired_test(breaks_within_handshakes_lose_nothing, start_test),
 		wired_test(many_breaks_in_a_stream_keep_its_order, start_test),
 		wired_test(a_restart_is_told_to_all_who_have_sent_there, start_test),

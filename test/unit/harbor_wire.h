@@ -1,5 +1,5 @@
-/* harbor_wire.h: proxies of the test between nodes, which can be cut and stopped, and sockets of the
- * test's own. */
+/* harbor_wire.h: proxies of the test between nodes, which can be cut and stopped, and sockets of
+ * the test's own. */
 #ifndef HARBOR_WIRE_H
 #define HARBOR_WIRE_H
 
