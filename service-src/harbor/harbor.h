@@ -163,7 +163,7 @@ struct harbor_peer {
 	uint32_t last_source;	    /* one of them */
 	/* From it. */
 	uint64_t received;     /* counted frames */
-	uint64_t acknowledged; /* of these, as far as said on this out */
+	uint64_t acknowledged; /* of these, as far as said */
 	size_t unacknowledged_bytes;
 	struct harbor_assembly assembly;
 	/* Heartbeats. */

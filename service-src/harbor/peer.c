@@ -165,7 +165,6 @@ meet_out(struct harbor_peer *peer, struct harbor_pipe *pipe)
 	peer->message_limit = other->message_limit < peer->harbor->settings.message_limit
 				      ? other->message_limit
 				      : peer->harbor->settings.message_limit;
-	peer->acknowledged = 0; /* the last word about it may have been lost with the pipe before */
 	peer->next_pause_ticks = 1;
 	peer->problem[0] = '\0';
 	peer->counters.pipes++;
@@ -244,7 +243,6 @@ harbor_peer_check(struct harbor_peer *peer)
 		come_up(peer);
 	if (is_out_open && peer->is_up) {
 		harbor_send_echo(peer);
-		harbor_send_ack(peer);
 		harbor_send_pieces(peer);
 	}
 }
