@@ -1,8 +1,8 @@
 /* main.c: from the command line to a running node, and back.
  *
- * Order: settings, background, node, signals, threads. What can fail early fails before anything has
- * been started, and each step is undone by the function that made it. A node that has to claim its
- * id (sk_claim.h) is preceded by another one, in the same process.
+ * Order: settings, background, node, signals, threads. What can fail early fails before anything
+ * has been started, and each step is undone by the function that made it. A node that has to claim
+ * its id (sk_claim.h) is preceded by another one, in the same process.
  *
  * Exit status: 0 the node has ended in good order (or what a service asked for), 1 it could not
  * start, 2 the command line is wrong, 128 + N a second signal N. */
