@@ -58,7 +58,11 @@ class Cluster:
         self.ports = [free_port() for _ in range(size)]
         self.peer_ports = [free_port() for _ in range(size)]
         self.members = [Member(self, number) for number in range(size)]
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
 
     def wait_ready(self):
         for member in self.members:
