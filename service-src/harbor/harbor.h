@@ -157,6 +157,7 @@ struct harbor_peer {
 	struct harbor_outbox outbox;
 	uint32_t message_limit; /* the smaller of both */
 	int node_state;		/* SKYNET_NODE_*, as the core was told */
+	size_t late_bytes;	/* that were on their way when it was told that the peer is full */
 	bool is_dirty;		/* in harbor.dirty */
 	struct harbor_peer *next_dirty;
 	struct address_set sources; /* of this node, that have sent to it, and not only answers */

@@ -71,6 +71,7 @@ void
 harbor_set_node(struct harbor_peer *peer, int state, const char *reason)
 {
 	peer->node_state = state;
+	peer->late_bytes = 0;
 	(void)skynet_harbor_node(peer->harbor->ctx, peer->id, state, reason);
 }
 
@@ -227,6 +228,30 @@ refuse_to_carry(struct harbor_peer *peer, const struct harbor_frame *head, const
 	harbor_send(peer, &answer, skynet_strdup(text), strlen(text));
 }
 
+/* Whether the message comes also when the core says that the peer is full. */
+static bool
+always_passes(const struct harbor_frame *head)
+{
+	return head->kind != HARBOR_FRAME_MESSAGE || head->type == PTYPE_RESPONSE ||
+	       head->type == PTYPE_ERROR || head->type == PTYPE_SYSTEM;
+}
+
+/* Counts a message. Returns false if there is no room for it.
+ *
+ * What always passes is bounded too: by twice the limit, but for one message, however long. What
+ * else comes when the peer is full was taken by the core before: there is no more of it than the
+ * harbor's mailbox holds, and it takes no room from the others. */
+static bool
+take_room(struct harbor_peer *peer, const struct harbor_frame *head, size_t size)
+{
+	bool is_full = peer->node_state != SKYNET_NODE_OPEN;
+	if (is_full && !always_passes(head))
+		peer->late_bytes += HARBOR_FRAME_HEADER + size;
+	else if (peer->outbox.bytes > 2 * peer->harbor->settings.output_limit + peer->late_bytes)
+		return false;
+	return true;
+}
+
 /* It takes nothing, and answers and errors for it come on: it is as good as gone. */
 static void
 give_up_overrun(struct harbor_peer *peer, const struct harbor_frame *head)
@@ -248,8 +273,7 @@ harbor_send(struct harbor_peer *peer, const struct harbor_frame *head, void *pay
 		refuse_to_carry(peer, head, problem);
 		return;
 	}
-	/* What always passes is bounded too, but for one message, however long. */
-	if (peer->outbox.bytes > 2 * peer->harbor->settings.output_limit) {
+	if (!take_room(peer, head, size)) {
 		skynet_free(payload);
 		give_up_overrun(peer, head);
 		return;

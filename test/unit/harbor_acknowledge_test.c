@@ -1,5 +1,5 @@
-/* harbor_acknowledge_test.c: the word that messages have come arrives, however full the way back is,
- * and whatever breaks. */
+/* harbor_acknowledge_test.c: windows and limits: the word that messages have come arrives, however
+ * full the way back is, and whatever breaks. */
 #include "harbor_wire.h"
 
 #define TYPE_ANY 10
@@ -95,11 +95,43 @@ what_was_acknowledged_on_a_pipe_that_broke_is_told_again(void **state)
 	stop_hosts();
 }
 
+/* Sends until it is refused, and returns how many were taken. */
+static void
+do_burst(struct voice *voice, void *argument)
+{
+	static char bytes[5000];
+	struct letter *letter = argument;
+	int result;
+	while ((result = skynet_send(voice->ctx, 0, letter->to, TYPE_ANY, 0, bytes,
+				     sizeof bytes)) == 0)
+		letter->session++;
+	letter->result = result;
+}
+
+/* What is in the harbor's mailbox when the limit is reached was taken, and is sent. */
+static void
+a_burst_above_the_limit_is_no_reason_to_give_up(void **state)
+{
+	struct letter letter = {0};
+	(void)state;
+	start_hosts((const char *[]){"harbor_timeout", "60", "harbor_output_limit", "65536", NULL});
+	b.voices[0].is_deaf = true;
+	connect_hosts(&a, &b);
+	letter.to = b.voices[0].handle;
+	for (int i = 0; i < 10; i++)
+		in_turn(&a.voices[0], do_burst, &letter);
+	assert_int_equal(letter.result, -3);
+	await_messages(&b.voices[0], (uint64_t)letter.session);
+	assert_int_equal(count_heard(&a.log, "*lost*"), 0);
+	stop_hosts();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(floods_in_both_directions_do_not_hold_up_each_other),
+		cmocka_unit_test(a_burst_above_the_limit_is_no_reason_to_give_up),
 		cmocka_unit_test(what_was_acknowledged_on_a_pipe_that_broke_is_told_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
