@@ -71,9 +71,9 @@ logger_release(struct logger *logger)
 	skynet_free(logger);
 }
 
-/* Writes the time in front of a line of a file. */
-static void
-print_stamp(struct logger *logger, FILE *file)
+/* Makes the text of the time in front of a line of a file. Returns its hundredths. */
+static int
+make_stamp(struct logger *logger)
 {
 	uint64_t now_cs = skynet_wall_ns() / NS_PER_CS;
 	time_t second = (time_t)(now_cs / 100);
@@ -84,7 +84,7 @@ print_stamp(struct logger *logger, FILE *file)
 		(void)strftime(logger->stamp, sizeof(logger->stamp), "%d/%m/%y %H:%M:%S", &local);
 		logger->stamp_second = second;
 	}
-	(void)fprintf(file, "%s.%02d ", logger->stamp, (int)(now_cs % 100));
+	return (int)(now_cs % 100);
 }
 
 /* The place failed, errno says why: stderr from now on (I2). */
@@ -128,9 +128,14 @@ is_mailbox_empty(struct skynet_context *ctx)
 static bool
 print_line(struct logger *logger, FILE *file, uint32_t source, const char *text, size_t size)
 {
-	flockfile(file); /* what services print themselves is no part of the line */
-	if (file == logger->file && logger->path != NULL)
-		print_stamp(logger, file);
+	bool has_stamp = file == logger->file && logger->path != NULL;
+	int hundredths = has_stamp ? make_stamp(logger) : 0;
+	/* What services print themselves is no part of the line. Nothing in here may open or close a
+	 * file, as localtime_r may: whoever flushes all streams holds the list of them, and waits for
+	 * this one. */
+	flockfile(file);
+	if (has_stamp)
+		(void)fprintf(file, "%s.%02d ", logger->stamp, hundredths);
 	(void)fprintf(file, "[:%08x] ", source);
 	(void)fwrite(text, 1, size, file); /* the stream remembers any failure */
 	(void)fputc('\n', file);

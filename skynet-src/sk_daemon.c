@@ -301,7 +301,8 @@ sk_daemon_ready(struct sk_daemon *d)
 {
 	if (!d->is_active)
 		return;
-	(void)fflush(NULL);
+	(void)fflush(stdout);
+	(void)fflush(stderr);
 	int null_fd = open("/dev/null", O_RDWR);
 	if (null_fd >=
 	    0) { /* without one, the terminal stays: nothing else could be told to whom */
