@@ -116,6 +116,10 @@ send_to_name(struct skynet_context *ctx, uint32_t source, const char *name, int 
 		reason = "no global name is known on this node";
 	else if (strlen(name) > SKYNET_REMOTE_NAME_MAX)
 		reason = "a global name has at most 16 bytes";
+	else if (strchr(name, ' ')) /* GLOBALNAME would take it for more than a name */
+		reason = "a global name has no blank";
+	else if (name[0] == '\0')
+		reason = "a global name is not empty";
 	else if (sz > SK_MESSAGE_SIZE_MAX)
 		reason = "the message is too large";
 	if (reason) {

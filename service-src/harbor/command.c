@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define COMMAND_BYTES 1024
-#define STAT_LINE_BYTES 512
+#define STAT_LINE_BYTES 768
 
 struct request {
 	struct harbor *harbor;

@@ -34,6 +34,8 @@ handle_of(struct skynet_context *ctx, const char *name)
 {
 	if (name[0] == '.')
 		return skynet_queryname(ctx, name);
+	if (strchr(name, ' ')) /* GLOBALNAME would set one */
+		return 0;
 	const char *owner = skynet_command(ctx, "GLOBALNAME", name);
 	return owner && owner[0] == ':' ? (uint32_t)strtoul(owner + 1, NULL, 16) : 0;
 }

@@ -1,6 +1,7 @@
 -- A service's view of itself and its node: addresses, names, environment, log, clock, statistics.
 local skynet = require("skynet")
 require("skynet.manager")
+local core = require("skynet.core")
 local check = require("check")
 local child = require("child")
 local log = require("log")
@@ -48,6 +49,13 @@ case("a_service_registers_its_name", function()
 	for _, name in ipairs({ ".first", ".second", ".third", ".fourth" }) do
 		check.equal(skynet.localname(name), nil)
 	end
+end)
+
+-- The command GLOBALNAME, by which a name is looked up, sets one when an address follows.
+case("a_name_that_is_looked_up_is_not_set", function()
+	local name = "looked_up " .. skynet.address(skynet.self())
+	check.equal(pcall(skynet.call, name, "lua"), false)
+	check.equal(core.command("GLOBALNAME", "looked_up"), nil)
 end)
 
 case("a_taken_name_stays_with_its_owner", function()

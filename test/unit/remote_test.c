@@ -191,6 +191,11 @@ unknown_global_names_come_to_the_harbor(void **state)
 			 "%08x error: Can't send to 0123456789abcdefg: a global name has at "
 			 "most 16 bytes\n",
 			 a->handle);
+	assert_int_equal(skynet_sendname(a->ctx, 0, "x :1000001", PTYPE_TEXT, 7, "z", 1), -1);
+	world_expect_log(w, "%08x error: Can't send to x :1000001: a global name has no blank\n",
+			 a->handle);
+	assert_int_equal(skynet_sendname(a->ctx, 0, "", PTYPE_TEXT, 7, "z", 1), -1);
+	world_expect_log(w, "%08x error: Can't send to : a global name is not empty\n", a->handle);
 	assert_int_equal(
 		skynet_sendname(a->ctx, 0, "SERVICE", PTYPE_TEXT, 7, "z", SK_MESSAGE_SIZE_MAX + 1),
 		-2);
