@@ -87,8 +87,8 @@ what_was_acknowledged_on_a_pipe_that_broke_is_told_again(void **state)
 	hears(&a.voices[0], PTYPE_TEXT, 0, b.voices[0].handle, "x");
 	await_swallowed(&to_b, 28); /* an ACK */
 	assert_int_equal(stat_of(&b, 1, "unacknowledged"), 1);
-	wire_set(&to_b, is_cut, true);
 	wire_set(&to_b, swallows, false);
+	wire_set(&to_b, is_cut, true);
 	await_stat(&a, 2, "pipes", 2);
 	await_stat(&b, 1, "unacknowledged", 0);
 	wire_stop(&to_b);
