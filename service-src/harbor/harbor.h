@@ -152,6 +152,7 @@ struct harbor_peer {
 	/* Dialling. */
 	int pause_ticks; /* until the next try */
 	int next_pause_ticks;
+	bool has_broken;		 /* the rules: it is not dialled before the pause is over */
 	char problem[HARBOR_REASON_MAX]; /* why the last try failed */
 	/* To it. */
 	struct harbor_outbox outbox;

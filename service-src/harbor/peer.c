@@ -144,6 +144,7 @@ harbor_peer_break(struct harbor_peer *peer, const char *problem)
 	(void)snprintf(reason, sizeof reason, "it breaks the protocol: %s", problem);
 	harbor_peer_give_up(peer, reason);
 	peer->pause_ticks = HARBOR_PAUSE_TICKS_MAX;
+	peer->has_broken = true;
 }
 
 /* --- contact --------------------------------------------------------------------------------- */
@@ -237,7 +238,7 @@ harbor_peer_check(struct harbor_peer *peer)
 	 * it was closed here, or its proof has not come yet. So answers wait. */
 	if (is_in_open && peer->node_state == SKYNET_NODE_ABSENT)
 		harbor_set_node(peer, SKYNET_NODE_OPEN, NULL);
-	if (is_in_open && out == NULL)
+	if (is_in_open && out == NULL && !peer->has_broken)
 		harbor_pipe_dial(peer); /* whoever has come in is there */
 	if (is_in_open && is_out_open && !peer->is_up)
 		come_up(peer);

@@ -51,6 +51,7 @@ harbor_pipe_dial(struct harbor_peer *peer)
 		.tls = harbor->settings.has_tls ? &harbor->settings.tls : NULL,
 	};
 	pause_dialling(peer); /* if it fails */
+	peer->has_broken = false;
 	int id = skynet_socket_connect_with(harbor->ctx, peer->host, peer->port, &options);
 	if (id < 0) {
 		(void)snprintf(peer->problem, sizeof peer->problem, "it cannot be dialled");
