@@ -47,8 +47,7 @@ enum harbor_refusal {
 	HARBOR_REFUSED_ID = 3,	    /* it has our own id, or wants somebody else */
 	HARBOR_REFUSED_SECRET = 4,  /* it has another secret, or none */
 	HARBOR_REFUSED_UNKNOWN = 5, /* it is not part of the network, as far as known; ask again */
-	HARBOR_REFUSED_BUSY = 6,    /* too many handshakes are in progress; ask again */
-	HARBOR_REFUSED_COUNT = 7,   /* what it says about our frames cannot be */
+	HARBOR_REFUSED_BUSY = 6,    /* not now; ask again */
 	HARBOR_REFUSAL_END,
 };
 

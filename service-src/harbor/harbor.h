@@ -3,7 +3,8 @@
  * Model      The harbor is the one service that carries messages between this node and others. A
  *            peer is another node. Two pipes join it to this one, each a TCP connection that is
  *            dialled by the node that writes frames to it: `out` is ours, `in` is the peer's.
- *            Files, each calling only those above it, except for what peer.c begins and ends:
+ *            Files, each calling only those above it, except for what peer.c begins and ends, the
+ *            timers of tick.c, and the way of a message that has waited for a name, in harbor.c:
  *              frame.c      frames, as bytes
  *              handshake.c  what stands before the first frame, as bytes
  *              outbox.c     what a peer has not acknowledged

@@ -10,8 +10,8 @@
  *            it has already; frames that are not counted may come twice.
  *            O1  Pieces stand in the order of their frames; `next` is the first that was not
  *                handed.
- *            O2  Only so much is handed and not acknowledged (HARBOR_OUTBOX_WINDOW), or one piece:
- *                a socket never holds more, and what serves the pipe never waits behind more.
+ *            O2  Only so much is handed and not acknowledged (the window), or one piece: a socket
+ *                never holds more, and what serves the pipe never waits behind more.
  * Memory     Payloads are taken; pieces are packets.
  * Threads    its owner only.
  */
