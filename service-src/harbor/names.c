@@ -132,12 +132,12 @@ harbor_names_send(struct harbor *harbor, const char *text, struct harbor_frame *
 {
 	struct harbor_name **place = find(harbor, text);
 	uint32_t handle = known_handle(harbor, text);
-	if (*place != NULL && (*place)->first == NULL && handle != 0)
-		drop(harbor, place);
-	else if (*place != NULL && handle == 0)
-		handle = (*place)->handle;
 	if (*place != NULL && (*place)->first != NULL)
 		handle = 0; /* behind what waits already */
+	else if (*place != NULL && handle == 0)
+		handle = (*place)->handle;
+	else if (*place != NULL)
+		drop(harbor, place); /* the core knows it: the next is another's */
 	if (handle != 0) {
 		send_on(harbor, head, handle, payload, size);
 		return;

@@ -1,7 +1,8 @@
-/* harbor_names_test.c: the places for names that are waited for, and the word about them. */
+/* harbor_names_test.c: names that are waited for: places, messages, and the word about them. */
 #include "harbor_world.h"
 
 #define PLACES 1024
+#define MANY 5000
 
 static struct host a;
 
@@ -28,6 +29,35 @@ a_name_that_was_found_gives_its_place_back(void **state)
 		in_turn(&a.control, do_set_name, text);
 	}
 	assert_in_range(stat_of(&a, 1, "names"), 1, PLACES);
+	host_stop(&a);
+}
+
+/* Says much to a name, and sets it, before the harbor has come so far. */
+static void
+do_send_and_set(struct voice *voice, void *argument)
+{
+	for (int i = 0; i < MANY; i++)
+		(void)skynet_sendname(voice->ctx, 0, "newer", PTYPE_TEXT, 0, "to newer", 8);
+	do_set_name(voice, argument);
+}
+
+/* What comes behind goes to who has the name, whatever else is waited for. */
+static void
+a_name_that_is_known_meanwhile_is_not_taken_for_another(void **state)
+{
+	char text[64];
+	(void)state;
+	host_start(&a, 1, NULL);
+	(void)say_by_name(&a.voices[0], "older", 0, "to older");
+	(void)say_by_name(&a.voices[0], "newer", 0, "to newer");
+	command(&a, "name newer :%x", a.voices[1].handle);
+	(void)snprintf(text, sizeof text, "newer :%x", a.voices[1].handle);
+	in_turn(&a.voices[0], do_send_and_set, text);
+	await_messages(&a.voices[1], MANY + 1);
+	command(&a, "name older :%x", a.voices[2].handle);
+	hears(&a.voices[2], PTYPE_TEXT, 0, a.voices[0].handle, "to older");
+	assert_int_equal(stat_of(&a, 1, "name_bytes"), 0);
+	assert_int_equal(a.voices[2].messages, 1);
 	host_stop(&a);
 }
 
@@ -65,6 +95,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_name_that_was_found_gives_its_place_back),
+		cmocka_unit_test(a_name_that_is_known_meanwhile_is_not_taken_for_another),
 		cmocka_unit_test(the_word_of_cslave_passes_a_full_mailbox),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
