@@ -227,8 +227,8 @@ void harbor_refuse(struct harbor *harbor, uint32_t destination, uint32_t source,
 /* Logs that somebody was refused who came in, or that a peer has refused us; once for each reason
  * and node, until it is up. id: 0 if it did not come so far. */
 void harbor_log_refused(struct harbor *harbor, const struct harbor_pipe *pipe, int id);
-/* The same of one that came in and did not say who it is; of each kind of refusal the 1st, 2nd, 4th,
- * 8th ... */
+/* The same of one that came in and did not say who it is; of each kind of refusal the 1st, 2nd,
+ * 4th, 8th ... */
 void harbor_log_stranger(struct harbor *harbor, const struct harbor_pipe *pipe,
 			 enum harbor_refusal refusal, const char *reason);
 
