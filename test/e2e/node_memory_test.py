@@ -70,6 +70,20 @@ def with_the_block_policy_senders_wait_and_nothing_is_lost():
 
 
 @case
+def a_burst_beyond_the_limit_is_no_reason_to_give_a_node_up():
+    for policy in ("error", "block"):
+        world = World(2, harbor_timeout=CALM_S, harbor_output_limit=LIMIT_BYTES,
+                      harbor_output_policy=policy)
+        traffic = Traffic(world.nodes[:1], senders=2)
+        traffic.add_receivers(world.nodes[1])
+        # Many times the limit, by senders that look up only behind it.
+        traffic.begin(burst=10000, size=1000, asks=0, most=20000)
+        wait_until(lambda t=traffic: t.counts()["sent"] == 2 * 20000, "all is sent")
+        counts = traffic.finish(loses=policy == "error")
+        assert counts["deaths"] == 0, counts
+
+
+@case
 def a_receiver_that_computes_holds_up_nobody_else():
     world = World(2, harbor_timeout=2)
     traffic = Traffic(world.nodes)
