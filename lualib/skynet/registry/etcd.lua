@@ -27,6 +27,8 @@ local CODE <const> = answers.CODE
 
 --- After so long a call that has failed for a reason of its own is tried again.
 local RETRY_CS <const> = 100
+--- The lease has no time for that long a pause.
+local PAUSE_CS <const> = 20
 local ATTEMPT_MIN_CS <const> = 50
 local ATTEMPT_MAX_CS <const> = 200
 
@@ -246,7 +248,7 @@ local function keep(self)
 		else
 			self.is_kept = false
 			note_failure(self, reason)
-			skynet.sleep(1)
+			skynet.sleep(PAUSE_CS) -- what etcd refuses it refuses at once
 		end
 	end
 end

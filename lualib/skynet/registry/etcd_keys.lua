@@ -6,6 +6,7 @@
 ---     PREFIX/base/ID    a number  without a lease: it outlives the node
 ---
 --- Keys and values of another form are passed over.
+local fields = require("skynet.network.fields")
 local answers = require("skynet.registry.etcd_answers")
 
 local encode <const> = answers.to_base64
@@ -95,7 +96,8 @@ function read.node(subject, value)
 	local id = parse_id(subject)
 	local address, incarnation, machine = value:match("^(%S+) (%x+) (%S+)$")
 	return id
-		and address
+		and (address == "-" or fields.is_address(address))
+		and fields.is_incarnation(incarnation)
 		and {
 			kind = "node",
 			id = id,
@@ -107,7 +109,10 @@ end
 
 function read.name(subject, value)
 	local digits = value:match("^:(%x%x?%x?%x?%x?%x?%x?%x?)$")
-	return digits and { kind = "name", name = subject, handle = tonumber(digits, 16) }
+	local handle = digits and tonumber(digits, 16)
+	return fields.is_handle(handle)
+		and fields.is_name(subject)
+		and { kind = "name", name = subject, handle = handle }
 end
 
 function read.base(subject, value)
