@@ -167,22 +167,9 @@ skynet.register_protocol({
 	end,
 })
 
---- The host of the config key `address`, which the other nodes dial.
-local function own_host()
-	local address = skynet.getenv("address")
-	local host = address:match("^(.*):%d+$")
-	if host == "0.0.0.0" or host == "[::]" then
-		local text = "config key address: %s is every address of this machine, and the other "
-			.. "nodes cannot dial that; set the one at which they reach it"
-		error(text:format(address), 0)
-	end
-	return host
-end
-
 --- Launches the harbor. Waits until it listens. Returns the address that the others use: the host
 --- of the config, and the port that it has.
 local function start_harbor()
-	local host = own_host()
 	harbor = skynet.launch("harbor", ID, skynet.self())
 	if not harbor then
 		error("the harbor cannot start, for the reason above", 0)
@@ -193,6 +180,7 @@ local function start_harbor()
 	while not listening.address do
 		skynet.wait(listening)
 	end
+	local host = skynet.getenv("address"):match("^(.*):%d+$")
 	return host .. listening.address:match(":%d+$")
 end
 

@@ -83,27 +83,47 @@ sk_config_is_etcd(const char *text)
 	return is_list_of_addresses(rest, length);
 }
 
-bool
-sk_config_is_loopback(const char *address)
+/* Copies the host of an address, without brackets; "" when it is too long for any. */
+static void
+copy_host(const char *address, char host[static HOST_BYTES])
 {
-	char host[HOST_BYTES];
-	struct in_addr v4;
-	struct in6_addr v6;
 	const char *colon = strrchr(address, ':');
 	size_t length = colon != NULL ? (size_t)(colon - address) : strlen(address);
 	if (length > 1 && address[0] == '[' && address[length - 1] == ']') {
 		address++;
 		length -= 2;
 	}
-	if (length >= sizeof(host))
-		return false;
+	if (length >= HOST_BYTES)
+		length = 0;
 	memcpy(host, address, length);
 	host[length] = '\0';
+}
+
+bool
+sk_config_is_loopback(const char *address)
+{
+	char host[HOST_BYTES];
+	struct in_addr v4;
+	struct in6_addr v6;
+	copy_host(address, host);
 	if (strcmp(host, "localhost") == 0)
 		return true;
 	if (inet_pton(AF_INET, host, &v4) == 1)
 		return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
 	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/* Whether it stands for all addresses of the machine. */
+static bool
+is_unspecified(const char *address)
+{
+	char host[HOST_BYTES];
+	struct in_addr v4;
+	struct in6_addr v6;
+	copy_host(address, host);
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return v4.s_addr == htonl(INADDR_ANY);
+	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&v6);
 }
 
 /* --- the keys ------------------------------------------------------------------------------- */
@@ -158,6 +178,11 @@ check_places(const struct sk_config_loading *l, struct sk_env *env)
 			l, cause,
 			"a node of a network needs address, where it listens for the others, as "
 			"in address = \"127.0.0.1:2526\"; set it, or set harbor to 0");
+	if (is_unspecified(sk_env_get(env, "address")))
+		return sk_config_refuse(
+			l, find(l, env, "address"),
+			"the other nodes reach this one at its address, so it must be one of this "
+			"machine, as in \"10.0.0.21:2526\", and not stand for all of them");
 	if (sk_env_get(env, "master") == NULL)
 		return sk_config_refuse(
 			l, cause,

@@ -537,6 +537,9 @@ test_a_node_of_a_network_needs_an_address_and_a_master(void **state)
 	expect_error("standalone = '127.0.0.1:2013'",
 		     "key 'standalone': a node of a network needs address");
 	expect_error("\n" ADDRESS, "config.lua:2: key 'address': a node of a network needs master");
+	expect_error(MASTER "address = '0.0.0.0:2526'",
+		     "key 'address': the other nodes reach this");
+	expect_error(MASTER "address = '[::]:2526'", "key 'address': the other nodes reach this");
 	expect_error("harbor = 1 " ADDRESS, "key 'harbor': a node of a network needs master");
 	expect_error("harbor = 1 " MASTER ADDRESS "address = ''", "needs address");
 }
@@ -614,14 +617,14 @@ test_nodes_on_several_machines_need_a_secret(void **state)
 	expect_error(ADDRESS MASTER "standalone = '0.0.0.0:2013'",
 		     "key 'standalone': 0.0.0.0:2013");
 	expect(ADDRESS MASTER SECRET "standalone = '0.0.0.0:2013'", "standalone", "0.0.0.0:2013");
-	expect_error(MASTER "address = '0.0.0.0:1' harbor_secret = ''", "set harbor_secret");
+	expect_error(MASTER "address = '10.0.0.1:1' harbor_secret = ''", "set harbor_secret");
 }
 
 static void
 test_certificates_stand_for_a_secret(void **state)
 {
 	(void)state;
-	const char all[] = MASTER "address = '0.0.0.0:2526' harbor_certificate = 'c' "
+	const char all[] = MASTER "address = '10.0.0.1:2526' harbor_certificate = 'c' "
 				  "harbor_key = 'k' harbor_authorities = 'a'";
 	expect(all, "harbor_key", "k");
 	expect(MASTER ADDRESS "harbor_certificate = 'c' harbor_authorities = 'a'", "harbor_key",
