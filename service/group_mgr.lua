@@ -45,6 +45,8 @@ local function note_released(id)
 	released.next = released.next % RELEASED_MAX + 1
 end
 
+--- Whether this is the manager. One that was it before knows nothing that is worth anything.
+local has_office = false
 --- Whether there is no group that this manager could not know of yet.
 local is_settled = false
 --- Tasks that wait for that, or for a report.
@@ -59,8 +61,14 @@ local function wake_waiting()
 end
 
 local function settle()
-	is_settled = true
+	is_settled = has_office
 	wake_waiting()
+end
+
+local function check_office()
+	if not has_office then
+		error("another service has the office GROUP_MGR", 0)
+	end
 end
 
 --- The group, or nil and why there is none. Waits while it may be in a report that has not come.
@@ -69,6 +77,7 @@ local function find_group(id)
 		local token = {}
 		waiting[#waiting + 1] = token
 		skynet.wait(token)
+		check_office()
 	end
 	return groups[id], not groups[id] and ("there is no group %d"):format(id) or nil
 end
@@ -168,14 +177,29 @@ function command.RELEASE(_, id)
 	return true
 end
 
+--- Another one has the office. Its agents report to it what they have by then.
+local function forget_all()
+	for _, agent in pairs(agents) do
+		agent.unlink()
+	end
+	agents, groups, group_count = {}, {}, 0
+	released = { ids = {}, ring = {}, next = 1 }
+	has_office, is_settled = false, false
+	wake_waiting()
+end
+
 --- Stands for the office. A node without a network has no other agent to hear from.
 local function take_office()
 	if skynet.getenv("harbor") == "0" then
+		has_office = true
 		settle()
 		return
 	end
 	require("skynet.network.office").stand("GROUP_MGR", function(holder)
-		if holder == skynet.self() then
+		if holder ~= skynet.self() then
+			forget_all()
+		elseif not has_office then
+			has_office = true
 			skynet.timeout(GRACE_CS, settle)
 		end
 	end)
@@ -187,6 +211,7 @@ skynet.start(function()
 		if not run then
 			error("Unknown command " .. tostring(name), 0)
 		end
+		check_office()
 		skynet.retpack(run(source, ...))
 	end)
 	take_office()

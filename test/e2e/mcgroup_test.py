@@ -2,6 +2,7 @@
 them when a node dies, the one with their manager, and the one with the master."""
 
 import re
+import signal
 
 from etcd_cluster import Cluster
 from evaluator import failure
@@ -137,9 +138,12 @@ def a_node_that_dies_drops_out_and_can_come_back():
     heard_everywhere((three,), "2:again", 1)
 
 
+MANAGER = 'return (skynet.harbor(require("skynet.harbor").queryname("GROUP_MGR")))'
+
+
 def manager_of(node):
     """The node that the manager is on."""
-    return node.run('return (skynet.harbor(require("skynet.harbor").queryname("GROUP_MGR")))')
+    return node.run(MANAGER)
 
 
 @case
@@ -168,6 +172,31 @@ def groups_survive_their_manager():
     heard_everywhere((two,), "1:three again", 1)
     two.run(f"mcgroup.release({id})")
     assert f"there is no group {id}" in failure(two.run, f"mcgroup.address({id})")
+
+
+@case
+def a_manager_that_has_lost_the_office_forgets_what_it_knew():
+    network = LocalNetwork(harbor_timeout=TIMEOUT_S)
+    _, two, three = network.start_all(3)
+    use_groups(two)
+    id = two.run("return mcgroup.create()")
+    use_groups(three)
+    enter((two, three), id)
+    assert manager_of(two) == "2"
+    two.signal(signal.SIGSTOP)
+    try:
+        three.wait_run(MANAGER, "3")
+    finally:
+        two.signal(signal.SIGCONT)
+    two.wait_run(MANAGER, "3")
+    enter((two, three), id)
+    three.run(f"mcgroup.release({id})")
+    ended = f"return not pcall(mcgroup.address, {id})"
+    two.wait_run(ended, "true")
+    three.kill()
+    two.wait_run(MANAGER, "2")
+    assert two.run("return mcgroup.create()") != id
+    assert two.run(ended) == "true"
 
 
 @case
