@@ -321,6 +321,7 @@ function backend:join()
 	while true do
 		local id, result = connect(self)
 		if id then
+			self.log:forget("")
 			self.deadline_cs = nil
 			self.view = view.new(result.snapshot)
 			self.numbers, self.era = result.numbers, result.era
@@ -337,6 +338,8 @@ function backend:join()
 			finish(self, text:format(self.options.url, result.reason))
 			return nil, self.ended
 		end
+		local text = "warning: the master %s cannot be reached by now: %s"
+		self.log:error("", text:format(self.options.url, result.reason))
 		skynet.sleep(RETRY_CS)
 	end
 end
