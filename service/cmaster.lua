@@ -5,9 +5,9 @@
 --
 -- Bounds: so many connections at a time that are no members yet (PENDING_MAX), each with a
 -- deadline; where all places are taken, the oldest one that has not proved itself gives way, so
--- strangers keep no slave out. Packets of HANDSHAKE_LIMIT before the proof, of LIMIT behind it. A slave that does not
--- read is cut off when OUTPUT_KIB wait for it, and one that says nothing for the time of config
--- key harbor_timeout. Slaves send several beats in that, and get one for each.
+-- strangers keep no slave out. Packets of HANDSHAKE_LIMIT before the proof, of LIMIT behind it. A
+-- slave that does not read is cut off when OUTPUT_KIB wait for it, and one that says nothing for
+-- the time of config key harbor_timeout. Slaves send several beats in that, and get one for each.
 --
 --   STAT -> { address, network: what everybody knows }
 

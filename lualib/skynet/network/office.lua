@@ -29,7 +29,8 @@ local function ask_until_answered(...)
 			return answer
 		elseif not has_complained then
 			has_complained = true
-			skynet.error(("error: no news of %s by now: %s"):format(select(2, ...), answer))
+			local text, name = "error: no news of %s by now: %s", select(2, ...)
+			skynet.error(text:format(name, answer))
 		end
 		skynet.sleep(RETRY_CS)
 	end

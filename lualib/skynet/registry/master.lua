@@ -2,8 +2,8 @@
 --- connection to the service cmaster of some node. docs/nodes.md tells what that means for users.
 ---
 --- One task runs through the stages of each connection: open, shake hands, claim, then read until
---- the end. While there is none it tries again: at once, then each RETRY_CS, for ever. Whoever waits
---- for an answer keeps waiting; what was asked is asked again.
+--- the end. While there is none it tries again: at once, then each RETRY_CS, for ever. Whoever
+--- waits for an answer keeps waiting; what was asked is asked again.
 local skynet = require("skynet")
 local socket = require("skynet.socket")
 local fields = require("skynet.network.fields")
