@@ -130,9 +130,9 @@ print_line(struct logger *logger, FILE *file, uint32_t source, const char *text,
 {
 	bool has_stamp = file == logger->file && logger->path != NULL;
 	int hundredths = has_stamp ? make_stamp(logger) : 0;
-	/* What services print themselves is no part of the line. Nothing in here may open or close a
-	 * file, as localtime_r may: whoever flushes all streams holds the list of them, and waits for
-	 * this one. */
+	/* What services print themselves is no part of the line. Nothing in here may open or close
+	 * a file, as localtime_r may: whoever flushes all streams holds the list of them, and waits
+	 * for this one. */
 	flockfile(file);
 	if (has_stamp)
 		(void)fprintf(file, "%s.%02d ", logger->stamp, hundredths);
