@@ -58,6 +58,8 @@
 #define HARBOR_TICKS_PER_SECOND (1000 / HARBOR_TICK_MS)
 /* A pipe that cannot be dialled is dialled again after 1, 2, 4, ... ticks, at most so many. */
 #define HARBOR_PAUSE_TICKS_MAX 10
+/* So many dials of a lost peer that nobody takes, one after another, and its process is gone. */
+#define HARBOR_REFUSED_DIALS 3
 /* Beats within the time after which a silent peer is given up. */
 #define HARBOR_BEATS 5
 
@@ -154,6 +156,7 @@ struct harbor_peer {
 	int pause_ticks; /* until the next try */
 	int next_pause_ticks;
 	bool has_broken;		 /* the rules: it is not dialled before the pause is over */
+	int refused_dials;		 /* the last ones, at which nobody listened */
 	char problem[HARBOR_REASON_MAX]; /* why the last try failed */
 	/* To it. */
 	struct harbor_outbox outbox;

@@ -167,6 +167,7 @@ meet_out(struct harbor_peer *peer, struct harbor_pipe *pipe)
 				      ? other->message_limit
 				      : peer->harbor->settings.message_limit;
 	peer->next_pause_ticks = 1;
+	peer->refused_dials = 0;
 	peer->problem[0] = '\0';
 	peer->counters.pipes++;
 	(void)harbor_frame_write_count(begin, HARBOR_FRAME_BEGIN,
@@ -286,6 +287,8 @@ harbor_peer_join(struct harbor *harbor, int id, const char *host, int port)
 	peer->port = port;
 	if (!peer->is_member)
 		become_member(peer);
+	if (has_moved)
+		peer->refused_dials = 0;
 	if (has_moved && peer->out != NULL)
 		harbor_pipe_close(harbor, peer->out);
 	peer->next_pause_ticks = 1;

@@ -3,6 +3,7 @@
  * A pipe that is closed here is forgotten at once; what its socket still tells is for nobody. */
 #include "harbor.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -133,17 +134,40 @@ harbor_pipe_close(struct harbor *harbor, struct harbor_pipe *pipe)
 	skynet_free(pipe);
 }
 
+/* Whether nobody listens there. */
+static bool
+is_refused(const struct harbor_pipe *pipe, const char *reason)
+{
+	char refused[HARBOR_REASON_MAX];
+	return pipe->stage == HARBOR_PIPE_CONNECTING &&
+	       strerror_r(ECONNREFUSED, refused, sizeof refused) == 0 &&
+	       strcmp(reason, refused) == 0;
+}
+
+/* Why the way to the peer is lost; it is dialled again. A node listens as long as it lives. So one
+ * that has closed its own pipe, and refuses several dials, has ended: those who wait for it need
+ * not wait until it has been silent long enough. */
+static void
+note_problem(struct harbor_peer *peer, bool is_refusal, const char *reason)
+{
+	(void)snprintf(peer->problem, sizeof peer->problem, "%s", reason);
+	peer->refused_dials = is_refusal ? peer->refused_dials + 1 : 0;
+	if (peer->is_up && peer->in == NULL && peer->refused_dials >= HARBOR_REFUSED_DIALS)
+		harbor_peer_give_up(peer, "it has ended: nobody listens at its address");
+}
+
 void
 harbor_pipe_lost(struct harbor *harbor, struct harbor_pipe *pipe, const char *reason)
 {
 	struct harbor_peer *peer = pipe->is_out ? pipe->peer : NULL;
 	bool was_open = pipe->stage == HARBOR_PIPE_OPEN;
-	if (peer != NULL)
-		(void)snprintf(peer->problem, sizeof peer->problem, "%s", reason);
-	else if (pipe->stage == HARBOR_PIPE_CONNECTING)
+	bool is_refusal = is_refused(pipe, reason);
+	if (peer == NULL && pipe->stage == HARBOR_PIPE_CONNECTING)
 		/* TLS has not begun */
 		harbor_log_stranger(harbor, pipe, HARBOR_REFUSED_GARBAGE, reason);
 	harbor_pipe_close(harbor, pipe);
+	if (peer != NULL)
+		note_problem(peer, is_refusal, reason);
 	harbor_tick_start(harbor); /* dials it when the pause is over */
 	if (peer != NULL && was_open && peer->is_member)
 		harbor_pipe_dial(peer); /* or at once: it may be the network only */

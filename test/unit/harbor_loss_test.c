@@ -326,6 +326,25 @@ a_peer_that_has_ended_is_lost_with_its_reason(void **state)
 	assert_int_equal(count_heard(&a.log, "*Node 2*"), 3);
 }
 
+/* Nobody waits for the time after which the silent are given up. */
+static void
+a_peer_at_whose_address_nobody_listens_has_ended(void **state)
+{
+	static const char *const patient[] = {"harbor_timeout", "3600", NULL};
+	(void)state;
+	host_start(&a, 1, patient);
+	host_start(&b, 2, patient);
+	introduce(&a, &b, b.port);
+	introduce(&b, &a, a.port);
+	awaits(&a.control, "up 2");
+	assert_int_equal(say(&a.voices[0], b.voices[0].handle, 5, "x"), 5);
+	hears(&b.voices[0], PTYPE_TEXT, 5, a.voices[0].handle, "x");
+	host_stop(&b);
+	awaits(&a.control, "down 2 it has ended: nobody listens at its address");
+	awaits(&a.voices[0], "node 2 is gone: it has ended*");
+	host_stop(&a);
+}
+
 static void
 who_cannot_be_reached_at_first_is_told(void **state)
 {
@@ -493,6 +512,7 @@ main(void)
 		wired_test(last_words_arrive, start_test),
 		wired_test(who_has_moved_goes_on, start_test),
 		wired_test(a_silent_peer_is_given_up_and_found_again, start_hasty),
+		cmocka_unit_test(a_peer_at_whose_address_nobody_listens_has_ended),
 		wired_test(a_peer_that_has_ended_is_lost_with_its_reason, start_hasty),
 		cmocka_unit_test(who_cannot_be_reached_at_first_is_told),
 		cmocka_unit_test(first_messages_wait_for_the_first_contact),
