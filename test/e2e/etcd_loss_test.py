@@ -120,7 +120,7 @@ def an_etcd_that_has_lost_all_is_told_anew():
         cluster.restart(0)
         cluster.wait_ready()
         wait_until(lambda: len(cluster.get("/test/name/")) == 20, "all names are there again")
-        assert cluster.get()["/test/base/1"] == "70000"
+        wait_until(lambda: cluster.get().get("/test/base/1") == "70000", "the base is, too")
         assert user.register("b", "after", 0x2000001) == 0x2000001
         user.wait_change("a", "name after")
         for name in ("a", "b"):
