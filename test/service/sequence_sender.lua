@@ -219,9 +219,21 @@ local function is_told(row, number)
 	return answer == false or row.refused[number] or number <= row.covered
 end
 
+--- Asks a receiver what it has got; again while the way there is full of what was sent before.
+local function ask_report(receiver)
+	local deadline = skynet.now() + 1000
+	while true do
+		local ok, report = pcall(skynet.call_within, 1000, receiver, "lua", "report")
+		if ok or not report:find("is full", 1, true) or skynet.now() >= deadline then
+			return ok, report
+		end
+		skynet.sleep(5)
+	end
+end
+
 local function verify_alive(row)
 	local name = skynet.address(row.receiver)
-	local ok, report = pcall(skynet.call_within, 1000, row.receiver, "lua", "report")
+	local ok, report = ask_report(row.receiver)
 	if not ok then
 		fault("%s does not report: %s", name, report)
 		return
