@@ -95,26 +95,17 @@ function ledger:unregister(name, handle)
 	end
 end
 
-local function sorted_names(names)
-	local list = {}
-	for name in pairs(names) do
-		list[#list + 1] = name
-	end
-	table.sort(list)
-	return list
-end
-
 --- Makes the names of a node those that it has itself, as far as they are free.
 ---@param id integer
 ---@param names table<string, integer> of services of that node
 function ledger:replace_names(id, names)
-	for _, name in ipairs(sorted_names(self.view.names)) do
+	for _, name in ipairs(view.sorted_keys(self.view.names)) do
 		local handle = self.view.names[name]
 		if fields.node_of(handle) == id and names[name] ~= handle then
 			self:unregister(name, handle)
 		end
 	end
-	for _, name in ipairs(sorted_names(names)) do
+	for _, name in ipairs(view.sorted_keys(names)) do
 		self:register(name, names[name])
 	end
 end

@@ -49,7 +49,12 @@ function view:apply(change)
 	self.revision = change.revision
 end
 
-local function sorted_keys(values)
+local module = {}
+
+--- The keys of a table in their order: members by id, names by their bytes.
+---@param values table
+---@return any[]
+function module.sorted_keys(values)
 	local keys = {}
 	for key in pairs(values) do
 		keys[#keys + 1] = key
@@ -70,7 +75,7 @@ function view:changes_to(snapshot, reason)
 		changes[#changes + 1] = change
 	end
 	local left = {}
-	for _, id in ipairs(sorted_keys(self.members)) do
+	for _, id in ipairs(module.sorted_keys(self.members)) do
 		local old, new = self.members[id], snapshot.members[id]
 		if not new or new.incarnation ~= old.incarnation then
 			left[id] = true
@@ -78,13 +83,13 @@ function view:changes_to(snapshot, reason)
 			add({ kind = "leave", id = id, incarnation = incarnation, reason = reason })
 		end
 	end
-	for _, name in ipairs(sorted_keys(self.names)) do
+	for _, name in ipairs(module.sorted_keys(self.names)) do
 		local handle = self.names[name]
 		if snapshot.names[name] ~= handle and not left[node_of(handle)] then
 			add({ kind = "unname", name = name, handle = handle })
 		end
 	end
-	for _, id in ipairs(sorted_keys(snapshot.members)) do
+	for _, id in ipairs(module.sorted_keys(snapshot.members)) do
 		local old, new = self.members[id], snapshot.members[id]
 		if not old or left[id] or old.address ~= new.address then
 			add({
@@ -95,7 +100,7 @@ function view:changes_to(snapshot, reason)
 			})
 		end
 	end
-	for _, name in ipairs(sorted_keys(snapshot.names)) do
+	for _, name in ipairs(module.sorted_keys(snapshot.names)) do
 		local handle, old = snapshot.names[name], self.names[name]
 		if old ~= handle or left[node_of(handle)] then
 			add({ kind = "name", name = name, handle = handle })
@@ -116,8 +121,6 @@ function view:snapshot()
 	end
 	return copy
 end
-
-local module = {}
 
 --- An empty view, or one that begins with a snapshot.
 ---@param snapshot? { revision: integer, members: table, names: table } is taken, not copied
