@@ -8,6 +8,11 @@ local test = require("skynet.test")
 local KIB <const> = 1024
 local MIB <const> = 1024 * KIB
 
+--- So many MiB of text, built in large steps: what copies bytes one by one is slow under sanitizers.
+local function mebibytes(count)
+	return ("x"):rep(KIB):rep(count * KIB)
+end
+
 --- Two ends of a new connection. The far one is what the listener has accepted.
 local function connect()
 	local far
@@ -130,7 +135,7 @@ test.case("what a connection does can be looked at", function()
 	test.equal(math.type(info.wtime), "integer")
 	test.equal(look(far).read, 5)
 	socket.pause(far)
-	socket.write(near, ("x"):rep(24 * MIB))
+	socket.write(near, mebibytes(24))
 	socket.close(near)
 	info = look(near)
 	test.equal(info.type, "CLOSING")
@@ -506,7 +511,7 @@ end)
 
 test.case("what was written before close arrives", function()
 	local near, far = connect()
-	local text = ("x"):rep(3 * MIB)
+	local text = mebibytes(3)
 	socket.write(near, text)
 	socket.close(near)
 	test.equal(#socket.readall(far), #text)
@@ -515,7 +520,7 @@ end)
 
 test.case("shutdown ends at once, and close is still needed", function()
 	local near, far = connect()
-	socket.write(near, ("x"):rep(8 * MIB))
+	socket.write(near, mebibytes(8))
 	socket.shutdown(near)
 	test.equal(socket.read(near), false)
 	test.equal(socket.disconnected(near), true)
@@ -726,7 +731,7 @@ test.case("output that nobody reads is told", function()
 		told[#told + 1] = kib
 	end)
 	socket.pause(far)
-	local text = ("x"):rep(KIB):rep(KIB) -- in large steps: sanitizers are slow
+	local text = mebibytes(1)
 	for _ = 1, 24 do
 		socket.write(near, text)
 	end
@@ -741,7 +746,7 @@ test.case("output that nobody reads is told", function()
 	socket.warning(near, nil)
 	socket.pause(far)
 	for _ = 1, 24 do
-		socket.write(near, ("x"):rep(MIB))
+		socket.write(near, text)
 	end
 	test.logged(("WARNING: %%d+ K bytes need to send out %%(fd = %d%%)"):format(near))
 	close(near, far)

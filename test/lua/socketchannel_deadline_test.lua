@@ -263,7 +263,7 @@ case("overload tells when output waits, and when it is gone", function()
 			told[#told + 1] = is_overloaded
 		end,
 	})
-	local piece = ("x"):rep(1024 * 1024)
+	local piece = ("x"):rep(1024):rep(1024)
 	for _ = 1, 16 do
 		channel:request(piece)
 		skynet.sleep(1)
@@ -290,7 +290,7 @@ case("who was told of overload is told of the end", function()
 			told[#told + 1] = is_overloaded
 		end,
 	})
-	local piece = ("x"):rep(1024 * 1024)
+	local piece = ("x"):rep(1024):rep(1024)
 	for _ = 1, 16 do
 		channel:request(piece)
 		skynet.sleep(1)

@@ -55,7 +55,7 @@ end
 
 function modes.flood(id, mib)
 	for _ = 1, tonumber(mib) do
-		if not socket.write(id, ("x"):rep(1 << 20)) then
+		if not socket.write(id, ("x"):rep(1 << 10):rep(1 << 10)) then
 			break
 		end
 	end
