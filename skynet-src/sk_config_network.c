@@ -2,7 +2,9 @@
  *
  * N1  A node of a network has an address, and knows where the master or the etcd is.
  * N2  Where more than one machine can take part, the nodes prove that they belong to the network:
- *     by a secret, or by certificates. */
+ *     by a secret, or by certificates.
+ * N3  A node in virtual time is alone: there is no order of what other processes do that a seed
+ *     could decide. */
 #include "sk_config_parts.h"
 
 #include "skynet.h"
@@ -239,6 +241,31 @@ check_secret(const struct sk_config_loading *l, struct sk_env *env)
 	return SK_OK;
 }
 
+/* N3 */
+static int
+check_simulation(const struct sk_config_loading *l, struct sk_env *env)
+{
+	const struct sk_setting *simulate = find(l, env, "simulate");
+	char keys[128] = "";
+	size_t length = 0;
+	if (simulate == NULL)
+		return SK_OK;
+	for (size_t i = 0; i < sizeof(network_keys) / sizeof(char *); i++) {
+		const struct sk_setting *setting = find(l, env, network_keys[i]);
+		if (setting == NULL)
+			continue;
+		int added = snprintf(keys + length, sizeof(keys) - length, "%s%s",
+				     length > 0 ? ", " : "", setting->key);
+		assert(added > 0 && (size_t)added < sizeof(keys) - length);
+		length += (size_t)added;
+	}
+	return sk_config_refuse(l, simulate,
+				"a node in virtual time can be none of a network, as it is by the "
+				"keys: %s; leave these out, or set harbor to 0, or leave out "
+				"simulate (skynet --test has --real for that)",
+				keys);
+}
+
 int
 sk_config_check_network(const struct sk_config_loading *l, struct sk_env *env)
 {
@@ -250,7 +277,9 @@ sk_config_check_network(const struct sk_config_loading *l, struct sk_env *env)
 					"with harbor = 0 there is no master; leave it out, or set "
 					"harbor to 1..255");
 	}
-	int result = check_places(l, env);
+	int result = check_simulation(l, env);
+	if (result == SK_OK)
+		result = check_places(l, env);
 	if (result == SK_OK)
 		result = check_certificates(l, env);
 	return result == SK_OK ? check_secret(l, env) : result;

@@ -638,6 +638,26 @@ test_certificates_stand_for_a_secret(void **state)
 	expect_error(MASTER ADDRESS "harbor_key = 'k'", "key 'harbor_key': TLS between nodes");
 }
 
+/* By whatever key it is one of a network; the error names all that are set. */
+static void
+test_a_node_in_virtual_time_is_alone(void **state)
+{
+	(void)state;
+	expect_error("\nsimulate = 1 harbor = 2",
+		     "config.lua:2: key 'simulate': a node in virtual time can be none of a "
+		     "network, as it is by the keys: harbor; leave these out, or set harbor to 0");
+	expect_error("simulate = 0 " ADDRESS, "by the keys: address;");
+	expect_error("simulate = 1 " MASTER, "by the keys: master;");
+	expect_error("simulate = 1 standalone = '127.0.0.1:2013'", "by the keys: standalone;");
+	expect_error("simulate = 1 harbor = 'auto' master = 'etcd://127.0.0.1:2379'",
+		     "by the keys: harbor, master;");
+	expect_error("simulate = 1 harbor = 255 standalone = '127.0.0.1:2013' " MASTER ADDRESS,
+		     "by the keys: harbor, address, master, standalone;");
+	expect("simulate = 1", "harbor", "0");
+	expect("simulate = 1 harbor = 0 " MASTER ADDRESS, "simulate", "1");
+	expect("simulate = '' " MASTER ADDRESS, "harbor", "1");
+}
+
 static void
 test_misspelt_keys_are_warned_about(void **state)
 {
@@ -743,6 +763,7 @@ main(void)
 		cmocka_unit_test(test_an_etcd_is_a_master_too),
 		cmocka_unit_test(test_nodes_on_several_machines_need_a_secret),
 		cmocka_unit_test(test_certificates_stand_for_a_secret),
+		cmocka_unit_test(test_a_node_in_virtual_time_is_alone),
 		cmocka_unit_test(test_misspelt_keys_are_warned_about),
 		cmocka_unit_test(test_a_daemon_without_a_log_is_warned_about),
 		cmocka_unit_test(test_overrides_win_and_are_checked),
