@@ -58,10 +58,7 @@ harbor_route(struct harbor *harbor, const struct harbor_frame *head, void *paylo
 		return;
 	}
 	skynet_free(payload);
-	if (head->kind != HARBOR_FRAME_UNLINK)
-		harbor_refuse(harbor, head->destination, head->source, head->type, head->session,
-			      true, "service :%08x: no link to its node, number %u",
-			      head->destination, id);
+	harbor_refuse_absent(harbor, head);
 }
 
 static uint8_t

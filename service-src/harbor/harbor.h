@@ -160,10 +160,11 @@ struct harbor_peer {
 	char problem[HARBOR_REASON_MAX]; /* why the last try failed */
 	/* To it. */
 	struct harbor_outbox outbox;
-	uint32_t message_limit; /* the smaller of both */
-	int node_state;		/* SKYNET_NODE_*, as the core was told */
-	size_t late_bytes;	/* that were on their way when it was told that the peer is full */
-	bool is_dirty;		/* in harbor.dirty */
+	uint32_t message_limit;		 /* the smaller of both */
+	int node_state;			 /* SKYNET_NODE_*, as the core was told */
+	char absence[HARBOR_REASON_MAX]; /* why it was ABSENT last */
+	size_t late_bytes; /* that were on their way when it was told that the peer is full */
+	bool is_dirty;	   /* in harbor.dirty */
 	struct harbor_peer *next_dirty;
 	struct address_set sources; /* of this node, that have sent to it, and not only answers */
 	uint32_t last_source;	    /* one of them */
@@ -227,6 +228,12 @@ void harbor_tell(struct harbor *harbor, const char *format, ...)
 void harbor_refuse(struct harbor *harbor, uint32_t destination, uint32_t source, int type,
 		   int session, bool is_gone, const char *format, ...)
 	__attribute__((format(printf, 7, 8)));
+/* The same of a message for a node that is ABSENT, with the reason. */
+void harbor_refuse_absent(struct harbor *harbor, const struct harbor_frame *head);
+/* Tells that a message cannot travel between this node and the peer, in either direction: its
+ * sender, and who waits for it, if it is an answer. */
+void harbor_refuse_to_carry(struct harbor_peer *peer, const struct harbor_frame *head,
+			    const char *problem);
 /* Logs that somebody was refused who came in, or that a peer has refused us; once for each reason
  * and node, until it is up. id: 0 if it did not come so far. */
 void harbor_log_refused(struct harbor *harbor, const struct harbor_pipe *pipe, int id);

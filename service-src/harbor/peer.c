@@ -28,8 +28,7 @@ draw_tie(void)
 /* --- the end of a session -------------------------------------------------------------------- */
 
 struct failure {
-	struct harbor_peer *peer;
-	const char *reason;
+	struct harbor *harbor;
 	uint64_t count;
 };
 
@@ -40,9 +39,7 @@ fail_message(void *ud, const struct harbor_frame *head)
 	if (head->kind == HARBOR_FRAME_UNLINK)
 		return;
 	failure->count++;
-	harbor_refuse(failure->peer->harbor, head->destination, head->source, head->type,
-		      head->session, true, "service :%08x: no link to its node, number %d: %s",
-		      head->destination, failure->peer->id, failure->reason);
+	harbor_refuse_absent(failure->harbor, head);
 }
 
 /* All that have sent there learn that the node is gone. */
@@ -105,7 +102,7 @@ report_end(struct harbor_peer *peer, const char *reason, uint64_t failed, bool w
 static void
 end_session(struct harbor_peer *peer, const char *reason)
 {
-	struct failure failure = {peer, reason, 0};
+	struct failure failure = {peer->harbor, 0};
 	bool was_up = peer->is_up;
 	bool was_waited_for = peer->is_waited_for || peer->node_state != SKYNET_NODE_ABSENT;
 	peer->is_up = false;
@@ -310,13 +307,15 @@ harbor_peer_leave(struct harbor_peer *peer, const char *reason)
 void
 harbor_peers_fini(struct harbor *harbor)
 {
+	const char *reason = "the harbor of this node has ended";
 	for (int id = 0; id < HARBOR_NODES; id++) {
 		struct harbor_peer *peer = harbor->peers[id];
 		if (peer == NULL)
 			continue;
-		struct failure failure = {peer, "the harbor of this node has ended", 0};
+		struct failure failure = {harbor, 0};
+		harbor_set_node(peer, SKYNET_NODE_ABSENT, reason);
 		harbor_outbox_fail(&peer->outbox, fail_message, &failure);
-		tell_sources(peer, failure.reason);
+		tell_sources(peer, reason);
 		close_pipes(peer);
 		harbor_assembly_fini(&peer->assembly);
 		skynet_free(peer);

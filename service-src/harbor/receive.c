@@ -6,6 +6,7 @@
  *     pipe breaks. Its memory is at most twice what has come of it. */
 #include "harbor.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,24 +100,16 @@ append(struct harbor_assembly *assembly, const struct harbor_frame *frame, size_
 	memcpy(assembly->bytes + size - frame->size, frame->payload, frame->size);
 }
 
-/* Its sender is told; and who waits for it, if it is an answer. */
 static void
 refuse_too_large(struct harbor_peer *peer, const struct harbor_frame *head, size_t size)
 {
-	char text[HARBOR_REASON_MAX];
-	peer->counters.refused++;
-	harbor_refuse(peer->harbor, head->destination, head->source, head->type, head->session,
-		      false,
-		      "service :%08x: a message of %zu bytes is longer than harbor_message_limit "
-		      "of its node",
-		      head->destination, size);
-	if (head->type != PTYPE_RESPONSE || head->session == 0)
-		return;
-	(void)snprintf(text, sizeof text,
-		       "service :%08x: its answer of %zu bytes is longer than harbor_message_limit",
-		       head->source, size);
-	(void)skynet_send(peer->harbor->ctx, head->source, head->destination, PTYPE_ERROR,
-			  head->session, text, strlen(text));
+	const struct harbor_settings *settings = &peer->harbor->settings;
+	char problem[HARBOR_REASON_MAX];
+	(void)snprintf(problem, sizeof problem,
+		       "a message of %zu bytes is longer than harbor_message_limit, which is "
+		       "%" PRIu32 " on node %d",
+		       size, settings->message_limit, settings->id);
+	harbor_refuse_to_carry(peer, head, problem);
 }
 
 static void

@@ -44,6 +44,37 @@ harbor_refuse(struct harbor *harbor, uint32_t destination, uint32_t source, int 
 			  strlen(text));
 }
 
+void
+harbor_refuse_absent(struct harbor *harbor, const struct harbor_frame *head)
+{
+	uint32_t id = head->destination >> 24;
+	const struct harbor_peer *peer = harbor->peers[id];
+	const char *reason = peer != NULL ? peer->absence : "";
+	if (head->kind != HARBOR_FRAME_UNLINK)
+		harbor_refuse(harbor, head->destination, head->source, head->type, head->session,
+			      true,
+			      "service :%08" PRIx32 ": no link to its node, number %" PRIu32 "%s%s",
+			      head->destination, id, reason[0] != '\0' ? ": " : "", reason);
+}
+
+/* An error counts as an answer, whoever waits for it, and however many: without it they would wait
+ * for ever. */
+void
+harbor_refuse_to_carry(struct harbor_peer *peer, const struct harbor_frame *head,
+		       const char *problem)
+{
+	char text[TEXT_BYTES];
+	bool is_answer = head->type == PTYPE_RESPONSE && head->session != 0;
+	peer->counters.refused++;
+	harbor_refuse(peer->harbor, head->destination, head->source, head->type, head->session,
+		      false, "service :%08x: %s", head->destination, problem);
+	if (!is_answer && head->type != PTYPE_ERROR)
+		return;
+	(void)snprintf(text, sizeof text, "service :%08x: its answer: %s", head->source, problem);
+	(void)skynet_send(peer->harbor->ctx, head->source, head->destination, PTYPE_ERROR,
+			  head->session, text, strlen(text));
+}
+
 /* Who came in and never said who it is may come again and again. */
 static bool
 is_power_of_two(uint64_t number)

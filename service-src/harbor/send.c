@@ -72,6 +72,8 @@ harbor_set_node(struct harbor_peer *peer, int state, const char *reason)
 {
 	peer->node_state = state;
 	peer->late_bytes = 0;
+	if (state == SKYNET_NODE_ABSENT)
+		(void)snprintf(peer->absence, sizeof peer->absence, "%s", reason);
 	(void)skynet_harbor_node(peer->harbor->ctx, peer->id, state, reason);
 }
 
@@ -212,22 +214,6 @@ find_problem(const struct harbor_peer *peer, const struct harbor_frame *head, si
 			       size, peer->message_limit, peer->harbor->settings.id, peer->id);
 }
 
-/* Its sender is told; and who waits for it, if it is an answer. */
-static void
-refuse_to_carry(struct harbor_peer *peer, const struct harbor_frame *head, const char *problem)
-{
-	char text[HARBOR_REASON_MAX + 32];
-	struct harbor_frame answer = *head;
-	peer->counters.refused++;
-	harbor_refuse(peer->harbor, head->destination, head->source, head->type, head->session,
-		      false, "service :%08x: %s", head->destination, problem);
-	if (head->type != PTYPE_RESPONSE || head->session == 0)
-		return;
-	(void)snprintf(text, sizeof text, "service :%08x: its answer: %s", head->source, problem);
-	answer.type = PTYPE_ERROR;
-	harbor_send(peer, &answer, skynet_strdup(text), strlen(text));
-}
-
 /* Whether the message comes also when the core says that the peer is full. */
 static bool
 always_passes(const struct harbor_frame *head)
@@ -258,9 +244,7 @@ give_up_overrun(struct harbor_peer *peer, const struct harbor_frame *head)
 {
 	harbor_peer_give_up(peer, "it does not take what is sent to it (twice "
 				  "harbor_output_limit waits)");
-	harbor_refuse(peer->harbor, head->destination, head->source, head->type, head->session,
-		      true, "service :%08x: no link to its node, number %d", head->destination,
-		      peer->id);
+	harbor_refuse_absent(peer->harbor, head);
 }
 
 void
@@ -270,7 +254,7 @@ harbor_send(struct harbor_peer *peer, const struct harbor_frame *head, void *pay
 	find_problem(peer, head, size, problem);
 	if (problem[0] != '\0') {
 		skynet_free(payload);
-		refuse_to_carry(peer, head, problem);
+		harbor_refuse_to_carry(peer, head, problem);
 		return;
 	}
 	if (!take_room(peer, head, size)) {

@@ -229,6 +229,39 @@ senders_to_a_full_mailbox_are_told(void **state)
 	}
 }
 
+/* As .cslave: a node has left; and before the harbor has heard of that, something for it. */
+static void
+do_dismiss_and_send(struct voice *voice, void *argument)
+{
+	static char gone[] = "gone 2 for a test";
+	(void)argument;
+	(void)skynet_send(voice->ctx, 0, a.harbor, PTYPE_TEXT, 0, gone, strlen(gone));
+	for (int session = 5; session <= 6; session++)
+		if (skynet_send(voice->ctx, 0, b.voices[0].handle, TYPE_ANY, session, "x", 1) !=
+		    session)
+			abort();
+}
+
+/* What waits in the harbor's mailbox is refused with the same words as what comes later. */
+static void
+senders_to_a_node_that_has_gone_are_told_why(void **state)
+{
+	(void)state;
+	host_start(&a, 1, (const char *[]){"thread", "1", NULL}); /* one turn at a time */
+	host_start(&b, 2, NULL);
+	connect_hosts(&a, &b);
+	in_turn(&a.control, do_dismiss_and_send, NULL);
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "down 2 for a test");
+	for (int session = 5; session <= 6; session++)
+		hears(&a.control, PTYPE_ERROR, session, b.voices[0].handle,
+		      "service :0200000*: no link to its node, number 2: for a test");
+	assert_int_equal(say(&a.control, b.voices[0].handle, 7, "x"), 7);
+	hears(&a.control, PTYPE_ERROR, 7, b.voices[0].handle,
+	      "service :0200000*: no link to its node, number 2: for a test");
+	assert_int_equal(b.voices[0].messages, 0);
+	(void)stop_pair(state);
+}
+
 /* --- limits of both -------------------------------------------------------------------------- */
 
 static void
@@ -255,6 +288,14 @@ messages_above_the_smaller_limit_are_refused_at_the_sender(void **state)
 	hears(&a.voices[0], PTYPE_ERROR, 8, b.voices[0].handle,
 	      "service :0200000*: its answer: a message of 2001 bytes is longer than *");
 	hears(&b.voices[0], PTYPE_ERROR, SKYNET_SESSION_LOST, a.voices[0].handle, "*2001*");
+	/* An error: whoever waits is told, in fewer words; also if that is all who have asked. */
+	for (int session = 9; session >= 0; session -= 9) {
+		assert_int_equal(say_bytes(&b.voices[0], a.voices[0].handle, PTYPE_ERROR, session,
+					   bytes, 2001),
+				 session);
+		hears(&a.voices[0], PTYPE_ERROR, session, b.voices[0].handle,
+		      "service :0200000*: its answer: a message of 2001 bytes is longer than *");
+	}
 	(void)stop_pair(state);
 }
 
@@ -275,12 +316,17 @@ what_is_too_long_for_the_receiver_is_refused_there(void **state)
 			 7);
 	assert_int_equal(
 		say_bytes(&a.voices[1], b.voices[1].handle, PTYPE_RESPONSE, 8, bytes, 300000), 8);
+	assert_int_equal(say_bytes(&a.voices[1], b.voices[1].handle, PTYPE_ERROR, 0, bytes, 300000),
+			 0);
 	introduce(&b, &a, a.port);
 	hears(&b.voices[1], PTYPE_ERROR, 8, a.voices[1].handle,
-	      "service :0100000*: its answer of 300000 bytes is longer than harbor_message_limit");
+	      "service :0100000*: its answer: a message of 300000 bytes is longer than "
+	      "harbor_message_limit, which is 200000 on node 2");
+	hears(&b.voices[1], PTYPE_ERROR, 0, a.voices[1].handle, "*its answer: *300000*");
 	hears(&b.voices[0], TYPE_ANY, 5, a.voices[0].handle, "");
 	hears(&a.voices[0], PTYPE_ERROR, 6, b.voices[0].handle,
-	      "*a message of 200001 bytes is longer than harbor_message_limit of its node");
+	      "*a message of 200001 bytes is longer than harbor_message_limit, which is 200000 on "
+	      "node 2");
 	hears(&a.voices[0], PTYPE_ERROR, 7, b.voices[0].handle, "*300000*");
 	(void)stop_pair(state);
 }
@@ -581,6 +627,7 @@ main(void)
 		pair_test(long_messages_arrive_whole),
 		pair_test(senders_to_nobody_are_told),
 		pair_test(senders_to_a_full_mailbox_are_told),
+		cmocka_unit_test(senders_to_a_node_that_has_gone_are_told_why),
 		cmocka_unit_test(messages_above_the_smaller_limit_are_refused_at_the_sender),
 		cmocka_unit_test(what_is_too_long_for_the_receiver_is_refused_there),
 		pair_test(probes_come_back_behind_what_was_sent),

@@ -394,10 +394,11 @@ host_env(struct host *host, const char *const *settings)
 	(void)snprintf(path, sizeof path, "%s/cservice/?.so;%s/test/cservice/?.so", build, build);
 	struct sk_env *env = sk_env_new();
 	add_setting(env, "cpath", path);
-	add_setting(env, "thread", "2");
 	add_setting(env, "logservice", "scripted");
 	for (; settings && *settings; settings += 2)
 		add_setting(env, settings[0], settings[1]);
+	if (!sk_env_get(env, "thread"))
+		add_setting(env, "thread", "2");
 	if (!sk_env_get(env, "address"))
 		add_setting(env, "address", "127.0.0.1:0");
 	(void)snprintf(text, sizeof text, "%d", host->id);
