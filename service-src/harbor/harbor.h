@@ -8,6 +8,7 @@
  *              frame.c      frames, as bytes
  *              handshake.c  what stands before the first frame, as bytes
  *              outbox.c     what a peer has not acknowledged
+ *              dial.c       when a peer is dialled
  *              settings.c   the keys of the config
  *              report.c     log lines, errors to senders, events to .cslave
  *              proxy.c      probes and links of services on other nodes
@@ -36,6 +37,7 @@
 #define HARBOR_H
 
 #include "../address_set.h"
+#include "dial.h"
 #include "frame.h"
 #include "handshake.h"
 #include "outbox.h"
@@ -56,10 +58,6 @@
 /* What waits is looked at so often, as long as something does. */
 #define HARBOR_TICK_MS 100
 #define HARBOR_TICKS_PER_SECOND (1000 / HARBOR_TICK_MS)
-/* A pipe that cannot be dialled is dialled again after 1, 2, 4, ... ticks, at most so many. */
-#define HARBOR_PAUSE_TICKS_MAX 10
-/* So many dials of a lost peer that nobody takes, one after another, and its process is gone. */
-#define HARBOR_REFUSED_DIALS 3
 /* Beats within the time after which a silent peer is given up. */
 #define HARBOR_BEATS 5
 
@@ -153,10 +151,7 @@ struct harbor_peer {
 	struct harbor_pipe *out;
 	struct harbor_pipe *in;
 	/* Dialling. */
-	int pause_ticks; /* until the next try */
-	int next_pause_ticks;
-	bool has_broken;		 /* the rules: it is not dialled before the pause is over */
-	int refused_dials;		 /* the last ones, at which nobody listened */
+	struct harbor_dial dial;
 	char problem[HARBOR_REASON_MAX]; /* why the last try failed */
 	/* To it. */
 	struct harbor_outbox outbox;

@@ -129,7 +129,7 @@ harbor_peer_give_up(struct harbor_peer *peer, const char *reason)
 {
 	peer->tie = draw_tie(); /* T1 */
 	end_session(peer, reason);
-	peer->pause_ticks = 1;
+	harbor_dial_end(&peer->dial);
 	if (peer->is_member)
 		harbor_tick_start(peer->harbor);
 }
@@ -140,8 +140,7 @@ harbor_peer_break(struct harbor_peer *peer, const char *problem)
 	char reason[HARBOR_REASON_MAX];
 	(void)snprintf(reason, sizeof reason, "it breaks the protocol: %s", problem);
 	harbor_peer_give_up(peer, reason);
-	peer->pause_ticks = HARBOR_PAUSE_TICKS_MAX;
-	peer->has_broken = true;
+	harbor_dial_break(&peer->dial);
 }
 
 /* --- contact --------------------------------------------------------------------------------- */
@@ -163,8 +162,7 @@ meet_out(struct harbor_peer *peer, struct harbor_pipe *pipe)
 	peer->message_limit = other->message_limit < peer->harbor->settings.message_limit
 				      ? other->message_limit
 				      : peer->harbor->settings.message_limit;
-	peer->next_pause_ticks = 1;
-	peer->refused_dials = 0;
+	harbor_dial_open(&peer->dial);
 	peer->problem[0] = '\0';
 	peer->counters.pipes++;
 	(void)harbor_frame_write_count(begin, HARBOR_FRAME_BEGIN,
@@ -236,7 +234,7 @@ harbor_peer_check(struct harbor_peer *peer)
 	 * it was closed here, or its proof has not come yet. So answers wait. */
 	if (is_in_open && peer->node_state == SKYNET_NODE_ABSENT)
 		harbor_set_node(peer, SKYNET_NODE_OPEN, NULL);
-	if (is_in_open && out == NULL && !peer->has_broken)
+	if (is_in_open && out == NULL && harbor_dial_answers(&peer->dial))
 		harbor_pipe_dial(peer); /* whoever has come in is there */
 	if (is_in_open && is_out_open && !peer->is_up)
 		come_up(peer);
@@ -284,11 +282,9 @@ harbor_peer_join(struct harbor *harbor, int id, const char *host, int port)
 	peer->port = port;
 	if (!peer->is_member)
 		become_member(peer);
-	if (has_moved)
-		peer->refused_dials = 0;
 	if (has_moved && peer->out != NULL)
 		harbor_pipe_close(harbor, peer->out);
-	peer->next_pause_ticks = 1;
+	harbor_dial_introduce(&peer->dial, has_moved);
 	harbor_tick_start(harbor);
 	if (peer->out == NULL)
 		harbor_pipe_dial(peer);

@@ -34,16 +34,6 @@ harbor_pipe_find(const struct harbor *harbor, int id)
 	return pipe;
 }
 
-/* Dials again later: the pause grows from try to try. */
-static void
-pause_dialling(struct harbor_peer *peer)
-{
-	peer->pause_ticks = peer->next_pause_ticks;
-	peer->next_pause_ticks *= 2;
-	if (peer->next_pause_ticks > HARBOR_PAUSE_TICKS_MAX)
-		peer->next_pause_ticks = HARBOR_PAUSE_TICKS_MAX;
-}
-
 void
 harbor_pipe_dial(struct harbor_peer *peer)
 {
@@ -51,8 +41,7 @@ harbor_pipe_dial(struct harbor_peer *peer)
 	const struct skynet_socket_options options = {
 		.tls = harbor->settings.has_tls ? &harbor->settings.tls : NULL,
 	};
-	pause_dialling(peer); /* if it fails */
-	peer->has_broken = false;
+	harbor_dial_begin(&peer->dial);
 	int id = skynet_socket_connect_with(harbor->ctx, peer->host, peer->port, &options);
 	if (id < 0) {
 		(void)snprintf(peer->problem, sizeof peer->problem, "it cannot be dialled");
@@ -144,16 +133,18 @@ is_refused(const struct harbor_pipe *pipe, const char *reason)
 	       strcmp(reason, refused) == 0;
 }
 
-/* Why the way to the peer is lost; it is dialled again. A node listens as long as it lives. So one
- * that has closed its own pipe, and refuses several dials, has ended: those who wait for it need
- * not wait until it has been silent long enough. */
+/* The way to the peer is lost, or was not found; it is dialled again. One that has closed its own
+ * pipe, and refuses several dials, has ended: those who wait for it need not wait until it has been
+ * silent long enough. */
 static void
-note_problem(struct harbor_peer *peer, bool is_refusal, const char *reason)
+out_lost(struct harbor_peer *peer, bool was_open, bool is_refusal, const char *reason)
 {
+	bool is_due = harbor_dial_lose(&peer->dial, was_open, is_refusal);
 	(void)snprintf(peer->problem, sizeof peer->problem, "%s", reason);
-	peer->refused_dials = is_refusal ? peer->refused_dials + 1 : 0;
-	if (peer->is_up && peer->in == NULL && peer->refused_dials >= HARBOR_REFUSED_DIALS)
+	if (peer->is_up && peer->in == NULL && harbor_dial_is_hopeless(&peer->dial))
 		harbor_peer_give_up(peer, "it has ended: nobody listens at its address");
+	if (is_due && peer->is_member)
+		harbor_pipe_dial(peer);
 }
 
 void
@@ -166,9 +157,7 @@ harbor_pipe_lost(struct harbor *harbor, struct harbor_pipe *pipe, const char *re
 		/* TLS has not begun */
 		harbor_log_stranger(harbor, pipe, HARBOR_REFUSED_GARBAGE, reason);
 	harbor_pipe_close(harbor, pipe);
+	harbor_tick_start(harbor); /* dials the peer when the pause is over */
 	if (peer != NULL)
-		note_problem(peer, is_refusal, reason);
-	harbor_tick_start(harbor); /* dials it when the pause is over */
-	if (peer != NULL && was_open && peer->is_member)
-		harbor_pipe_dial(peer); /* or at once: it may be the network only */
+		out_lost(peer, was_open, is_refusal, reason);
 }

@@ -243,6 +243,14 @@ on_begin(struct harbor_pipe *pipe, uint64_t number)
 	return NULL;
 }
 
+/* The peer hears us, and is heard. */
+static void
+is_heard(struct harbor_peer *peer)
+{
+	peer->silent_beats = 0;
+	harbor_dial_work(&peer->dial);
+}
+
 static const char *
 on_ack(struct harbor_peer *peer, uint64_t number)
 {
@@ -250,7 +258,7 @@ on_ack(struct harbor_peer *peer, uint64_t number)
 	if (!harbor_outbox_acknowledge(&peer->outbox, number))
 		return "it has received what was not sent";
 	if (peer->outbox.acknowledged > before) {
-		peer->silent_beats = 0; /* it hears us, and is heard */
+		is_heard(peer);
 		harbor_send_pieces(peer);
 	}
 	return NULL;
@@ -271,7 +279,7 @@ on_frame(struct harbor_pipe *pipe, const struct harbor_frame *frame)
 		return NULL;
 	case HARBOR_FRAME_ECHO:
 		peer->is_beat_heard = peer->is_beat_heard || frame->session == peer->beat;
-		peer->silent_beats = 0;
+		is_heard(peer);
 		return NULL;
 	case HARBOR_FRAME_MESSAGE:
 	case HARBOR_FRAME_PART:

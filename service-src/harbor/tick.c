@@ -61,7 +61,7 @@ tick_peer(struct harbor_peer *peer)
 	if (!peer->is_up && (peer->is_waited_for || peer->other_tie != 0) &&
 	    ++peer->contact_ticks > peer->harbor->settings.timeout_ticks)
 		give_up_contact(peer);
-	if (peer->is_member && peer->out == NULL && --peer->pause_ticks <= 0)
+	if (peer->is_member && peer->out == NULL && harbor_dial_tick(&peer->dial))
 		harbor_pipe_dial(peer);
 }
 
