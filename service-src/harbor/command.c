@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define COMMAND_BYTES 1024
-#define STAT_LINE_BYTES 768
+#define STAT_LINE_BYTES 1024
 
 struct request {
 	struct harbor *harbor;
@@ -161,13 +161,14 @@ write_stat(const struct harbor_peer *peer, char line[STAT_LINE_BYTES])
 		       "node=%d state=%s address=%s sent=%" PRIu64 " sent_bytes=%" PRIu64
 		       " received=%" PRIu64 " received_bytes=%" PRIu64
 		       " waiting_bytes=%zu unacknowledged=%" PRIu64 " refused=%" PRIu64
-		       " failed=%" PRIu64 " resent=%" PRIu64 " late=%" PRIu64 " pipes=%" PRIu64
-		       " full=%" PRIu64 " senders=%zu\n",
+		       " failed=%" PRIu64 " resent=%" PRIu64 " late=%" PRIu64 " dials=%" PRIu64
+		       " refused_dials=%" PRIu64 " pipes=%" PRIu64 " lost=%" PRIu64
+		       " broken=%" PRIu64 " full=%" PRIu64 " senders=%zu\n",
 		       peer->id, state_of(peer), address, c->sent, c->sent_bytes, c->received,
 		       c->received_bytes, peer->outbox.bytes,
 		       harbor_outbox_unacknowledged(&peer->outbox) + peer->outbox.pending_count,
-		       c->refused, c->failed, c->resent, c->late, c->pipes, c->full,
-		       peer->sources.count);
+		       c->refused, c->failed, c->resent, c->late, c->dials, c->refused_dials,
+		       c->pipes, c->lost, c->broken, c->full, peer->sources.count);
 }
 
 static void
@@ -180,10 +181,12 @@ run_stat(const struct request *request)
 	char *text = skynet_malloc(capacity);
 	size = (size_t)snprintf(text, capacity,
 				"node=%d state=self links=%zu names=%d name_bytes=%zu shaking=%d "
-				"refused_connections=%" PRIu64 "\n",
+				"refused_connections=%" PRIu64 " crowded_out=%" PRIu64
+				" refused_links=%" PRIu64 "\n",
 				harbor->settings.id, harbor->proxies.count, harbor->name_count,
 				harbor->name_bytes, harbor->shaking_count,
-				harbor->refused_connections);
+				harbor->refused_connections, harbor->strangers[HARBOR_REFUSED_BUSY],
+				harbor->refused_proxies);
 	for (int id = 0; id < HARBOR_NODES; id++) {
 		if (harbor->peers[id] == NULL)
 			continue;

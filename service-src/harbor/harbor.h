@@ -118,12 +118,17 @@ struct harbor_counters {
 	uint64_t sent_bytes;
 	uint64_t received;
 	uint64_t received_bytes;
-	uint64_t refused; /* answered by an error: no such service, its mailbox full, too large */
+	uint64_t refused; /* answered by an error: no such service, its mailbox full, too large,
+			     too many probes and links */
 	uint64_t failed;  /* answered by an error, at the end of a session */
 	uint64_t resent;  /* frames that had to be sent again, and had come */
 	uint64_t late;	  /* beats that were not echoed when the next was due */
-	uint64_t pipes;	  /* out, opened */
-	uint64_t full;	  /* times that the limit of the output was reached */
+	uint64_t dials;
+	uint64_t refused_dials; /* by either end, in a handshake */
+	uint64_t pipes;		/* out, opened */
+	uint64_t lost;		/* sessions in which it was up */
+	uint64_t broken;	/* sessions in which it broke the rules */
+	uint64_t full;		/* times that the limit of the output was reached */
 };
 
 /* A message that comes in parts. */
@@ -197,6 +202,7 @@ struct harbor {
 	uint32_t refusals_told[HARBOR_NODES];	     /* of who came in; 0: of no node */
 	uint64_t refused_connections;
 	uint64_t strangers[HARBOR_REFUSAL_END]; /* of these, who did not say who they are */
+	uint64_t refused_proxies;
 	struct harbor_proxies proxies;
 	struct harbor_name *names; /* the oldest first */
 	size_t name_bytes;
@@ -229,6 +235,9 @@ void harbor_refuse_absent(struct harbor *harbor, const struct harbor_frame *head
  * sender, and who waits for it, if it is an answer. */
 void harbor_refuse_to_carry(struct harbor_peer *peer, const struct harbor_frame *head,
 			    const char *problem);
+/* Counts what may come again and again. Returns whether it is worth a line of the log: the 1st,
+ * 2nd, 4th, 8th ... time. */
+bool harbor_count(uint64_t *count);
 /* Logs that somebody was refused who came in, or that a peer has refused us; once for each reason
  * and node, until it is up. id: 0 if it did not come so far. */
 void harbor_log_refused(struct harbor *harbor, const struct harbor_pipe *pipe, int id);

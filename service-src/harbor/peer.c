@@ -120,6 +120,7 @@ end_session(struct harbor_peer *peer, const char *reason)
 	peer->acknowledged = 0;
 	peer->unacknowledged_bytes = 0;
 	peer->echo = 0;
+	peer->counters.lost += was_up;
 	if (was_up || was_waited_for)
 		report_end(peer, reason, failure.count, was_up);
 }
@@ -141,6 +142,7 @@ harbor_peer_break(struct harbor_peer *peer, const char *problem)
 	(void)snprintf(reason, sizeof reason, "it breaks the protocol: %s", problem);
 	harbor_peer_give_up(peer, reason);
 	harbor_dial_break(&peer->dial);
+	peer->counters.broken++;
 }
 
 /* --- contact --------------------------------------------------------------------------------- */

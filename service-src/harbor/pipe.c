@@ -42,6 +42,7 @@ harbor_pipe_dial(struct harbor_peer *peer)
 		.tls = harbor->settings.has_tls ? &harbor->settings.tls : NULL,
 	};
 	harbor_dial_begin(&peer->dial);
+	peer->counters.dials++;
 	int id = skynet_socket_connect_with(harbor->ctx, peer->host, peer->port, &options);
 	if (id < 0) {
 		(void)snprintf(peer->problem, sizeof peer->problem, "it cannot be dialled");
@@ -67,7 +68,8 @@ make_room(struct harbor *harbor)
 				oldest = pipe;
 		}
 	}
-	harbor->refused_connections++;
+	harbor_log_stranger(harbor, oldest, HARBOR_REFUSED_BUSY,
+			    "too many connections have not proved who they are");
 	harbor_pipe_close(harbor, oldest);
 }
 

@@ -150,6 +150,21 @@ on_part(struct harbor_peer *peer, const struct harbor_frame *frame)
 /* --- probes and links ------------------------------------------------------------------------ */
 
 static void
+refuse_proxy(struct harbor_peer *peer, const struct harbor_frame *frame)
+{
+	struct harbor *harbor = peer->harbor;
+	peer->counters.refused++;
+	if (harbor_count(&harbor->refused_proxies))
+		skynet_error(harbor->ctx,
+			     "[harbor] Refused a link or probe of node %d: services of other nodes "
+			     "have %u of them here, the limit (refused so: %" PRIu64 ")",
+			     peer->id, HARBOR_PROXIES_MAX, harbor->refused_proxies);
+	harbor_refuse(harbor, frame->destination, frame->source, 0, frame->session, false,
+		      "service :%08x: its node has too many links and probes from others",
+		      frame->destination);
+}
+
+static void
 on_proxy(struct harbor_peer *peer, const struct harbor_frame *frame)
 {
 	struct harbor *harbor = peer->harbor;
@@ -169,10 +184,7 @@ on_proxy(struct harbor_peer *peer, const struct harbor_frame *frame)
 	} else if (!harbor_proxies_add(&harbor->proxies, &proxy)) {
 		if (proxy.is_link)
 			skynet_unlink(harbor->ctx, proxy.destination, proxy.own_session);
-		peer->counters.refused++;
-		harbor_refuse(harbor, frame->destination, frame->source, 0, frame->session, false,
-			      "service :%08x: its node has too many links and probes from others",
-			      frame->destination);
+		refuse_proxy(peer, frame);
 	}
 }
 

@@ -75,23 +75,22 @@ harbor_refuse_to_carry(struct harbor_peer *peer, const struct harbor_frame *head
 			  head->session, text, strlen(text));
 }
 
-/* Who came in and never said who it is may come again and again. */
-static bool
-is_power_of_two(uint64_t number)
+bool
+harbor_count(uint64_t *count)
 {
-	return (number & (number - 1)) == 0;
+	++*count;
+	return (*count & (*count - 1)) == 0;
 }
 
 void
 harbor_log_stranger(struct harbor *harbor, const struct harbor_pipe *pipe,
 		    enum harbor_refusal refusal, const char *reason)
 {
-	uint64_t count = ++harbor->strangers[refusal];
 	harbor->refused_connections++;
-	if (is_power_of_two(count))
+	if (harbor_count(&harbor->strangers[refusal]))
 		skynet_error(harbor->ctx,
 			     "[harbor] Refused %s: %s (connections refused so: %" PRIu64 ")",
-			     pipe->address, reason, count);
+			     pipe->address, reason, harbor->strangers[refusal]);
 }
 
 static void
@@ -122,6 +121,7 @@ harbor_log_refused(struct harbor *harbor, const struct harbor_pipe *pipe, int id
 	}
 	struct harbor_peer *peer = pipe->peer;
 	uint32_t bit = UINT32_C(1) << handshake->refusal;
+	peer->counters.refused_dials++;
 	(void)snprintf(peer->problem, sizeof peer->problem, "%.190s", handshake->text);
 	if (handshake->refusal == HARBOR_REFUSED_UNKNOWN || (peer->refusals_told & bit) != 0)
 		return;

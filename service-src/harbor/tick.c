@@ -25,6 +25,18 @@ harbor_beat_start(struct harbor *harbor)
 
 /* What has not become open in time never will. */
 static void
+expire(struct harbor *harbor, struct harbor_pipe *pipe)
+{
+	if (pipe->is_out) {
+		harbor_pipe_lost(harbor, pipe, "it does not answer");
+		return;
+	}
+	harbor_log_stranger(harbor, pipe, HARBOR_REFUSED_SECRET,
+			    "it has not proved in time who it is");
+	harbor_pipe_close(harbor, pipe);
+}
+
+static void
 tick_pipes(struct harbor *harbor)
 {
 	for (size_t i = 0; i < HARBOR_BUCKETS; i++) {
@@ -33,7 +45,7 @@ tick_pipes(struct harbor *harbor)
 			next = pipe->next_in_bucket;
 			if (pipe->stage != HARBOR_PIPE_OPEN &&
 			    ++pipe->age_ticks > harbor->settings.timeout_ticks)
-				harbor_pipe_lost(harbor, pipe, "it does not answer");
+				expire(harbor, pipe);
 		}
 	}
 }

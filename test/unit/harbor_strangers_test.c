@@ -48,6 +48,15 @@ start_one(void **state)
 	return 0;
 }
 
+/* It waits for whoever says nothing, for longer than any test. */
+static int
+start_patient(void **state)
+{
+	(void)state;
+	host_start(&a, 1, (const char *[]){"harbor_timeout", "600", "harbor_secret", "abc", NULL});
+	return 0;
+}
+
 static int
 stop_one(void **state)
 {
@@ -57,6 +66,7 @@ stop_one(void **state)
 }
 
 #define one_test(f) cmocka_unit_test_setup_teardown(f, start_one, stop_one)
+#define patient_test(f) cmocka_unit_test_setup_teardown(f, start_patient, stop_one)
 
 static void
 garbage_is_refused_and_logged_now_and_then(void **state)
@@ -85,6 +95,8 @@ who_says_nothing_is_closed_in_time(void **state)
 	assert_int_equal(read_to_end(fd, bytes, sizeof bytes), 0);
 	(void)close(fd);
 	assert_int_equal(stat_of(&a, 1, "shaking"), 0);
+	assert_int_equal(stat_of(&a, 1, "refused_connections"), 1);
+	logs(&a, "*Refused 127.0.0.1:*: it has not proved in time who it is (*so: 1)");
 }
 
 /* They make room for who comes later. */
@@ -101,6 +113,10 @@ those_who_say_nothing_hold_up_nobody(void **state)
 	host_start(&b, 2, (const char *[]){"harbor_secret", "abc", NULL});
 	connect_hosts(&a, &b);
 	assert_int_equal(read_to_end(fds[0], bytes, sizeof bytes), 0);
+	long crowded_out = stat_of(&a, 1, "crowded_out");
+	assert_in_range(crowded_out, 600 - 512, 601 - 512); /* with the pipe of b, or without */
+	assert_true(stat_of(&a, 1, "refused_connections") >= crowded_out);
+	logs_times(&a, 7, "*Refused 127.0.0.1:*: too many connections have not proved who *");
 	for (int i = 0; i < 600; i++)
 		(void)close(fds[i]);
 	host_stop(&b);
@@ -140,6 +156,10 @@ a_wrong_secret_is_logged_at_both_ends_once(void **state)
 	introduce(&b, &a, a.port);
 	logs(&a, "*Node 2 (127.0.0.1:*) refuses this node: both have a harbor_secret, and *");
 	logs(&b, "*Node 1 (127.0.0.1:*) refuses this node: both have a harbor_secret, and *");
+	while (stat_of(&a, 2, "refused_dials") < 2)
+		(void)poll(NULL, 0, 10);
+	assert_true(stat_of(&a, 2, "dials") >= 2);
+	assert_int_equal(stat_of(&a, 2, "pipes"), 0);
 	awaits(&a.control, "down 2 both have a harbor_secret, and not the same");
 	logs(&a, "*Node 2 (*) not reached: both have a harbor_secret*");
 	for (int i = 0; i < 2; i++) {
@@ -272,6 +292,8 @@ frames_that_break_the_rules_end_the_session(void **state)
 		(void)close(impostor.out);
 	}
 	assert_int_equal(a.voices[0].messages, 0);
+	assert_int_equal(stat_of(&a, 9, "broken"), 7);
+	assert_int_equal(stat_of(&a, 9, "lost"), 7);
 }
 
 /* Who answers on our own pipe breaks them too. */
@@ -331,6 +353,49 @@ frames_for_other_nodes_are_refused(void **state)
 	assert_int_equal(frame.destination, 0x09000001);
 	assert_int_equal(frame.session, 6);
 	impostor_end(&impostor);
+}
+
+/* Services of other nodes have so many links and probes here at a time, and no more. */
+static void
+links_of_others_are_bounded(void **state)
+{
+	enum { LINKS = 262144, EACH = 1024 };
+	static char bytes[EACH * HARBOR_FRAME_HEADER];
+	struct impostor impostor;
+	struct harbor_frame frame = {
+		.kind = HARBOR_FRAME_LINK, .source = 0x09000001, .destination = a.voices[0].handle};
+	(void)state;
+	impostor_connect(&impostor, 100);
+	char *end = harbor_frame_write_count(bytes, HARBOR_FRAME_BEGIN, 0);
+	assert_int_equal(send(impostor.out, bytes, (size_t)(end - bytes), MSG_NOSIGNAL),
+			 end - bytes);
+	for (int i = 0; i < LINKS; i += EACH) {
+		end = bytes;
+		for (int j = 1; j <= EACH; j++) {
+			frame.session = i + j;
+			end = harbor_frame_write(end, &frame);
+		}
+		assert_int_equal(send(impostor.out, bytes, sizeof bytes, MSG_NOSIGNAL),
+				 sizeof bytes);
+	}
+	for (int session = 1; session <= 2; session++) {
+		frame.kind = session == 1 ? HARBOR_FRAME_LINK : HARBOR_FRAME_PROBE;
+		frame.session = LINKS + session;
+		end = harbor_frame_write(bytes, &frame);
+		assert_int_equal(send(impostor.out, bytes, (size_t)(end - bytes), MSG_NOSIGNAL),
+				 end - bytes);
+		struct harbor_frame answer = impostor_hears(&impostor);
+		assert_int_equal(answer.type, PTYPE_ERROR);
+		assert_int_equal(answer.source, a.voices[0].handle);
+		assert_int_equal(answer.session, LINKS + session);
+	}
+	assert_int_equal(stat_of(&a, 1, "links"), LINKS);
+	assert_int_equal(stat_of(&a, 1, "refused_links"), 2);
+	assert_int_equal(stat_of(&a, 9, "refused"), 2);
+	logs(&a, "*Refused a link or probe of node 9: *have 262144 of them*(refused so: 1)");
+	(void)close(impostor.listener);
+	(void)close(impostor.in);
+	(void)close(impostor.out);
 }
 
 /* The peer may hold our pipe for open, and send requests, while it was closed here. */
@@ -407,13 +472,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		one_test(garbage_is_refused_and_logged_now_and_then),
 		one_test(who_says_nothing_is_closed_in_time),
-		one_test(those_who_say_nothing_hold_up_nobody),
+		patient_test(those_who_say_nothing_hold_up_nobody),
 		one_test(who_is_not_who_it_should_be_is_refused),
 		one_test(a_wrong_secret_is_logged_at_both_ends_once),
 		one_test(one_secret_and_none_do_not_go_together),
 		one_test(frames_that_break_the_rules_end_the_session),
 		one_test(nobody_writes_on_the_pipe_of_another),
 		one_test(frames_for_other_nodes_are_refused),
+		patient_test(links_of_others_are_bounded),
 		one_test(answers_wait_for_the_pipe),
 		one_test(late_handshakes_change_nothing),
 	};
