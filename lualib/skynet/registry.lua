@@ -23,6 +23,8 @@
 ---   by then, on_evicted tells it to end.
 --- * Local numbers of handles are not given twice to an id, by whatever incarnation: `base` is at
 ---   least what any of them has reported, plus skynet.registry.BASE_STEP.
+local callbacks = require("skynet.registry.callbacks")
+
 local registry = {
 	--- Numbers that a node may use up before it has to report again, and that a base leaves
 	--- free: a node reports each time when half of them are used.
@@ -41,7 +43,8 @@ local registry = {
 ---@field on_change fun(change: skynet.registry.change) one after another; it does not wait
 ---@field on_lost fun(reason: string) the registry is out of reach, as it was not before
 ---@field on_back fun() it is there again
----@field on_evicted fun(reason: string) this node can be no member any more; nothing follows
+---@field on_evicted fun(reason: string) this node can be no member any more; nothing follows. Also
+---                  when on_change raises, or a backend tells a broken change (registry/callbacks)
 
 ---@class skynet.registry.change
 ---@field revision integer
@@ -87,10 +90,7 @@ local registry = {
 ---@field status fun(self): table<string, any>
 ---@field close fun(self)
 
---- Opens the backend that options.url asks for.
----@param options skynet.registry.options
----@return skynet.registry.backend
-function registry.open(options)
+local function open(options)
 	local scheme = options.url:match("^(%a[%w+.-]*)://")
 	if not scheme then
 		return require("skynet.registry.master").open(options)
@@ -99,6 +99,17 @@ function registry.open(options)
 	end
 	local text = "config key master: '%s' is neither host:port nor etcd://host:port/prefix"
 	error(text:format(options.url), 0)
+end
+
+--- Opens the backend that options.url asks for.
+---@param options skynet.registry.options
+---@return skynet.registry.backend
+function registry.open(options)
+	local backend
+	backend = open(callbacks.guard(options, function()
+		backend:close()
+	end))
+	return backend
 end
 
 return registry

@@ -106,27 +106,47 @@ function fields.is_claim(value)
 		and (value.known == nil or fields.is_knowledge(value.known))
 end
 
-local is_change = {}
-
-function is_change.join(change)
-	return fields.is_id(change.id) and fields.is_member(change)
+local function is_text(value)
+	return type(value) == "string"
 end
 
-function is_change.leave(change)
-	return fields.is_id(change.id)
-		and fields.is_incarnation(change.incarnation)
-		and type(change.reason) == "string"
-end
+--- What each kind of change has, and how that is checked.
+local change_fields = {
+	join = {
+		{ "id", fields.is_id },
+		{ "incarnation", fields.is_incarnation },
+		{ "address", fields.is_address },
+	},
+	leave = {
+		{ "id", fields.is_id },
+		{ "incarnation", fields.is_incarnation },
+		{ "reason", is_text },
+	},
+	name = { { "name", fields.is_name }, { "handle", fields.is_handle } },
+}
+change_fields.unname = change_fields.name
 
-function is_change.name(change)
-	return fields.is_name(change.name) and fields.is_handle(change.handle)
+--- What is wrong with a change (skynet.registry).
+---@param value any
+---@return string? problem nil: nothing
+function fields.change_problem(value)
+	local list = type(value) == "table" and change_fields[value.kind]
+	if not list then
+		local kind = type(value) == "table" and value.kind
+		return ("its kind is %s"):format(fields.printable(kind))
+	elseif not fields.is_revision(value.revision) then
+		return ("its revision is %s"):format(fields.printable(value.revision))
+	end
+	for _, field in ipairs(list) do
+		local name, is_right = field[1], field[2]
+		if not is_right(value[name]) then
+			return ("its %s is %s"):format(name, fields.printable(value[name]))
+		end
+	end
 end
-
-is_change.unname = is_change.name
 
 function fields.is_change(value)
-	local is_right = type(value) == "table" and is_change[value.kind]
-	return is_right and fields.is_revision(value.revision) and is_right(value) or false
+	return fields.change_problem(value) == nil
 end
 
 return fields

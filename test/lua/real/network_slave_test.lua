@@ -33,6 +33,9 @@ local function new_slave(url, id, letter, options)
 		join_timeout_cs = options.join_timeout_cs or 1000,
 		secret = options.secret or "",
 		on_change = function(change)
+			if options.on_change then
+				options.on_change(change)
+			end
 			local what = change.name or change.id or change.base
 			table.insert(slave.changes, ("%s %s"):format(change.kind, what))
 		end,
@@ -187,6 +190,23 @@ case("a_slave_waits_for_a_master_that_is_not_there", function()
 	local none, reason = late.backend:join()
 	check.equal(none, nil)
 	check.matches(reason, "the master 127.0.0.1:1 %(config key master%) cannot be reached: ")
+end)
+
+case("a_slave_that_cannot_take_over_a_change_leaves", function()
+	local _, url = start_master()
+	local first = join(url, 1, "a")
+	local second = join(url, 2, "b", {
+		on_change = function()
+			error("no room for it")
+		end,
+	})
+	check.equal(first.backend:register("LOG", 0x01000005), 0x01000005)
+	wait_for(second.told, "evicted")
+	check.matches(second.reason, "no room for it %(handle=%d+ kind=name name=LOG revision=%d+%)")
+	wait_for(first.changes, "leave 2") -- at once, and not when it has been silent for too long
+	check.equal(second.told, { "evicted" })
+	check.equal(second.backend:status().connected, false)
+	check.equal(second.backend:register("MORE", 0x02000005), nil)
 end)
 
 --- What a slave was told, as .cslave keeps it.
