@@ -55,18 +55,20 @@ local function await_reports(self)
 	end
 end
 
---- Says to another holder what runs here; as often as it takes, while it is the holder. Waits.
+--- Says to another holder what runs here; as often as it takes, while it is the holder. Waits. The
+--- first try may fail without fault: its node is back, and the news of the next holder on its way.
 local function report(self)
 	local holder = self.holder
-	local has_complained = false
+	local failures = 0
 	while self.holder == holder do
 		local own = self.options.own()
 		local ok, problem = pcall(skynet.call_within, false, holder, "lua", "REPORT", own)
 		if ok then
 			return
-		elseif not has_complained then
-			has_complained = true
-			local text = "error: no report to %s :%08x by now: %s"
+		end
+		failures = failures + 1
+		if failures == 2 then
+			local text = "error: no report to %s :%08x by now, it is tried on: %s"
 			skynet.error(text:format(NAME, holder, problem))
 		end
 		self.news:wait(AGAIN_CS)
