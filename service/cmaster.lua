@@ -129,9 +129,9 @@ local function shake_hands(session)
 	elseif packet[1] ~= "proof" then
 		return nil, "it does not prove that it knows the secret", "wrong"
 	end
-	local expected = handshake.proof(SECRET, "slave", slave_nonce, nonce)
-	if not handshake.is_right(packet[2], expected) then
-		return nil, handshake.WRONG_SECRET, "wrong"
+	reason = handshake.check_proof(packet[2], SECRET, "slave", slave_nonce, nonce)
+	if reason then
+		return nil, reason, "wrong"
 	end
 	session.prove = function(claim)
 		return handshake.proof(SECRET, "claim", slave_nonce, nonce, claim)

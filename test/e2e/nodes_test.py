@@ -295,6 +295,17 @@ def a_node_without_its_master_says_so_and_ends():
 
 
 @case
+def a_master_that_is_something_else_is_named():
+    network = LocalNetwork()
+    first = network.start(1)
+    address = first.run("return skynet.getenv('address')")
+    lost = network.begin(2, master=address)
+    lost.expect_status(1)
+    lost.wait_log(f"what answers at {address} .config key master. is no master: a packet of ")
+    lost.wait()
+
+
+@case
 def an_address_that_nobody_can_dial_is_refused():
     network = LocalNetwork()
     node = network.begin(1, address=f"0.0.0.0:{free_port()}", harbor_secret="secret")

@@ -78,6 +78,22 @@ function handshake.is_right(proof, expected)
 	return type(proof) == "string" and #proof == PROOF_BYTES and crypt.equals(proof, expected)
 end
 
-handshake.WRONG_SECRET = "the secret is another one (config key harbor_secret)"
+--- Looks at a proof that a side has sent before its claim.
+---@param proof any
+---@param secret string of this side; "": it has none
+---@param purpose "master"|"slave"
+---@param slave_nonce string
+---@param master_nonce string
+---@return string? reason why it is not the right one
+function handshake.check_proof(proof, secret, purpose, slave_nonce, master_nonce)
+	if handshake.is_right(proof, handshake.proof(secret, purpose, slave_nonce, master_nonce)) then
+		return nil
+	end
+	local unsecret = handshake.proof("", purpose, slave_nonce, master_nonce)
+	if secret == "" or handshake.is_right(proof, unsecret) then
+		return "one has a harbor_secret, and the other has none"
+	end
+	return "the secret is another one (config key harbor_secret)"
+end
 
 return handshake

@@ -55,10 +55,13 @@ local function limited(self, cs)
 end
 
 --- Reads the next packet, which has to be of that kind. Waits.
-local function expect(id, kind, limit)
+local function expect(self, id, kind, limit)
 	local packet, reason, is_garbage = wire.read(id, limit)
-	if not packet then
-		return failed(reason, is_garbage and "wrong" or "failed")
+	if is_garbage then
+		local text = "what answers at %s (config key master) is no master: %s"
+		return failed(text:format(self.options.url, reason), "wrong")
+	elseif not packet then
+		return failed(reason)
 	elseif packet[1] == "refused" then
 		local is_final = packet[3] == "wrong" or packet[3] == "taken"
 		local text = "the master refuses this node: " .. fields.printable(packet[2])
@@ -74,14 +77,13 @@ end
 local function shake_hands(self, id)
 	local nonce, secret = handshake.nonce(), self.options.secret or ""
 	socket.write(id, wire.packet("hello", handshake.hello(nonce)))
-	local packet, failure = expect(id, "hello", wire.HANDSHAKE_LIMIT)
+	local packet, failure = expect(self, id, "hello", wire.HANDSHAKE_LIMIT)
 	if not packet then
 		return nil, failure
 	end
 	local master_nonce, reason = handshake.check_hello(packet)
-	local expected = handshake.proof(secret, "master", nonce, master_nonce or "")
-	if master_nonce and not handshake.is_right(packet[5], expected) then
-		reason = handshake.WRONG_SECRET
+	if master_nonce then
+		reason = handshake.check_proof(packet[5], secret, "master", nonce, master_nonce)
 	end
 	if reason then
 		socket.write(id, wire.packet("refused", reason))
@@ -119,7 +121,7 @@ local function claim(self, id, prove)
 	local text = skynet.packstring(claim_of(self))
 	socket.write(id, wire.packet("claim", text, prove(text)))
 	socket.timeout(id, limited(self, CLAIM_TIMEOUTS * self.options.timeout_cs + ANSWER_CS))
-	local packet, failure = expect(id, "welcome", wire.LIMIT)
+	local packet, failure = expect(self, id, "welcome", wire.LIMIT)
 	if not packet then
 		return nil, failure
 	end

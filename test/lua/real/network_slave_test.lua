@@ -163,12 +163,23 @@ end)
 case("another_secret_is_told_at_both_ends", function()
 	skynet.setenv("harbor_secret", "right")
 	local _, url = start_master()
-	local stranger = new_slave(url, 2, "b", { secret = "wrong" })
-	local snapshot, reason = stranger.backend:join()
-	check.equal(snapshot, nil)
-	check.matches(reason, "the secret is another one %(config key harbor_secret%)")
-	test.logged("error: 127.0.0.1:%d+ is refused: it refuses this master: the secret")
+	for secret, told in pairs({
+		wrong = "the secret is another one %(config key harbor_secret%)",
+		[""] = "one has a harbor_secret, and the other has none",
+	}) do
+		local snapshot, reason = new_slave(url, 2, "b", { secret = secret }).backend:join()
+		check.equal(snapshot, nil)
+		check.matches(reason, told)
+		test.logged("error: 127.0.0.1:%d+ is refused: it refuses this master: " .. told)
+	end
 	check.ok(join(url, 2, "c", { secret = "right" }))
+end)
+
+case("a_secret_is_told_to_a_master_that_has_none", function()
+	local _, url = start_master()
+	local snapshot, reason = new_slave(url, 2, "b", { secret = "right" }).backend:join()
+	check.equal(snapshot, nil)
+	check.matches(reason, "one has a harbor_secret, and the other has none")
 end)
 
 case("a_slave_waits_for_a_master_that_is_not_there", function()
@@ -299,8 +310,8 @@ case("garbage_is_refused_with_a_clear_line", function()
 		{ wire.packet("hello", (handshake.hello("")), {}, "x"), "it speaks version table" },
 		{ wire.packet("hello", handshake.hello("short")), "its hello is broken" },
 		{ wire.packet("claim", {}), "does not speak the protocol" },
-		{ hello .. wire.packet("proof", "guess"), "the secret is another one" },
-		{ hello .. wire.packet("proof"), "the secret is another one" },
+		{ hello .. wire.packet("proof", "guess"), "one has a harbor_secret, and the other" },
+		{ hello .. wire.packet("proof"), "one has a harbor_secret, and the other" },
 		{ hello .. wire.packet("claim", {}), "does not prove" },
 		{ hello .. ("\255"):rep(4), "a packet of 4294967295 bytes was announced" },
 		{ hello .. wire.packet("refused", "\27[31m\n\0evil"), "master: %?%[31m%?%?evil" },
@@ -471,13 +482,14 @@ case("a_slave_is_not_led_astray_by_a_false_master", function()
 	local url = "127.0.0.1:" .. port
 	local magic, version = handshake.hello("")
 	local nonce <const> = ("n"):rep(16)
+	local no_master = "what answers at " .. url .. " %(config key master%) is no master: a packet of "
 	for bytes, pattern in pairs({
-		["HTTP/1.1 400 Bad Request\r\n\r\n"] = "a packet of 1213486160 bytes was announced",
-		["\255\255\255\255"] = "a packet of 4294967295 bytes was announced",
+		["HTTP/1.1 400 Bad Request\r\n\r\n"] = no_master .. "1213486160 bytes was announced",
+		["\255\255\255\255"] = no_master .. "4294967295 bytes was announced",
 		[wire.packet("welcome", 0, {}, {})] = "says 'welcome' instead of 'hello'",
 		[wire.packet("hello", magic, version + 1, nonce, "")] = "it speaks version 2 of",
-		[wire.packet("hello", magic, version, nonce, "guess")] = "secret is another one",
-		[wire.packet("hello", magic, version, nonce)] = "secret is another one",
+		[wire.packet("hello", magic, version, nonce, "guess")] = "one has a harbor_secret",
+		[wire.packet("hello", magic, version, nonce)] = "one has a harbor_secret",
 		[wire.packet("refused", "no\nway", "wrong")] = "refuses this node: no%?way",
 	}) do
 		said = bytes
