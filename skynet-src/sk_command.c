@@ -180,6 +180,11 @@ command_kill(struct skynet_context *ctx, const char *parm)
 		return NULL;
 	if (handle == ctx->handle)
 		return command_exit(ctx, NULL);
+	if (sk_service_is_remote(ctx->core, handle)) {
+		skynet_error(ctx, "error: can't kill :%08x: only its own node, number %u, can",
+			     handle, handle >> 24);
+		return NULL;
+	}
 	skynet_error(ctx, "KILL :%0x", handle);
 	char reason[40];
 	(void)snprintf(reason, sizeof reason, "it was killed by :%08x", ctx->handle);

@@ -267,6 +267,20 @@ numbers_of_an_earlier_life_are_skipped(void **state)
 	(void)state;
 }
 
+static void
+a_service_is_killed_on_its_own_node_only(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w);
+	(void)add_harbor(w);
+	world_forget_log(w);
+	assert_null(skynet_command(a->ctx, "KILL", ":5000001"));
+	world_expect_log(w, "%08x error: can't kill :05000001: only its own node, number 5, can\n",
+			 a->handle);
+	world_run(w);
+	assert_int_equal(send_text(a, REMOTE_HANDLE, 3, "one"), 3);
+}
+
 /* --- what does not come --------------------------------------------------------------------- */
 
 static void
@@ -583,6 +597,7 @@ main(void)
 		world_test(unknown_global_names_come_to_the_harbor),
 		cmocka_unit_test(global_names_of_a_network_change_their_owner),
 		cmocka_unit_test(numbers_of_an_earlier_life_are_skipped),
+		world_test(a_service_is_killed_on_its_own_node_only),
 		world_test(an_absent_node_refuses_at_once_and_says_why),
 		world_test(a_long_reason_is_cut),
 		world_test(two_absent_nodes_tell_each_other_nothing),
