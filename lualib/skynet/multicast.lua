@@ -166,9 +166,10 @@ end
 
 --- A channel, new or by its number. Waits if it is new, or of another node; raises when that is not
 --- there.
----@param options skynet.multicast.options
+---@param options? skynet.multicast.options
 ---@return skynet.multicast.channel
 function multicast.new(options)
+	options = options or {}
 	check_options(options)
 	if not daemon then
 		error("Init first: the start function has not begun to run yet", 2)
