@@ -231,6 +231,7 @@ end
 ---@field private connection skynet.http.connection
 ---@field private index integer the member
 ---@field private rest string the begin of a message
+---@field private is_closed boolean by who uses it: its member is not to blame
 local watch_methods = {}
 local watch_class = { __index = watch_methods, __name = "skynet.registry.etcd_watch" }
 
@@ -238,7 +239,7 @@ local watch_class = { __index = watch_methods, __name = "skynet.registry.etcd_wa
 local function fail_watch(watch, reason, code)
 	watch.connection:close(reason)
 	watch.client.busy[watch.connection] = nil
-	if not FINAL[code] then
+	if not FINAL[code] and not watch.is_closed then
 		leave_host(watch.client, watch.index, reason)
 	end
 	return nil, reason, code
@@ -282,8 +283,15 @@ end
 --- Ends the watch. A task that waits for its next message gets the reason.
 ---@param reason string
 function watch_methods:close(reason)
+	self.is_closed = true
 	self.client.busy[self.connection] = nil
 	self.connection:close(reason)
+end
+
+--- Ends the watch, because its member is no use.
+---@param reason string
+function watch_methods:fail(reason)
+	fail_watch(self, reason)
 end
 
 --- Begins a watch at the present member: one try. Waits.
@@ -311,6 +319,7 @@ function methods:watch(request)
 		connection = other,
 		index = index,
 		rest = "",
+		is_closed = false,
 	}, watch_class)
 	local body = answers.encode({ create_request = request })
 	local head, problem, code

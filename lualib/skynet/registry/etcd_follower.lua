@@ -324,6 +324,13 @@ function methods:copy()
 	return self.view:snapshot()
 end
 
+--- Who has the name, as far as that was told.
+---@param name string
+---@return integer? handle
+function methods:owner(name)
+	return self.view.names[name]
+end
+
 --- Waits until all up to a revision of etcd has been told, or the follower is closed.
 ---@param revision integer
 function methods:await(revision)
@@ -334,7 +341,7 @@ function methods:await(revision)
 	self.waiting[token] = revision
 	while skynet.sleep(EVENT_LATE_CS, token) ~= "BREAK" do
 		if self.watch then
-			self.watch:close("it is late")
+			self.watch:fail("it is late")
 		end
 	end
 end
