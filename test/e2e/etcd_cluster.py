@@ -109,8 +109,8 @@ class Cluster:
 
     def get(self, prefix="/"):
         """All keys with a prefix, and their values."""
-        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        answer = self.call("/v3/kv/range", {"key": _encode(prefix), "range_end": _encode(end)})
+        request = {"key": _encode(prefix), "range_end": _encode(_end(prefix))}
+        answer = self.call("/v3/kv/range", request)
         return {_decode(kv["key"]): _decode(kv.get("value", "")) for kv in answer.get("kvs", [])}
 
     def put(self, key, value, lease="0"):
@@ -123,6 +123,14 @@ class Cluster:
     def delete(self, key):
         self.call("/v3/kv/deleterange", {"key": _encode(key)})
 
+    def lease(self, key):
+        """The lease of a key that is there."""
+        return self.call("/v3/kv/range", {"key": _encode(key)})["kvs"][0]["lease"]
+
+    def revoke(self, key):
+        """Ends the lease of a key."""
+        self.call("/v3/lease/revoke", {"ID": self.lease(key)})
+
     def revision(self):
         answer = self.call("/v3/kv/range", {"key": _encode("x")})
         return int(answer["header"]["revision"])
@@ -133,16 +141,24 @@ class Cluster:
 
     def enable_users(self, user, password, prefix):
         """From now on etcd asks who calls: the user may use the prefix; root may all."""
-        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        permission = {"permType": 2, "key": _encode(prefix), "range_end": _encode(end)}
         for name in ("root", user):
             self.call("/v3/auth/user/add", {"name": name, "password": password})
             self.call("/v3/auth/role/add", {"name": name})
             self.call("/v3/auth/user/grant", {"user": name, "role": name})
-        self.call("/v3/auth/role/grant", {"name": user, "perm": permission})
+        self.permit(user, prefix)
         self.call("/v3/auth/enable", {})
         login = {"name": "root", "password": password}
         self.token = self.call("/v3/auth/authenticate", login)["token"]
+
+    def permit(self, user, prefix):
+        """The user may use the prefix."""
+        permission = {"permType": 2, "key": _encode(prefix), "range_end": _encode(_end(prefix))}
+        self.call("/v3/auth/role/grant", {"name": user, "perm": permission})
+
+    def forbid(self, user, prefix):
+        """The user may use the prefix no more."""
+        key, end = _encode(prefix), _encode(_end(prefix))
+        self.call("/v3/auth/role/revoke", {"role": user, "key": key, "range_end": end})
 
     def close(self):
         """The members are closed by the case, as all processes are."""
@@ -183,6 +199,11 @@ def _tls_options(path):
         "--client-cert-auth",
         f"--trusted-ca-file={path}.crt",  # a key in it would be too much
     ]
+
+
+def _end(prefix):
+    """The first key behind all that begin with it."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def _encode(text):

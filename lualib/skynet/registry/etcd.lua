@@ -13,12 +13,14 @@
 --- A registry that was lost is back when the lease has been renewed and all has been read again.
 local skynet = require("skynet")
 local queue = require("skynet.queue")
+local fields = require("skynet.network.fields")
 local answers = require("skynet.registry.etcd_answers")
 local client = require("skynet.registry.etcd_client")
 local follower = require("skynet.registry.etcd_follower")
 local keys = require("skynet.registry.etcd_keys")
 local place = require("skynet.registry.etcd_place")
 local url = require("skynet.registry.etcd_url")
+local view = require("skynet.registry.view")
 
 local etcd = {}
 
@@ -27,10 +29,14 @@ local CODE <const> = answers.CODE
 
 --- After so long a call that has failed for a reason of its own is tried again.
 local RETRY_CS <const> = 100
+--- Names that are put in one transaction; etcd takes 128.
+local BATCH <const> = 100
 --- The lease has no time for that long a pause.
 local PAUSE_CS <const> = 20
 local ATTEMPT_MIN_CS <const> = 50
 local ATTEMPT_MAX_CS <const> = 200
+
+local STRANGE <const> = "its key in etcd has a value that is no handle"
 
 ---@class skynet.registry.etcd_backend: skynet.registry.backend
 ---@field private options skynet.registry.options
@@ -99,34 +105,64 @@ end
 
 -- Names ------------------------------------------------------------------------------------------
 
+--- That there is no such key.
+local function is_free(key)
+	return { key = key, target = "CREATE", result = "EQUAL", create_revision = "0" }
+end
+
+--- Puts a name under the conditions; without them the answer has what stands there. Waits for etcd.
+local function put_name(self, name, handle, conditions)
+	local key = self.keys:name(name)
+	local put = { key = key, value = keys.name_value(handle), lease = self.place.lease }
+	return self.etcd:call("/v3/kv/txn", {
+		compare = conditions,
+		success = { { request_put = put } },
+		failure = { { request_range = { key = key } } },
+	}, nil, answers.revision)
+end
+
+--- Takes a name from an owner that is none: its node is no member, as a stranger may have written
+--- it; or it is that service itself, by a lease that has been lost. Waits for etcd.
+---@return integer? owner nil: to be tried again
+---@return integer? revision
+local function take_over_name(self, name, handle, kv, former)
+	local conditions = { keys.unchanged(kv.key, kv) }
+	if former ~= handle then
+		conditions[2] = is_free(self.keys:node(fields.node_of(former)))
+	end
+	local answer = put_name(self, name, handle, conditions)
+	if answer and answer.succeeded == true then
+		return handle, answers.revision(answer)
+	end
+end
+
 --- One try to register a name. Waits for etcd.
 ---@return integer? owner
 ---@return integer? revision that has told of it
 ---@return string? reason
 ---@return integer? code
 local function claim_name(self, name, handle)
-	local key = self.keys:name(name)
 	local lease = self.place.lease
-	local value = keys.name_value(handle)
-	local answer, reason, code = self.etcd:call("/v3/kv/txn", {
-		compare = {
-			{ key = key, target = "CREATE", result = "EQUAL", create_revision = "0" },
-		},
-		success = { { request_put = { key = key, value = value, lease = lease } } },
-		failure = { { request_range = { key = key } } },
-	}, nil, answers.revision)
+	local answer, reason, code = put_name(self, name, handle, { is_free(self.keys:name(name)) })
 	if not answer then
 		return nil, nil, reason, code
 	elseif answer.succeeded == true then
 		return handle, answers.revision(answer)
 	end
-	local response = type(answer.responses) == "table" and answer.responses[1] or {}
-	local kv = ((response.response_range or {}).kvs or {})[1]
+	local kv = keys.first_kv(answer, 1)
 	local entry = kv and self.keys:entry(kv)
 	if not entry then
-		return nil, nil, "its key has a value that is no handle"
+		return nil, nil, STRANGE
 	end
-	return entry.handle, number(kv.mod_revision)
+	local revision = number(kv.mod_revision)
+	if entry.handle == handle and kv.lease == lease then
+		return handle, revision
+	end
+	self.follower:await(revision or 0)
+	if entry.handle ~= handle and self.follower:owner(name) == entry.handle then
+		return entry.handle, revision
+	end
+	return take_over_name(self, name, handle, kv, entry.handle)
 end
 
 --- Registers a name. Waits until somebody has it.
@@ -138,9 +174,13 @@ local function register(self, name, handle)
 			owner, revision, reason, code = claim_name(self, name, handle)
 		end
 		if owner then
-			self.own[name] = owner == handle and handle or nil
+			if owner == handle or self.own[name] == handle then
+				self.own[name] = owner == handle and handle or nil
+			end
 			self.follower:await(revision or 0)
 			return owner
+		elseif reason == STRANGE then
+			return nil, reason
 		elseif code == CODE.NOT_FOUND or not reason then
 			skynet.wakeup(self.pulse) -- the lease is lost
 		elseif not self.is_over and not has_told then
@@ -155,6 +195,9 @@ end
 --- Gives a name back. Waits until it is.
 local function unregister(self, name, handle)
 	local key, value = self.keys:name(name), keys.name_value(handle)
+	if self.own[name] == handle then
+		self.own[name] = nil
+	end
 	local has_told = false
 	while not self.is_over do
 		local answer, reason = self.etcd:call("/v3/kv/txn", {
@@ -175,40 +218,82 @@ local function unregister(self, name, handle)
 	end
 end
 
---- Registers all names of this node again, under its new lease. Waits.
-local function register_again(self)
-	local names = {}
-	for name in pairs(self.own) do
-		names[#names + 1] = name
+--- Registers a name again that this node has, but etcd has not any more. Waits.
+local function restore(self, name)
+	local handle = self.own[name]
+	if handle and not register(self, name, handle) and self.own[name] == handle then
+		self.own[name] = nil
 	end
-	table.sort(names)
+end
+
+--- Registers names again that nobody has, all at once. Waits.
+---@return boolean? ok
+local function restore_free(self, names)
+	local compare, success = {}, {}
 	for _, name in ipairs(names) do
-		local handle = self.own[name]
-		local owner = handle and claim_name(self, name, handle)
-		if owner and owner ~= handle and self.own[name] == handle then
-			self.own[name] = nil -- the follower tells who has it
-		elseif not owner and handle then
-			return false
+		local key, value = self.keys:name(name), keys.name_value(self.own[name])
+		table.insert(compare, is_free(key))
+		table.insert(success, {
+			request_put = { key = key, value = value, lease = self.place.lease },
+		})
+	end
+	local request = { compare = compare, success = success }
+	local answer = self.etcd:call("/v3/kv/txn", request, nil, answers.revision)
+	return answer and answer.succeeded == true
+end
+
+--- Registers some names again, as far as this node still has them. Waits.
+local function restore_some(self, names)
+	local own = {}
+	for _, name in ipairs(names) do
+		own[#own + 1] = self.own[name] and name
+	end
+	if #own > 0 and not restore_free(self, own) then
+		for _, name in ipairs(own) do
+			restore(self, name)
 		end
 	end
-	return true
+end
+
+--- Registers all names of this node again, under its new lease; if that is lost, too, this begins
+--- once more. Waits.
+local function restore_all(self)
+	local lease = self.place.lease
+	local names = view.sorted_keys(self.own)
+	for first = 1, #names, BATCH do
+		if self.place.lease == lease then
+			local some = table.move(names, first, first + BATCH - 1, 1, {})
+			self.section(restore_some, self, some)
+		end
+	end
 end
 
 -- Keeping the place ------------------------------------------------------------------------------
 
---- The lease was lost: takes the place again. Waits, for ever.
+--- The lease was lost: takes the place again. Waits until this is so, or another node has it.
+--- Names follow. A node that was away for so long may have missed that etcd is another one by now,
+--- so what it knows is compared with all that is there.
 local function come_back(self)
 	skynet.error("warning: etcd: this node has lost its place, and joins again")
+	self.is_kept = false
 	local base = self.place.base
 	local is_taken, reason
 	repeat
-		is_taken, reason = self.place:retake()
-		if not is_taken then
-			evict(self, reason)
-			return
+		is_taken, reason = self.place:retake(skynet.now() + self.place.ttl_s * 100)
+		if is_taken == nil and not self.is_over then
+			note_failure(self, reason)
+			skynet.sleep(PAUSE_CS)
 		end
-	until self.is_over or register_again(self)
-	if self.place.base ~= base and not self.is_over then
+	until is_taken ~= nil or self.is_over
+	if is_taken == false then
+		evict(self, reason)
+	end
+	if self.is_over then
+		return
+	end
+	self.follower:read_anew("the place was lost")
+	skynet.fork(restore_all, self)
+	if self.place.base ~= base then
 		self.options.on_change({
 			kind = "base",
 			base = self.place.base,
@@ -231,9 +316,8 @@ end
 
 --- Renews the lease again and again.
 local function keep(self)
-	local period_cs = self.place.ttl_s * 100 // 3
 	while not self.is_over do
-		local begin_cs = skynet.now()
+		local begin_cs, period_cs = skynet.now(), self.place.ttl_s * 100 // 3
 		local is_held, reason = renew(self, begin_cs + period_cs)
 		if is_held == false and not self.is_over then
 			come_back(self)
@@ -254,11 +338,13 @@ local function keep(self)
 end
 
 --- Passes a change on. That this node leaves may be news from before it has come back, or somebody
---- has deleted its key.
+--- has deleted its key. Likewise with a name that it has not given back.
 local function note_change(self, change)
 	if change.kind == "leave" and change.id == self.options.id then
 		self.is_doubtful = true
 		skynet.wakeup(self.pulse)
+	elseif change.kind == "unname" and self.own[change.name] == change.handle then
+		skynet.fork(self.section, restore, self, change.name)
 	end
 	self.options.on_change(change)
 end
@@ -318,9 +404,6 @@ end
 ---@param name string
 ---@param handle integer
 function methods:unregister(name, handle)
-	if self.own[name] == handle then
-		self.own[name] = nil
-	end
 	skynet.fork(self.section, unregister, self, name, handle)
 end
 

@@ -48,6 +48,28 @@ function module.number(value)
 	return math.tointeger(tonumber(value))
 end
 
+--- The first key that an answer to a transaction tells with its nth part; nil: there is none.
+---@param answer table
+---@param index integer
+---@return table? kv as etcd's JSON has it
+function module.first_kv(answer, index)
+	local responses = answer.responses
+	local response = type(responses) == "table" and responses[index]
+	local range = type(response) == "table" and response.response_range
+	local list = type(range) == "table" and range.kvs
+	local kv = type(list) == "table" and list[1]
+	return type(kv) == "table" and kv or nil
+end
+
+--- The condition that nothing has happened to a key since it was read.
+---@param key string
+---@param kv table? as etcd's JSON has it; nil: there was none
+---@return table
+function module.unchanged(key, kv)
+	local revision = kv and kv.mod_revision or "0"
+	return { key = key, target = "MOD", result = "EQUAL", mod_revision = revision }
+end
+
 ---@class skynet.registry.etcd_keys
 ---@field prefix string
 local methods = {}

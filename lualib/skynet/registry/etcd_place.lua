@@ -88,12 +88,6 @@ end
 
 -- What stands there ------------------------------------------------------------------------------
 
-local function first_kv(response)
-	local range = type(response) == "table" and response.response_range
-	local list = type(range) == "table" and range.kvs
-	return type(list) == "table" and list[1] or nil
-end
-
 local function has_two(answer)
 	return type(answer.responses) == "table" and #answer.responses == 2
 end
@@ -110,16 +104,18 @@ local function read(self, deadline_cs)
 	if not answer then
 		return nil, reason, code
 	end
-	return { node = first_kv(answer.responses[1]), base = first_kv(answer.responses[2]) }
+	return { node = keys.first_kv(answer, 1), base = keys.first_kv(answer, 2) }
 end
 
-local function unchanged(key, kv)
-	return {
-		key = key,
-		target = "MOD",
-		result = "EQUAL",
-		mod_revision = kv and kv.mod_revision or "0",
-	}
+--- The same, with a lease for what may then be put. Waits.
+local function read_with_lease(self, deadline_cs)
+	if not self.lease then
+		local ok, reason, code = grant(self, deadline_cs)
+		if not ok then
+			return nil, reason, code
+		end
+	end
+	return read(self, deadline_cs)
 end
 
 --- Takes the place, if nothing has changed since it was read. Waits.
@@ -133,7 +129,7 @@ local function put(self, kvs, base, deadline_cs)
 		success[2] = { request_put = { key = base_key, value = keys.base_value(base) } }
 	end
 	local answer, reason, code = self.etcd:call("/v3/kv/txn", {
-		compare = { unchanged(node_key, kvs.node), unchanged(base_key, kvs.base) },
+		compare = { keys.unchanged(node_key, kvs.node), keys.unchanged(base_key, kvs.base) },
 		success = success,
 	}, deadline_cs)
 	if code == CODE.NOT_FOUND then
@@ -197,7 +193,7 @@ local function bury(self, kv, deadline_cs)
 	else
 		local key = self.keys:node(self.id)
 		self.etcd:call("/v3/kv/txn", {
-			compare = { unchanged(key, kv) },
+			compare = { keys.unchanged(key, kv) },
 			success = { { request_delete_range = { key = key } } },
 		}, deadline_cs)
 	end
@@ -265,14 +261,7 @@ end
 ---@return boolean? is_taken false: somebody has it; nil: etcd cannot be asked
 ---@return string? reason
 function methods:try(deadline_cs)
-	local ok, reason = self.lease ~= nil, nil
-	if not ok then
-		ok, reason = grant(self, deadline_cs)
-	end
-	local kvs
-	if ok then
-		kvs, reason = read(self, deadline_cs)
-	end
+	local kvs, reason = read_with_lease(self, deadline_cs)
 	if not kvs then
 		return nil, reason
 	elseif kvs.node and not is_own(self, kvs.node) then
@@ -313,18 +302,10 @@ end
 ---@return integer? base nil: it can't
 ---@return string? reason
 function methods:take(deadline_cs, has_base)
-	local seen, kvs, reason, code = {}, nil, nil, nil
+	local seen = {}
+	local kvs, reason, code
 	while skynet.now() < deadline_cs and not self.is_closed do
-		if not self.lease then
-			local ok
-			ok, reason, code = grant(self, deadline_cs)
-			if not ok and code then
-				return nil, reason
-			end
-		end
-		if self.lease then
-			kvs, reason, code = read(self, deadline_cs)
-		end
+		kvs, reason, code = read_with_lease(self, deadline_cs)
 		if kvs and (not kvs.node or is_own(self, kvs.node)) then
 			local is_taken
 			is_taken, reason, code = put_own(self, kvs, has_base, deadline_cs)
@@ -349,26 +330,25 @@ function methods:take(deadline_cs, has_base)
 	return late(self, kvs)
 end
 
---- Takes the place again, after the lease was lost. Waits for etcd, until it is closed.
----@return boolean is_taken false: another node has it
+--- Takes the place again, after the lease was lost. Waits.
+---@param deadline_cs integer
+---@return boolean? is_taken false: another node has it; nil: to be tried again
 ---@return string? reason
-function methods:retake()
-	while not self.is_closed do
-		if not self.lease then
-			grant(self)
-		end
-		local kvs = self.lease and read(self)
-		if kvs and kvs.node and not is_own(self, kvs.node) then
-			local entry = self.keys:entry(kvs.node) or {}
-			local text = "node %d is another one now, at %s: "
-				.. "this one was silent for more than %d s"
-			return false, text:format(self.id, entry.address or UNKNOWN, self.ttl_s)
-		elseif kvs and put_own(self, kvs, true) then
-			return true
-		end
-		skynet.sleep(LOOK_CS)
+function methods:retake(deadline_cs)
+	local kvs, reason = read_with_lease(self, deadline_cs)
+	if not kvs then
+		return nil, reason
+	elseif kvs.node and not is_own(self, kvs.node) then
+		local entry = self.keys:entry(kvs.node) or {}
+		local text = "node %d is another one now, at %s: "
+			.. "this one was silent for more than %d s"
+		return false, text:format(self.id, entry.address or UNKNOWN, self.ttl_s)
 	end
-	return false, "closed"
+	local is_taken, problem = put_own(self, kvs, true, deadline_cs)
+	if is_taken then
+		return true
+	end
+	return nil, problem or "the place has changed meanwhile"
 end
 
 --- Has those that wait give up.
