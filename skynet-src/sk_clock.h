@@ -1,8 +1,9 @@
-/* sk_clock.h: the three ways the node reads time.
+/* sk_clock.h: the four ways the node reads time.
  *
  * Model      Nanoseconds of the monotonic clock are what everything is scheduled by. Ticks are a
  *            cheaper reading of the same progress (the processor's counter where it can be
  *            trusted), used to account CPU time once a turn. Wall time is read, never accumulated.
+ *            Processor time stands still while the machine does other things.
  * Threads    [any]
  */
 #ifndef SK_CLOCK_H
@@ -42,6 +43,15 @@ sk_clock_wall_ns(void)
 	struct timespec now;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	return (uint64_t)now.tv_sec * SK_NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* Nanoseconds of processor time that all threads of this process have used together. */
+static inline uint64_t
+sk_clock_processor_ns(void)
+{
+	struct timespec used;
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * SK_NS_PER_SECOND + (uint64_t)used.tv_nsec;
 }
 
 /* Set by sk_clock_calibrate. */

@@ -28,7 +28,7 @@
 /* What the last look saw of one worker. */
 struct sighting {
 	uint64_t message_number;
-	uint64_t since_ns;
+	uint64_t since_ns; /* of time_spent_ns */
 	unsigned reported_seconds;
 };
 
@@ -90,11 +90,20 @@ free_next_slot(struct sk_scheduler *s, struct sk_worker *worker)
 	sk_idle_wake_one(s);
 }
 
+/* The clock by which a message takes long. In a simulated node, which interrupts it, that is the
+ * processor time of the process, nearly all of it used by the only worker: what the machine does
+ * besides makes no message longer. */
+static uint64_t
+time_spent_ns(const struct sk_scheduler *s)
+{
+	return SK_LIKELY(!s->hooks.clock) ? sk_clock_ns() : sk_clock_processor_ns();
+}
+
 static void
 report_stuck(struct sk_watchdog *watchdog, struct sk_worker *worker, struct sighting *sighting,
-	     uint64_t now_ns)
+	     uint64_t spent_ns)
 {
-	unsigned seconds = (unsigned)((now_ns - sighting->since_ns) / SK_NS_PER_SECOND);
+	unsigned seconds = (unsigned)((spent_ns - sighting->since_ns) / SK_NS_PER_SECOND);
 	if (seconds < sighting->reported_seconds + STUCK_SECONDS)
 		return;
 	sighting->reported_seconds = seconds;
@@ -106,7 +115,7 @@ report_stuck(struct sk_watchdog *watchdog, struct sk_worker *worker, struct sigh
 
 /* Returns true if the worker is still with the message of the last look. */
 static bool
-look_at(struct sk_watchdog *watchdog, int index, uint64_t now_ns)
+look_at(struct sk_watchdog *watchdog, int index, uint64_t spent_ns)
 {
 	struct sk_scheduler *s = watchdog->scheduler;
 	struct sk_worker *worker = &s->workers[index];
@@ -114,14 +123,14 @@ look_at(struct sk_watchdog *watchdog, int index, uint64_t now_ns)
 	uint64_t number = atomic_load_explicit(&worker->message_number, memory_order_relaxed);
 	bool is_running = atomic_load_explicit(&worker->running_handle, memory_order_relaxed) != 0;
 	if (!is_running || number != sighting->message_number) {
-		*sighting = (struct sighting){.message_number = number, .since_ns = now_ns};
+		*sighting = (struct sighting){.message_number = number, .since_ns = spent_ns};
 		return false;
 	}
 	if (!s->hooks.clock) /* a simulated worker has nobody to give its work to */
 		free_next_slot(s, worker);
 	if (!s->hooks.clock && sk_run_queue_length(&worker->queue) > 0)
 		sk_idle_wake_one(s); /* to steal what waits there */
-	report_stuck(watchdog, worker, sighting, now_ns);
+	report_stuck(watchdog, worker, sighting, spent_ns);
 	return true;
 }
 
@@ -144,11 +153,11 @@ static bool
 look(struct sk_watchdog *watchdog)
 {
 	struct sk_scheduler *s = watchdog->scheduler;
-	uint64_t now_ns = sk_clock_ns();
+	uint64_t spent_ns = time_spent_ns(s);
 	int stuck_count = 0;
 	sk_quiesce_online(s->quiesce, watchdog->quiesce_slot);
 	for (int i = 0; i < s->worker_count; i++)
-		stuck_count += look_at(watchdog, i, now_ns);
+		stuck_count += look_at(watchdog, i, spent_ns);
 	look_at_poller(s, stuck_count);
 	sk_quiesce_offline(s->quiesce, watchdog->quiesce_slot);
 	return atomic_load(&s->sleeping) >= s->worker_count;
@@ -232,8 +241,9 @@ sk_watchdog_notice(struct sk_watchdog *watchdog)
 static void
 forget_sightings(struct sk_watchdog *watchdog)
 {
+	uint64_t spent_ns = time_spent_ns(watchdog->scheduler);
 	for (int i = 0; i < watchdog->scheduler->worker_count; i++)
-		watchdog->sightings[i] = (struct sighting){.since_ns = sk_clock_ns()};
+		watchdog->sightings[i] = (struct sighting){.since_ns = spent_ns};
 }
 
 static void *

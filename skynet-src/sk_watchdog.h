@@ -2,8 +2,9 @@
  *
  * Model      While anything runs it looks once a millisecond: a service that waits in the next slot
  *            behind a long callback is given to the others; when no worker is free to poll, it
- *            polls in their place; a message that runs for five seconds is reported, and again
- *            every five seconds. While nothing runs it sleeps without a wake-up.
+ *            polls in their place; a message that runs for five seconds (in a simulated node: of
+ *            processor time) is reported, and again every five seconds. While nothing runs it
+ *            sleeps without a wake-up.
  * Threads    start and stop: [boot]; notice: [worker].
  */
 #ifndef SK_WATCHDOG_H
