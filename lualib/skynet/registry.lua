@@ -8,16 +8,17 @@
 --- A backend is a module with one function, `open(options)`, which returns at once. What it
 --- returns has the methods of skynet.registry.backend below. All backends promise:
 ---
---- * All nodes are told of the same changes in the same order, each with a larger revision.
+--- * All nodes are told of the same changes in the same order; revisions only grow. Changes that
+---   came about together have the same one.
 --- * One node at a time has an id. Another one that claims it is refused while the first one
 ---   lives. A crashed one's place is taken at once: all are told of a "leave" of the old
 ---   incarnation, then of a "join" of the new one.
 --- * A name has one owner at a time; it is taken while its owner has not given it back and the
 ---   owner's node is a member. A "leave" ends all names of the node: no "unname" tells of them.
 --- * While the registry is lost nothing changes for anybody. The backend tries to reach it again
----   for ever, claims the same place with the same incarnation, and registers this node's names
----   again. What has changed meanwhile is told as changes (skynet.registry.view finds them), then
----   on_back is called.
+---   for ever, and claims the same place with the same incarnation. What has changed meanwhile is
+---   told as changes (skynet.registry.view finds them), then on_back is called. This node's names
+---   that are missing are registered again.
 --- * A node that the registry has not heard of for about `timeout_cs` (at most twice that) has
 ---   left. If it lives, it may join again, with the same incarnation; if another node has its id
 ---   by then, on_evicted tells it to end.
@@ -75,7 +76,8 @@ local registry = {
 ---   for good, and nothing follows.
 --- * register(name, handle) registers a name for a service of this node, unless another service
 ---   has it. Waits, also for a registry that is lost. Returns who has the name now, that service
----   or another; the change has been told before. nil and a reason: closed or evicted.
+---   or another; the change has been told before. nil and a reason: closed, evicted, or there can
+---   be no owner.
 --- * unregister(name, handle) gives a name back, if that service has it. Returns at once; while
 ---   the registry is lost, it is done when that is back.
 --- * report(last_handle) tells the highest local number that this node has given. Returns at once,

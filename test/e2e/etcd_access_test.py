@@ -57,6 +57,17 @@ def users_and_passwords_are_checked():
 
 
 @case
+def an_etcd_may_begin_to_want_users():
+    with Cluster() as cluster, User() as user:
+        login = "game:word@"
+        user.join("d", cluster.url(login=login), 1)
+        user.join("w", cluster.url(login=login), 2)
+        cluster.enable_users("game", "word", "/test/")
+        assert user.register("d", "x", 0x1000001) == 0x1000001
+        user.wait_change("w", "name x")
+
+
+@case
 def a_password_is_in_no_log():
     with Cluster() as cluster:
         cluster.enable_users("game", "secret", "/test/")

@@ -2,6 +2,7 @@
 and come back."""
 
 import signal
+import socket
 
 from etcd_cluster import Cluster
 from etcd_user import SHORT_CS, User
@@ -52,10 +53,14 @@ def a_node_whose_key_is_deleted_joins_again():
 
 @case
 def a_suspended_node_that_was_replaced_is_told_so():
-    with Cluster() as cluster, User() as first, User() as second:
+    with Cluster() as cluster, User() as first, User() as second, socket.socket() as listener:
         first.join("a", cluster.url(), 2, incarnation=1, timeout_cs=SHORT_CS)
         first.signal(signal.SIGSTOP)
-        address = second.open("b", cluster.url(), 2, incarnation=2)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()  # as the harbor of the second node does
+        address = "127.0.0.1:%d" % listener.getsockname()[1]
+        options = {"incarnation": 2, "address": address, "timeout_cs": SHORT_CS}
+        second.open("b", cluster.url(), 2, **options)
         second.run('return join("b")')  # nobody listens at the address of the first
         first.signal(signal.SIGCONT)
         first.wait_log(f"a evicted: node 2 is another one now, at {address}")

@@ -47,6 +47,7 @@ local STRANGE <const> = "its key in etcd has a value that is no handle"
 ---@field private follower skynet.registry.etcd_follower
 ---@field private section fun(f: function, ...): ... registering and unregistering, one by one
 ---@field private own table<string, integer> names of this node that are registered
+---@field private is_restoring boolean some of them are missing in etcd
 ---@field private reported integer? what is to be stored
 ---@field private is_storing boolean
 ---@field private is_doubtful boolean the key of the place seems to be gone
@@ -110,12 +111,13 @@ local function is_free(key)
 	return { key = key, target = "CREATE", result = "EQUAL", create_revision = "0" }
 end
 
---- Puts a name under the conditions; without them the answer has what stands there. Waits for etcd.
-local function put_name(self, name, handle, conditions)
+--- Puts a name under the conditions; otherwise the answer has what stands there. All pass over the
+--- names of a node that is no member (by now, or yet), so there may be none. Waits for etcd.
+local function put_name(self, name, handle, ...)
 	local key = self.keys:name(name)
 	local put = { key = key, value = keys.name_value(handle), lease = self.place.lease }
 	return self.etcd:call("/v3/kv/txn", {
-		compare = conditions,
+		compare = { self.place:is_held(), ... },
 		success = { { request_put = put } },
 		failure = { { request_range = { key = key } } },
 	}, nil, answers.revision)
@@ -126,11 +128,8 @@ end
 ---@return integer? owner nil: to be tried again
 ---@return integer? revision
 local function take_over_name(self, name, handle, kv, former)
-	local conditions = { keys.unchanged(kv.key, kv) }
-	if former ~= handle then
-		conditions[2] = is_free(self.keys:node(fields.node_of(former)))
-	end
-	local answer = put_name(self, name, handle, conditions)
+	local is_dead = former ~= handle and is_free(self.keys:node(fields.node_of(former))) or nil
+	local answer = put_name(self, name, handle, keys.unchanged(kv.key, kv), is_dead)
 	if answer and answer.succeeded == true then
 		return handle, answers.revision(answer)
 	end
@@ -143,7 +142,7 @@ end
 ---@return integer? code
 local function claim_name(self, name, handle)
 	local lease = self.place.lease
-	local answer, reason, code = put_name(self, name, handle, { is_free(self.keys:name(name)) })
+	local answer, reason, code = put_name(self, name, handle, is_free(self.keys:name(name)))
 	if not answer then
 		return nil, nil, reason, code
 	elseif answer.succeeded == true then
@@ -151,7 +150,9 @@ local function claim_name(self, name, handle)
 	end
 	local kv = keys.first_kv(answer, 1)
 	local entry = kv and self.keys:entry(kv)
-	if not entry then
+	if not kv then
+		return nil -- the place is lost
+	elseif not entry then
 		return nil, nil, STRANGE
 	end
 	local revision = number(kv.mod_revision)
@@ -182,7 +183,7 @@ local function register(self, name, handle)
 		elseif reason == STRANGE then
 			return nil, reason
 		elseif code == CODE.NOT_FOUND or not reason then
-			skynet.wakeup(self.pulse) -- the lease is lost
+			skynet.wakeup(self.pulse) -- it may be lost
 		elseif not self.is_over and not has_told then
 			has_told = true
 			skynet.error(("error: etcd: cannot register '%s': %s"):format(name, reason))
@@ -218,18 +219,27 @@ local function unregister(self, name, handle)
 	end
 end
 
---- Registers a name again that this node has, but etcd has not any more. Waits.
+--- Whether this node has a name that etcd does not have, as far as known.
+local function is_missing(self, name)
+	return self.own[name] and self.follower:owner(name) ~= self.own[name]
+end
+
+--- Registers a name again that is missing. Waits.
 local function restore(self, name)
-	local handle = self.own[name]
-	if handle and not register(self, name, handle) and self.own[name] == handle then
-		self.own[name] = nil
+	if not is_missing(self, name) then
+		return
+	end
+	local owner, reason = register(self, name, self.own[name])
+	if not owner and not self.is_over then
+		local text = "error: etcd: '%s' is not registered any more: %s"
+		skynet.error(text:format(name, reason))
 	end
 end
 
 --- Registers names again that nobody has, all at once. Waits.
 ---@return boolean? ok
 local function restore_free(self, names)
-	local compare, success = {}, {}
+	local compare, success = { self.place:is_held() }, {}
 	for _, name in ipairs(names) do
 		local key, value = self.keys:name(name), keys.name_value(self.own[name])
 		table.insert(compare, is_free(key))
@@ -242,44 +252,50 @@ local function restore_free(self, names)
 	return answer and answer.succeeded == true
 end
 
---- Registers some names again, as far as this node still has them. Waits.
+--- Registers those of some names again that are missing. Waits.
 local function restore_some(self, names)
-	local own = {}
+	local missing = {}
 	for _, name in ipairs(names) do
-		own[#own + 1] = self.own[name] and name
+		missing[#missing + 1] = is_missing(self, name) and name or nil
 	end
-	if #own > 0 and not restore_free(self, own) then
-		for _, name in ipairs(own) do
+	if #missing > 0 and not restore_free(self, missing) then
+		for _, name in ipairs(missing) do
 			restore(self, name)
 		end
 	end
 end
 
---- Registers all names of this node again, under its new lease; if that is lost, too, this begins
---- once more. Waits.
-local function restore_all(self)
-	local lease = self.place.lease
-	local names = view.sorted_keys(self.own)
-	for first = 1, #names, BATCH do
-		if self.place.lease == lease then
+--- Registers what is missing again: the lease was lost, or etcd has lost what it knew. Waits.
+local function restore_missing(self)
+	if self.is_restoring then
+		return
+	end
+	self.is_restoring = true
+	local lease
+	repeat
+		lease = self.place.lease
+		local names = view.sorted_keys(self.own)
+		for first = 1, #names, BATCH do
 			local some = table.move(names, first, first + BATCH - 1, 1, {})
 			self.section(restore_some, self, some)
 		end
-	end
+	until self.place.lease == lease or self.is_over
+	self.is_restoring = false
 end
 
 -- Keeping the place ------------------------------------------------------------------------------
 
 --- The lease was lost: takes the place again. Waits until this is so, or another node has it.
---- Names follow. A node that was away for so long may have missed that etcd is another one by now,
---- so what it knows is compared with all that is there.
+--- A node that was away for so long may have missed that etcd is another one by now, so all that is
+--- there is compared with what it knows; then names follow.
 local function come_back(self)
 	skynet.error("warning: etcd: this node has lost its place, and joins again")
 	self.is_kept = false
-	local base = self.place.base
+	local base, seen = self.place.base, {}
 	local is_taken, reason
 	repeat
-		is_taken, reason = self.place:retake(skynet.now() + self.place.ttl_s * 100)
+		local deadline_cs = skynet.now() + self.place.ttl_s * 100
+		is_taken, reason = self.place:retake(seen, deadline_cs)
 		if is_taken == nil and not self.is_over then
 			note_failure(self, reason)
 			skynet.sleep(PAUSE_CS)
@@ -292,7 +308,6 @@ local function come_back(self)
 		return
 	end
 	self.follower:read_anew("the place was lost")
-	skynet.fork(restore_all, self)
 	if self.place.base ~= base then
 		self.options.on_change({
 			kind = "base",
@@ -317,7 +332,8 @@ end
 --- Renews the lease again and again.
 local function keep(self)
 	while not self.is_over do
-		local begin_cs, period_cs = skynet.now(), self.place.ttl_s * 100 // 3
+		local begin_cs = skynet.now()
+		local period_cs = self.place.ttl_s * 100 // 3
 		local is_held, reason = renew(self, begin_cs + period_cs)
 		if is_held == false and not self.is_over then
 			come_back(self)
@@ -335,6 +351,17 @@ local function keep(self)
 			skynet.sleep(PAUSE_CS) -- what etcd refuses it refuses at once
 		end
 	end
+end
+
+--- What is known is what etcd has by now. One that was restored from a backup may have less.
+local function note_live(self)
+	note_success(self)
+	local member = self.follower:member(self.options.id)
+	if not member or member.incarnation ~= self.options.incarnation then
+		self.is_doubtful = true
+		skynet.wakeup(self.pulse)
+	end
+	skynet.fork(restore_missing, self)
 end
 
 --- Passes a change on. That this node leaves may be news from before it has come back, or somebody
@@ -488,6 +515,7 @@ function etcd.open(options)
 		keys = parts.keys,
 		section = queue(),
 		own = {},
+		is_restoring = false,
 		is_storing = false,
 		is_doubtful = false,
 		is_kept = false,
@@ -513,7 +541,7 @@ function etcd.open(options)
 			note_failure(backend, reason)
 		end,
 		on_live = function()
-			note_success(backend)
+			note_live(backend)
 		end,
 	})
 	return backend

@@ -134,4 +134,14 @@ function etcd_answers.revision(answer)
 	return type(header) == "table" and math.tointeger(tonumber(header.revision)) or nil
 end
 
+--- Which etcd it is that answers. One that was restored from a backup is another one, or has had
+--- fewer elections.
+---@param answer table
+---@return string? cluster
+---@return integer term elections so far
+function etcd_answers.origin(answer)
+	local header = type(answer.header) == "table" and answer.header or {}
+	return header.cluster_id, math.tointeger(tonumber(header.raft_term)) or 0
+end
+
 return etcd_answers

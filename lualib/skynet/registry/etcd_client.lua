@@ -166,10 +166,14 @@ local function authenticate(self, deadline_cs)
 	return nil, reason, code
 end
 
---- Whether an error says that the token is not good any more.
+--- Whether an error says that the token is not good any more, or that one is wanted by now.
 local function is_about_token(self, reason, code)
-	local is_old = (reason or ""):find("revision of auth store", 1, true)
-	return self.token and self.token ~= "" and (is_old or code == CODE.UNAUTHENTICATED)
+	local text = reason or ""
+	if self.token == "" then
+		return text:find("user name is empty", 1, true)
+	end
+	local is_old = text:find("revision of auth store", 1, true)
+	return self.token and (is_old or code == CODE.UNAUTHENTICATED)
 end
 
 --- One try with the present member. Waits.
@@ -231,7 +235,7 @@ end
 ---@field private connection skynet.http.connection
 ---@field private index integer the member
 ---@field private rest string the begin of a message
----@field private is_closed boolean by who uses it: its member is not to blame
+---@field private is_given_up boolean by who uses it: its member is not to blame
 local watch_methods = {}
 local watch_class = { __index = watch_methods, __name = "skynet.registry.etcd_watch" }
 
@@ -239,24 +243,26 @@ local watch_class = { __index = watch_methods, __name = "skynet.registry.etcd_wa
 local function fail_watch(watch, reason, code)
 	watch.connection:close(reason)
 	watch.client.busy[watch.connection] = nil
-	if not FINAL[code] and not watch.is_closed then
+	if not FINAL[code] and not watch.is_given_up then
 		leave_host(watch.client, watch.index, reason)
 	end
 	return nil, reason, code
 end
 
---- The next message: a table, or nil, a reason and a code. Waits, for ever without a deadline.
----@param deadline_cs? integer
+--- The next message: a table, or nil, a reason and a code. Waits.
+---@param deadline_cs integer
+---@param may_be_silent? boolean a member that has said nothing by then is not left
 ---@return table? message
 ---@return string? reason
 ---@return integer? code
-function watch_methods:next(deadline_cs)
+function watch_methods:next(deadline_cs, may_be_silent)
 	local pieces = { self.rest }
 	local size = #self.rest
 	local stop = self.rest:find("\n", 1, true)
 	while not stop do
 		local piece, reason = self.connection:read_piece(deadline_cs)
 		if not piece or piece == "" then
+			self.is_given_up = self.is_given_up or may_be_silent and reason == "timeout"
 			return fail_watch(self, reason or "the watch has ended")
 		end
 		pieces[#pieces + 1] = piece
@@ -283,7 +289,7 @@ end
 --- Ends the watch. A task that waits for its next message gets the reason.
 ---@param reason string
 function watch_methods:close(reason)
-	self.is_closed = true
+	self.is_given_up = true
 	self.client.busy[self.connection] = nil
 	self.connection:close(reason)
 end
@@ -319,7 +325,7 @@ function methods:watch(request)
 		connection = other,
 		index = index,
 		rest = "",
-		is_closed = false,
+		is_given_up = false,
 	}, watch_class)
 	local body = answers.encode({ create_request = request })
 	local head, problem, code

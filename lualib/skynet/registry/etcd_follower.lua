@@ -20,10 +20,17 @@ local PAUSE_CS <const> = 10
 local PAUSE_MAX_CS <const> = 100
 --- An event that etcd has acknowledged is late after so long: the watch is begun anew.
 local EVENT_LATE_CS <const> = 200
+--- Reading all that is there, a page at a time.
+local READ_CS <const> = 3000
+--- A connection that is lost without a sign (what is between has forgotten it) is as silent as one
+--- on which nothing happens. So the watch is begun anew when nothing has come for so long.
+local SILENCE_CS <const> = 6000
 
 ---@class skynet.registry.etcd_follower
 ---@field revision integer of etcd: all up to there has been told
 ---@field is_live boolean the watch runs
+---@field private cluster string? that has told it (etcd_answers.origin)
+---@field private term integer
 ---@field private etcd skynet.registry.etcd_client
 ---@field private keys skynet.registry.etcd_keys
 ---@field private view skynet.registry.view
@@ -74,7 +81,7 @@ local put, delete = {}, {}
 
 function put.node(self, revision, entry)
 	local member = self.view.members[entry.id]
-	if member and member.incarnation ~= entry.incarnation then
+	if member and not (entry.address and member.incarnation == entry.incarnation) then
 		tell_leave(self, revision, entry.id, "another process has taken its place")
 		member = nil
 	end
@@ -89,9 +96,27 @@ function put.node(self, revision, entry)
 	end
 end
 
-function put.name(self, revision, entry)
-	local is_known = self.view.names[entry.name] == entry.handle
-	if not is_known and self.view.members[entry.handle >> 24] then
+function delete.node(self, revision, id)
+	tell_leave(self, revision, id, "it has ended, or was silent for too long")
+end
+
+--- leaving: the nodes that leave with the same revision.
+function delete.name(self, revision, name, leaving)
+	local handle = self.view.names[name]
+	if handle and not leaving[handle >> 24] then
+		tell(self, {
+			revision = revision,
+			kind = "unname",
+			name = name,
+			handle = handle,
+		})
+	end
+end
+
+function put.name(self, revision, entry, leaving)
+	if not self.view.members[entry.handle >> 24] then
+		delete.name(self, revision, entry.name, leaving) -- a stranger has written over it
+	elseif self.view.names[entry.name] ~= entry.handle then
 		tell(self, {
 			revision = revision,
 			kind = "name",
@@ -101,25 +126,9 @@ function put.name(self, revision, entry)
 	end
 end
 
-function delete.node(self, revision, subject)
-	local id = number(subject)
-	if id then
-		tell_leave(self, revision, id, "it has ended, or was silent for too long")
-	end
-end
+function put.base() end
 
---- leaving: the nodes that leave with the same revision.
-function delete.name(self, revision, subject, leaving)
-	local handle = self.view.names[subject]
-	if handle and not leaving[handle >> 24] then
-		tell(self, {
-			revision = revision,
-			kind = "unname",
-			name = subject,
-			handle = handle,
-		})
-	end
-end
+delete.base = put.base
 
 --- The kv of an event; an empty table in place of what is none.
 local function kv_of(event)
@@ -138,8 +147,8 @@ local function find_leaving(self, events)
 	for _, event in ipairs(events) do
 		local kv = kv_of(event)
 		local kind, subject = self.keys:parse(kv.key)
-		if kind == "node" and event.type == "DELETE" and number(subject) then
-			leaving[kv.mod_revision or ""][number(subject)] = true
+		if kind == "node" and event.type == "DELETE" then
+			leaving[kv.mod_revision or ""][subject] = true
 		end
 	end
 	return leaving
@@ -152,12 +161,10 @@ local function tell_event(self, event, leaving)
 		return revision -- it was told, before the watch was begun anew
 	end
 	local kind, subject = self.keys:parse(kv.key)
-	if event.type ~= "DELETE" then
-		local entry = self.keys:entry(kv)
-		if entry and put[entry.kind] then
-			put[entry.kind](self, revision, entry)
-		end
-	elseif kind and delete[kind] then
+	local entry = event.type ~= "DELETE" and self.keys:entry(kv)
+	if entry then
+		put[kind](self, revision, entry, leaving[kv.mod_revision])
+	elseif kind then -- also when its value is none of ours any more
 		delete[kind](self, revision, subject, leaving[kv.mod_revision])
 	end
 	return revision
@@ -179,7 +186,7 @@ end
 ---@return boolean? ok
 ---@return string? reason
 local function read_again(self)
-	local deadline_cs = skynet.now() + EVENT_LATE_CS
+	local deadline_cs = skynet.now() + READ_CS
 	local snapshot, reason = self.keys:read_all(self.etcd, deadline_cs)
 	if not snapshot or self.is_closed then
 		return nil, reason
@@ -195,6 +202,7 @@ local function read_again(self)
 		tell(self, change)
 	end
 	self.revision = revision
+	self.cluster, self.term = snapshot.cluster, snapshot.term
 	self.must_read = false
 	wake(self, is_behind)
 	return true
@@ -209,6 +217,15 @@ local function is_behind(self)
 	return not answer or answers.revision(answer) >= self.revision
 end
 
+--- Whether it is another etcd that says this, or an earlier one, than what is known is from. Then
+--- revisions mean something else.
+local function is_another(self, message)
+	local cluster, term = answers.origin(message)
+	local is_earlier = term < self.term
+	self.term = term
+	return cluster ~= self.cluster or is_earlier
+end
+
 --- The first message of a watch says that it stands. Waits.
 local function check_created(self, watch)
 	local message, reason, code = watch:next(skynet.now() + EVENT_LATE_CS)
@@ -219,10 +236,15 @@ local function check_created(self, watch)
 		watch:close("it is refused")
 		self.etcd:forget_token()
 		return nil, "the watch is refused: " .. tostring(message.cancel_reason)
+	elseif self.must_read then
+		watch:close("all is to be read first")
+		return nil, "all is to be read first"
 	elseif message.created ~= true or not revision then
 		watch:close("it does not begin")
 		return nil, "a watch does not begin"
-	elseif revision < self.revision and not is_behind(self) then
+	elseif is_another(self, message)
+		or revision < self.revision and not is_behind(self)
+	then
 		watch:close("etcd has lost what it knew")
 		self.must_read = true
 		return nil, "etcd has lost what it knew"
@@ -234,7 +256,7 @@ end
 ---@return string? reason
 local function follow(self, watch)
 	while true do
-		local message, reason, code = watch:next()
+		local message, reason, code = watch:next(skynet.now() + SILENCE_CS, true)
 		if not message then
 			self.must_read = self.must_read or code == CODE.OUT_OF_RANGE
 			return reason
@@ -284,14 +306,16 @@ end
 local function run(self)
 	local pause_cs = 0
 	while not self.is_closed do
+		local begin_cs = skynet.now()
 		local reason, has_worked = run_watch(self)
 		if self.is_closed then
 			return
-		end
-		if has_worked then
-			pause_cs = 0
-		else
+		elseif not has_worked then
 			self.on_failure(reason)
+		end
+		if has_worked and skynet.now() - begin_cs >= PAUSE_MAX_CS then
+			pause_cs = 0
+		else -- also where each watch begins, but ends at once
 			pause_cs = math.min(math.max(2 * pause_cs, PAUSE_CS), PAUSE_MAX_CS)
 			skynet.sleep(pause_cs)
 		end
@@ -304,6 +328,7 @@ end
 ---@param snapshot skynet.registry.snapshot
 function methods:begin(snapshot)
 	self.revision = snapshot.revision
+	self.cluster, self.term = snapshot.cluster, snapshot.term
 	self.view = view.new(snapshot)
 	skynet.fork(run, self)
 end
@@ -322,6 +347,13 @@ end
 ---@return { revision: integer, members: table, names: table }
 function methods:copy()
 	return self.view:snapshot()
+end
+
+--- Who is the node, as far as that was told.
+---@param id integer
+---@return skynet.registry.member?
+function methods:member(id)
+	return self.view.members[id]
 end
 
 --- Who has the name, as far as that was told.

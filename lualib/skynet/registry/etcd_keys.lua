@@ -11,6 +11,7 @@ local answers = require("skynet.registry.etcd_answers")
 
 local encode <const> = answers.to_base64
 local decode <const> = answers.from_base64
+local CODE <const> = answers.CODE
 
 local PAGE <const> = 5000
 --- A million keys.
@@ -107,17 +108,25 @@ function methods:all()
 	return encode(self.prefix .. "/"), encode(self.prefix .. "0") -- "0" follows "/"
 end
 
-local function parse_id(text)
-	local id = text:match("^%d%d?%d?$") and math.tointeger(tonumber(text))
-	return id and id >= 1 and id <= ID_MAX and id or nil
+--- What the last part of a key stands for; false: it is none of ours.
+local subject_of = {}
+
+function subject_of.node(text)
+	local id = text:match("^[1-9]%d?%d?$") and math.tointeger(tonumber(text))
+	return id and id <= ID_MAX and id
+end
+
+subject_of.base = subject_of.node
+
+function subject_of.name(text)
+	return fields.is_name(text) and text
 end
 
 local read = {}
 
-function read.node(subject, value)
-	local id = parse_id(subject)
+function read.node(id, value)
 	local address, incarnation, machine = value:match("^(%S+) (%x+) (%S+)$")
-	return id
+	return address
 		and (address == "-" or fields.is_address(address))
 		and fields.is_incarnation(incarnation)
 		and {
@@ -129,32 +138,31 @@ function read.node(subject, value)
 		}
 end
 
-function read.name(subject, value)
+function read.name(name, value)
 	local digits = value:match("^:(%x%x?%x?%x?%x?%x?%x?%x?)$")
 	local handle = digits and tonumber(digits, 16)
-	return fields.is_handle(handle)
-		and fields.is_name(subject)
-		and { kind = "name", name = subject, handle = handle }
+	return fields.is_handle(handle) and { kind = "name", name = name, handle = handle }
 end
 
-function read.base(subject, value)
-	local id, digits = parse_id(subject), value:match("^%d+$")
+function read.base(id, value)
+	local digits = value:match("^%d+$")
 	local base = digits and #digits <= 9 and math.tointeger(tonumber(digits))
-	return id and base and { kind = "base", id = id, base = base }
+	return base and { kind = "base", id = id, base = base }
 end
 
 --- What a key stands for: "node", "name" or "base", and its id or name; nil: none of ours.
 ---@param key any as etcd's JSON has it
 ---@return string? kind
----@return string? subject
+---@return integer|string|nil subject
 function methods:parse(key)
 	local text = decode(key) or ""
 	local prefix = self.prefix .. "/"
 	if text:sub(1, #prefix) ~= prefix then
 		return nil
 	end
-	local kind, subject = text:sub(#prefix + 1):match("^(%l+)/(.+)$")
-	if kind and read[kind] then
+	local kind, rest = text:sub(#prefix + 1):match("^(%l+)/(.+)$")
+	local subject = subject_of[kind] and subject_of[kind](rest)
+	if subject then
 		return kind, subject
 	end
 end
@@ -176,7 +184,7 @@ local function add(keys, snapshot, kv)
 	local entry = keys:entry(kv)
 	local kind, subject = keys:parse(type(kv) == "table" and kv.key)
 	if kind == "node" and not (entry and entry.address) then
-		snapshot.claims[parse_id(subject) or 0] = true
+		snapshot.claims[subject] = true
 	elseif entry and kind == "node" then
 		snapshot.members[entry.id] = {
 			incarnation = entry.incarnation,
@@ -189,6 +197,8 @@ end
 
 ---@class skynet.registry.etcd_snapshot
 ---@field revision integer
+---@field cluster string? that has told all this (etcd_answers.origin)
+---@field term integer
 ---@field members table<integer, skynet.registry.member>
 ---@field names table<string, integer>
 ---@field claims table<integer, true> ids that are in use, but have no address that we know
@@ -204,7 +214,7 @@ end
 
 --- Reads all that is there, in pages of one revision. Waits.
 ---@param etcd skynet.registry.etcd_client
----@param deadline_cs? integer
+---@param deadline_cs integer
 ---@return skynet.registry.etcd_snapshot? snapshot
 ---@return string? reason
 ---@return integer? code
@@ -223,14 +233,23 @@ function methods:read_all(etcd, deadline_cs)
 			limit = PAGE,
 			revision = snapshot.revision and tostring(snapshot.revision),
 		}, deadline_cs, answers.revision)
-		if not answer then
+		local is_first = not snapshot.revision
+		if not answer and not is_first and code == CODE.OUT_OF_RANGE then
+			return self:read_all(etcd, deadline_cs) -- that revision was compacted meanwhile
+		elseif not answer then
 			return nil, reason, code
+		end
+		local cluster, term = answers.origin(answer)
+		if is_first then
+			snapshot.revision = answers.revision(answer)
+			snapshot.cluster, snapshot.term = cluster, term
+		elseif cluster ~= snapshot.cluster then
+			return self:read_all(etcd, deadline_cs)
 		end
 		local list = type(answer.kvs) == "table" and answer.kvs or {}
 		for _, kv in ipairs(list) do
 			add(self, snapshot, kv)
 		end
-		snapshot.revision = snapshot.revision or answers.revision(answer)
 		local last = list[#list]
 		has_more = answer.more == true and type(last) == "table" and decode(last.key) ~= nil
 		key = has_more and encode(decode(last.key) .. "\0") or key

@@ -1,8 +1,8 @@
 --- A node's place in the network: the key of its id, under a lease that says that the node lives.
 ---
---- A node takes its place when the key is not there, or when it is its own (of the same
---- incarnation). The key of another incarnation is looked at until it is clear what has become of
---- that one:
+--- A node takes its place, also again when its lease was lost, if the key is not there, or is its
+--- own (of the same incarnation). The key of another incarnation is looked at until it is clear
+--- what has become of that one:
 ---
 --- * It lives: its lease is renewed, or has outlasted its time. It keeps the place.
 --- * It is dead: nobody listens at its address any more, because this node does, or because the
@@ -330,19 +330,24 @@ function methods:take(deadline_cs, has_base)
 	return late(self, kvs)
 end
 
---- Takes the place again, after the lease was lost. Waits.
+--- Takes the place again, after the lease was lost. What stands there may be dead, as an earlier
+--- incarnation is that an etcd knows which was restored from a backup. Waits.
+---@param seen table empty at the first try, then the same one
 ---@param deadline_cs integer
 ---@return boolean? is_taken false: another node has it; nil: to be tried again
 ---@return string? reason
-function methods:retake(deadline_cs)
+function methods:retake(seen, deadline_cs)
 	local kvs, reason = read_with_lease(self, deadline_cs)
 	if not kvs then
 		return nil, reason
 	elseif kvs.node and not is_own(self, kvs.node) then
 		local entry = self.keys:entry(kvs.node) or {}
-		local text = "node %d is another one now, at %s: "
-			.. "this one was silent for more than %d s"
-		return false, text:format(self.id, entry.address or UNKNOWN, self.ttl_s)
+		if look(self, kvs.node, seen, deadline_cs) then
+			local text = "node %d is another one now, at %s: "
+				.. "this one was silent for more than %d s"
+			return false, text:format(self.id, entry.address or UNKNOWN, self.ttl_s)
+		end
+		return nil, "it is not known whether another node has the place"
 	end
 	local is_taken, problem = put_own(self, kvs, true, deadline_cs)
 	if is_taken then
@@ -356,16 +361,22 @@ function methods:close()
 	self.is_closed = true
 end
 
+--- The condition, for a transaction, that the place is this node's.
+---@return table
+function methods:is_held()
+	local key = self.keys:node(self.id)
+	return { key = key, target = "VALUE", result = "EQUAL", value = self.value }
+end
+
 --- Stores how far the numbers of handles are used up, while the place is held. Waits.
 ---@param base integer
 ---@param deadline_cs? integer
 ---@return boolean? is_stored
 ---@return string? reason
 function methods:store_base(base, deadline_cs)
-	local key = self.keys:node(self.id)
 	local request = { key = self.keys:base(self.id), value = keys.base_value(base) }
 	local answer, reason = self.etcd:call("/v3/kv/txn", {
-		compare = { { key = key, target = "VALUE", result = "EQUAL", value = self.value } },
+		compare = { self:is_held() },
 		success = { { request_put = request } },
 	}, deadline_cs)
 	if answer and answer.succeeded == true then
