@@ -221,9 +221,11 @@ local function register(name, handle)
 		error(text:format(registering_count), 0)
 	end
 	registering_count = registering_count + 1
-	local owner, reason = backend:register(name, handle)
+	local ok, owner, reason = pcall(backend.register, backend, name, handle)
 	registering_count = registering_count - 1
-	if not owner then
+	if not ok then
+		error(owner, 0)
+	elseif not owner then
 		error(("the global name %s cannot be registered: %s"):format(name, reason), 0)
 	end
 	return owner

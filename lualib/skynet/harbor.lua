@@ -7,6 +7,8 @@ local core = require("skynet.core")
 local harbor = {}
 
 local HAS_NETWORK <const> = skynet.getenv("harbor") ~= "0"
+--- After so long events are asked for again.
+local RETRY_CS <const> = 100
 
 local function ask(...)
 	if not HAS_NETWORK and not skynet.localname(".cslave") then
@@ -107,13 +109,23 @@ local function tell_watchers(event)
 	end
 end
 
---- Asks for events until nobody watches. Waits.
+--- Asks for events until nobody watches. Where .cslave refuses, because too many others wait, it is
+--- asked again: it keeps the last events. Waits.
 local function ask_for_events(number)
+	local has_complained = false
 	while #watchers > 0 do
-		local events
-		events, number = skynet.call_within(false, ".cslave", "lua", "EVENTS", number)
-		for _, event in ipairs(events) do
-			tell_watchers(event)
+		local ok, events, last = pcall(skynet.call_within, false, ".cslave", "lua", "EVENTS", number)
+		if ok then
+			number = last
+			for _, event in ipairs(events) do
+				tell_watchers(event)
+			end
+		else
+			if not has_complained then
+				has_complained = true
+				skynet.error("error: skynet.harbor.watch: no events by now: " .. events)
+			end
+			skynet.sleep(RETRY_CS)
 		end
 	end
 	is_asking = false

@@ -43,13 +43,15 @@ local function is_missing_reports(self)
 	return false
 end
 
---- Waits until all nodes that are up have reported, but not for ever.
+--- Waits until all nodes that are up have reported, but not for ever. Another one may have held the
+--- office meanwhile: then there is another table of managers, and another task that waits.
 local function await_reports(self)
 	local deadline = skynet.now() + settings.timeout_cs()
+	local managers = self.managers
 	while is_missing_reports(self) and skynet.now() < deadline do
 		self.news:wait(deadline - skynet.now())
 	end
-	if self.holder == skynet.self() then
+	if self.holder == skynet.self() and self.managers == managers then
 		self.is_ready = true
 		self.news:raise()
 	end
