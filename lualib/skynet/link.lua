@@ -18,7 +18,8 @@ function module.link(address, f)
 	local is_linked = true
 	local session = core.link(address)
 	skynet.fork(function()
-		local reason = session and core.await_end(session, address)
+		-- Where it was unlinked before this begins, nobody would end the waiting.
+		local reason = is_linked and session and core.await_end(session, address)
 		if is_linked then
 			is_linked = false
 			f(address, reason or "there is no such service")

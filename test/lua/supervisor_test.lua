@@ -139,6 +139,17 @@ case("a_link_to_nobody_tells_at_once", function()
 	check.equal(take_events(1), { "there is no such service" })
 end)
 
+case("who_unlinks_at_once_leaves_no_task_behind", function()
+	local service = child.start(worker, "hasty", skynet.self())
+	take_events(1)
+	local count = internals.count()
+	for _ = 1, 10 do
+		skynet.link(service, note)()
+	end
+	skynet.yield()
+	check.equal(internals.count(), count, "tasks")
+end)
+
 case("who_unlinks_is_not_told", function()
 	local service = child.start(worker, "unlinked", skynet.self())
 	take_events(1)
