@@ -309,7 +309,11 @@ local function run(self, id)
 		self.options.on_lost(reason)
 		local welcome
 		id, welcome = reconnect(self)
-		if id and not self.ended then
+		if id and self.ended then -- closed meanwhile
+			socket.write(id, wire.packet("bye"))
+			socket.close(id)
+			return
+		elseif id then
 			take_over(self, welcome)
 			self.options.on_back()
 		end

@@ -84,6 +84,30 @@ case("slaves_share_members_and_names", function()
 	check.equal(second.backend:register("MORE", 0x02000005), nil)
 end)
 
+case("what_is_closed_while_it_connects_is_no_member", function()
+	local service, url = start_master()
+	local first, second = join(url, 1, "a"), join(url, 2, "b")
+	skynet.kill(service)
+	wait_for(first.told, "lost")
+	wait_for(second.told, "lost")
+	-- Closed as soon as it is heard in the handshake: the claim is on its way then.
+	local nonce = handshake.nonce
+	handshake.nonce = function()
+		handshake.nonce = nonce
+		skynet.timeout(0, function()
+			second.backend:close()
+		end)
+		return nonce()
+	end
+	local master = start_master(url)
+	wait_for(first.told, "lost,back")
+	test.eventually(function()
+		local network = skynet.call(master, "lua", "STAT").network
+		return not network.members[2] and network.members[1]
+	end)
+	check.equal(second.told, { "lost" })
+end)
+
 case("what_is_asked_while_the_master_is_away_is_done_later", function()
 	local service, url = start_master()
 	local first, second = join(url, 1, "a"), join(url, 2, "b")
