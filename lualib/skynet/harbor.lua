@@ -109,22 +109,26 @@ local function tell_watchers(event)
 	end
 end
 
+local function next_events(number)
+	return skynet.call_within(false, ".cslave", "lua", "EVENTS", number)
+end
+
 --- Asks for events until nobody watches. Where .cslave refuses, because too many others wait, it is
 --- asked again: it keeps the last events. Waits.
 local function ask_for_events(number)
 	local has_complained = false
 	while #watchers > 0 do
-		local ok, events, last = pcall(skynet.call_within, false, ".cslave", "lua", "EVENTS", number)
+		local ok, events, last = pcall(next_events, number)
 		if ok then
 			number = last
 			for _, event in ipairs(events) do
 				tell_watchers(event)
 			end
-		else
-			if not has_complained then
-				has_complained = true
-				skynet.error("error: skynet.harbor.watch: no events by now: " .. events)
-			end
+		elseif not has_complained then
+			has_complained = true
+			skynet.error("error: skynet.harbor.watch: no events by now: " .. events)
+		end
+		if not ok then
 			skynet.sleep(RETRY_CS)
 		end
 	end

@@ -38,7 +38,7 @@ test.case("who_watches_hears_of_events_whatever_is_refused", function()
 		{ { { kind = "up", id = 2 } }, 8 },
 		"too many requests wait",
 		"too many requests wait",
-		{ { { kind = "down", id = 2, reason = "it has ended" }, { kind = "up", id = 3 } }, 10 },
+		{ { { kind = "down", id = 2, reason = "ended" }, { kind = "up", id = 3 } }, 10 },
 	})
 	local heard = {}
 	harbor.watch(function(...)
@@ -47,6 +47,6 @@ test.case("who_watches_hears_of_events_whatever_is_refused", function()
 	test.eventually(function()
 		return #heard == 3
 	end)
-	check.equal(heard, { { "up", 2 }, { "down", 2, "it has ended" }, { "up", 3 } })
+	check.equal(heard, { { "up", 2 }, { "down", 2, "ended" }, { "up", 3 } })
 	test.logged("error: skynet.harbor.watch: no events by now: .*too many requests wait")
 end)

@@ -235,7 +235,8 @@ function methods:read_all(etcd, deadline_cs)
 		}, deadline_cs, answers.revision)
 		local is_first = not snapshot.revision
 		if not answer and not is_first and code == CODE.OUT_OF_RANGE then
-			return self:read_all(etcd, deadline_cs) -- that revision was compacted meanwhile
+			-- That revision was compacted meanwhile.
+			return self:read_all(etcd, deadline_cs)
 		elseif not answer then
 			return nil, reason, code
 		end

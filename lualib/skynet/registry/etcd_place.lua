@@ -129,7 +129,10 @@ local function put(self, kvs, base, deadline_cs)
 		success[2] = { request_put = { key = base_key, value = keys.base_value(base) } }
 	end
 	local answer, reason, code = self.etcd:call("/v3/kv/txn", {
-		compare = { keys.unchanged(node_key, kvs.node), keys.unchanged(base_key, kvs.base) },
+		compare = {
+			keys.unchanged(node_key, kvs.node),
+			keys.unchanged(base_key, kvs.base),
+		},
 		success = success,
 	}, deadline_cs)
 	if code == CODE.NOT_FOUND then

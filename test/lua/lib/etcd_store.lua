@@ -35,7 +35,8 @@ end
 -- What etcd does ---------------------------------------------------------------------------------
 
 local function header(self)
-	return { cluster_id = tostring(self.age), member_id = "2", revision = tostring(self.revision) }
+	local revision = tostring(self.revision)
+	return { cluster_id = tostring(self.age), member_id = "2", revision = revision }
 end
 
 local function note(self, kind, kv)
@@ -181,7 +182,8 @@ end
 function store:revoke(id)
 	self.leases[id] = nil
 	local has_begun = false
-	for _, found in ipairs(sorted(self.kvs, crypt.base64encode("\0"), crypt.base64encode("\255"))) do
+	local first, last = crypt.base64encode("\0"), crypt.base64encode("\255")
+	for _, found in ipairs(sorted(self.kvs, first, last)) do
 		if found[2].lease == id then
 			self.revision = self.revision + (has_begun and 0 or 1)
 			has_begun = true
@@ -332,7 +334,8 @@ function watch:next(deadline_cs)
 	local etcd = self.client.store
 	skynet.sleep(test.random(0, LATE_CS))
 	while not self.reason do
-		if etcd.age ~= self.age or not is_reachable(self.client) or has_trouble(self.client) then
+		local is_whole = etcd.age == self.age and is_reachable(self.client)
+		if not is_whole or has_trouble(self.client) then
 			return nil, "cut"
 		elseif not self.is_created then
 			self.is_created = true
