@@ -113,6 +113,12 @@ class Cluster:
         answer = self.call("/v3/kv/range", request)
         return {_decode(kv["key"]): _decode(kv.get("value", "")) for kv in answer.get("kvs", [])}
 
+    def created(self, prefix):
+        """The revisions in which the keys with a prefix came to be."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        answer = self.call("/v3/kv/range", {"key": _encode(prefix), "range_end": _encode(end)})
+        return {_decode(kv["key"]): int(kv["create_revision"]) for kv in answer.get("kvs", [])}
+
     def put(self, key, value, lease="0"):
         self.call("/v3/kv/put", {"key": _encode(key), "value": _encode(value), "lease": lease})
 

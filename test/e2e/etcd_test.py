@@ -26,11 +26,13 @@ def nodes_see_each_other_join_and_leave():
         assert user.run('return join("b")') == f"1={first} 2={second}||0"
         user.wait_change("a", f"join 2 {2:016x} {second}")
         assert set(cluster.get()) == {
-            "/test/base/1", "/test/base/2", "/test/node/1", "/test/node/2",
+            "/test/base/1", "/test/base/2", "/test/node/1", "/test/node/2", "/test/run",
         }  # fmt: skip
         user.run("backends.b:close()")
         user.wait_change("a", f"leave 2 {2:016x}")
-        assert set(cluster.get()) == {"/test/base/1", "/test/base/2", "/test/node/1"}
+        assert set(cluster.get()) == {
+            "/test/base/1", "/test/base/2", "/test/node/1", "/test/run",
+        }  # fmt: skip
 
 
 @case
@@ -141,6 +143,47 @@ def handles_are_not_given_twice_to_an_id():
 
 
 @case
+def a_run_begins_with_the_node_that_finds_no_other():
+    with Cluster() as cluster, User() as user:
+
+        def run():
+            return int(cluster.get()["/test/run"], 16)
+
+        url = cluster.url()
+        user.join("a", url, 1, incarnation=10)
+        assert run() == 10
+        user.join("b", url, 2, incarnation=11)
+        user.run("backends.a:close()")
+        user.wait_change("b", "leave 1")
+        user.join("c", url, 1, incarnation=12)
+        assert run() == 10
+        user.run("backends.b:close() backends.c:close()")
+        wait_until(lambda: "/test/node/1" not in cluster.get(), "the last one has left")
+        wait_until(lambda: "/test/node/2" not in cluster.get(), "the last one has left")
+        user.join("d", url, 3, incarnation=13)
+        assert run() == 13
+        # Who was silent for too long, and comes back, begins none.
+        cluster.delete("/test/node/3")
+        user.wait_change("d", "join 3")
+        assert run() == 13
+
+
+@case
+def of_nodes_that_come_at_once_one_begins_the_run():
+    with Cluster() as cluster, User() as user:
+        cluster.put("/test/run", "5")
+        clients = [user.client() for _ in range(8)]
+        for number, client in enumerate(clients, 1):
+            user.open(f"b{number}", cluster.url(), number)
+            client.send(f'return join("b{number}")')
+        for client in clients:
+            client.receive()
+        created = cluster.created("/test/node/")
+        first = min(created, key=created.get)
+        assert int(cluster.get()["/test/run"], 16) == int(first.rsplit("/", 1)[1]), created
+
+
+@case
 def what_others_write_under_the_prefix_is_passed_over():
     with Cluster() as cluster, User() as user:
         for key in ("node/0", "node/256", "node/x", "node/5/6", "name/", "base/1", "what/1", "x"):
@@ -215,7 +258,9 @@ def all_nodes_are_told_the_same_in_the_same_order():
         users = [User() for _ in range(3)]
         for number, user in enumerate(users, 1):
             user.join("x", cluster.url(), number)
-        start = max(user.history("x")[-1:] for user in users)
+        for user in users[:2]:
+            user.wait_change("x", "join 3 ")
+        start = users[0].history("x")[-1:]
         clients = [user.client() for user in users]
         for number, client in enumerate(clients, 1):
             client.send(work.replace("...", str(number)))
@@ -225,10 +270,13 @@ def all_nodes_are_told_the_same_in_the_same_order():
             for number in range(1, 4):
                 user.wait_change("x", f"name end{number} ")
         begin = int(start[0].split()[0])
+        # Names that were given back may be told of later.
+        end = max(int(line.split()[0]) for line in users[0].history("x") if " name end" in line)
         histories = [
-            [line for line in user.history("x") if int(line.split()[0]) > begin] for user in users
+            [line for line in user.history("x") if begin < int(line.split()[0]) <= end]
+            for user in users
         ]
-        assert histories[0] == histories[1] == histories[2]
+        assert histories[0] == histories[1] == histories[2], histories
         revisions = [int(line.split()[0]) for line in histories[0]]
         assert len(revisions) > 20 and revisions == sorted(set(revisions))
 

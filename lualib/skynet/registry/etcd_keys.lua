@@ -4,6 +4,8 @@
 ---                       while the id is claimed, but nobody listens yet
 ---     PREFIX/name/NAME  ":HANDLE", in hex  under the lease of the owner's node
 ---     PREFIX/base/ID    a number  without a lease: it outlives the node
+---     PREFIX/run        the INCARNATION of the node that came when there was no other
+---     PREFIX/tree...    the values of the datacenter  (etcd_data.lua)
 ---
 --- Keys and values of another form are passed over.
 local fields = require("skynet.network.fields")
@@ -34,6 +36,12 @@ end
 ---@return string
 function module.name_value(handle)
 	return encode((":%08x"):format(handle))
+end
+
+---@param incarnation string
+---@return string
+function module.run_value(incarnation)
+	return encode(incarnation)
 end
 
 ---@param base integer
@@ -101,11 +109,30 @@ function methods:name(name)
 	return encode(("%s/name/%s"):format(self.prefix, name))
 end
 
---- The first and the end of all keys.
+--- The first and the end of the keys of all nodes.
+---@return string key
+---@return string range_end
+function methods:nodes()
+	return encode(self.prefix .. "/node/"), encode(self.prefix .. "/node0") -- "0" follows "/"
+end
+
+---@return string
+function methods:run()
+	return encode(self.prefix .. "/run")
+end
+
+--- The key of the values of the datacenter, and the begin of theirs; not as etcd's JSON has it.
+---@return string
+function methods:tree()
+	return self.prefix .. "/tree"
+end
+
+--- The first and the end of all keys that nodes watch: from "base" to "node".
 ---@return string key
 ---@return string range_end
 function methods:all()
-	return encode(self.prefix .. "/"), encode(self.prefix .. "0") -- "0" follows "/"
+	local _, range_end = self:nodes()
+	return encode(self.prefix .. "/base/"), range_end
 end
 
 --- What the last part of a key stands for; false: it is none of ours.

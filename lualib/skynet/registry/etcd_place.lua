@@ -10,6 +10,9 @@
 ---   lease is revoked, which ends its key and its names at once.
 --- * Neither can be told: its machine may be gone, or it is suspended. Its lease will run out.
 ---
+--- A new process that finds nobody's key begins a run of the network, and notes that in the same
+--- transaction. One that takes its place again, because it was silent for too long, does not.
+---
 --- A lease that is revoked is the one that stood with the key of the dead one, so whoever has taken
 --- the place meanwhile, by another lease, does not lose it. All else is compare-and-set.
 local skynet = require("skynet")
@@ -39,6 +42,7 @@ local UNKNOWN <const> = "an address that is not known yet"
 ---@field private address string? where this node listens
 ---@field private incarnation string
 ---@field private machine string
+---@field private was_taken boolean
 ---@field private is_closed boolean
 local methods = {}
 local class = { __index = methods, __name = "skynet.registry.etcd_place" }
@@ -118,6 +122,26 @@ local function read_with_lease(self, deadline_cs)
 	return read(self, deadline_cs)
 end
 
+--- The operation that notes the begin of a run, if nobody has a place by then.
+local function begin_run(self)
+	local key, range_end = self.keys:nodes()
+	local run = { key = self.keys:run(), value = keys.run_value(self.incarnation) }
+	return {
+		request_txn = {
+			compare = {
+				{
+					key = key,
+					range_end = range_end,
+					target = "CREATE",
+					result = "EQUAL",
+					create_revision = "0", -- none of them is there
+				},
+			},
+			success = { { request_put = run } },
+		},
+	}
+end
+
 --- Takes the place, if nothing has changed since it was read. Waits.
 ---@return boolean? is_taken
 local function put(self, kvs, base, deadline_cs)
@@ -126,7 +150,10 @@ local function put(self, kvs, base, deadline_cs)
 		{ request_put = { key = node_key, value = self.value, lease = self.lease } },
 	}
 	if base then
-		success[2] = { request_put = { key = base_key, value = keys.base_value(base) } }
+		table.insert(success, { request_put = { key = base_key, value = keys.base_value(base) } })
+	end
+	if not self.was_taken then
+		table.insert(success, begin_run(self))
 	end
 	local answer, reason, code = self.etcd:call("/v3/kv/txn", {
 		compare = {
@@ -313,6 +340,7 @@ function methods:take(deadline_cs, has_base)
 			local is_taken
 			is_taken, reason, code = put_own(self, kvs, has_base, deadline_cs)
 			if is_taken then
+				self.was_taken = true
 				return self.base or 0
 			end
 		elseif kvs then
@@ -425,6 +453,7 @@ function module.new(options)
 		lease = options.lease,
 		value = keys.node_value(options.address, options.incarnation, machine),
 		machine = machine,
+		was_taken = false,
 		is_closed = false,
 	}, class)
 end

@@ -99,8 +99,35 @@ local FIELDS <const> = { CREATE = "create_revision", MOD = "mod_revision", VALUE
 
 local function holds(self, condition)
 	local field = FIELDS[condition.target]
-	local kv = self.kvs[condition.key]
-	return (kv and kv[field] or "0") == condition[field]
+	local found = sorted(self.kvs, condition.key, condition.range_end)
+	for _, pair in ipairs(found) do
+		if pair[2][field] ~= condition[field] then
+			return false
+		end
+	end
+	return #found > 0 or condition[field] == "0"
+end
+
+local function hold(self, conditions)
+	for _, condition in ipairs(conditions or {}) do
+		if not holds(self, condition) then
+			return false
+		end
+	end
+	return true
+end
+
+--- The steps of a transaction, with those of transactions within it in their place.
+local function choose(self, request, steps)
+	local succeeded = hold(self, request.compare)
+	for _, step in ipairs(succeeded and request.success or request.failure or {}) do
+		if step.request_txn then
+			choose(self, step.request_txn, steps)
+		else
+			steps[#steps + 1] = step
+		end
+	end
+	return succeeded, steps
 end
 
 local calls = {}
@@ -122,11 +149,7 @@ calls["/v3/kv/range"] = function(self, request)
 end
 
 calls["/v3/kv/txn"] = function(self, request)
-	local succeeded = true
-	for _, condition in ipairs(request.compare or {}) do
-		succeeded = succeeded and holds(self, condition)
-	end
-	local steps = succeeded and request.success or request.failure or {}
+	local succeeded, steps = choose(self, request, {})
 	for _, step in ipairs(steps) do
 		local lease = step.request_put and step.request_put.lease
 		if lease and not self.leases[lease] then
