@@ -7,79 +7,88 @@
 -- Tables that are set become branches. Setting below a value that is no branch fails.
 --
 -- In a network it stands for the office of that name (skynet.network.office). One that does not
--- hold it gets no requests; if the holder ends, its values end with it.
+-- hold it gets no requests. Where the registry has a place for data, the tree is kept there
+-- (skynet.datacenter.keeper), and who holds the office next goes on with it; otherwise it ends with
+-- this service.
 
 local skynet = require("skynet")
+local tree = require("skynet.datacenter.tree")
 local office = require("skynet.network.office")
 local waiters = require("skynet.waiters")
 
-local root = {}
+--- So long waits a request at least for a registry that does not answer.
+local LIMIT_MIN_CS <const> = 500
+
+local root = {} -- the tree, if it is in memory only
+local keeper ---@type skynet.datacenter.keeper?
 
 --- Those who wait; the subject of each are its keys.
 local waiting = waiters.new()
 
-local KEY_TYPES <const> = { string = true, number = true, boolean = true }
-
-local function check_keys(keys, count)
-	for i = 1, count do
-		local kind = type(keys[i])
-		if not KEY_TYPES[kind] or keys[i] ~= keys[i] then
-			local text = "bad key number %d: string, number or boolean expected, got %s"
-			error(text:format(i, kind == "number" and "nan" or kind), 0)
-		end
-	end
+--- The tree. Waits for the one that is kept.
+local function get_root()
+	return keeper and keeper:read() or root
 end
 
---- The value at the keys; nil where there is none.
-local function find(keys, count)
-	local value = root
-	for i = 1, count do
-		if type(value) ~= "table" then
-			return nil
-		end
-		value = value[keys[i]]
+--- The keys have been set: answers those whose value is there now, and fails those whose place has
+--- become a branch.
+local function note_set(tree_root, keys, count, value)
+	if value == nil then
+		return
 	end
-	return value
-end
-
---- The branch that holds the last key; makes those that are missing.
-local function find_branch(keys, count)
-	local branch = root
-	for i = 1, count - 1 do
-		local inner = branch[keys[i]]
-		if inner == nil then
-			inner = {}
-			branch[keys[i]] = inner
-		elseif type(inner) ~= "table" then
-			local text = "'%s' holds a value, so nothing can be set below it"
-			error(text:format(tostring(keys[i])), 0)
-		end
-		branch = inner
-	end
-	return branch
-end
-
---- Whether the keys that were set are those that a waiter waits for.
-local function is_same(keys, count, awaited)
-	for i = 1, count do
-		if keys[i] ~= awaited[i] then
-			return false
-		end
-	end
-	return #awaited == count
-end
-
---- Answers those whose value is there now, and fails those whose place has become a branch.
-local function answer_waiters(keys, count)
 	waiting:settle(function(waiter)
-		local value = find(waiter.subject, #waiter.subject)
-		if type(value) == "table" and not is_same(keys, count, waiter.subject) then
+		local awaited = waiter.subject
+		local found = tree.find(tree_root, awaited, #awaited)
+		local is_same = #awaited == count and tree.overlaps(keys, count, awaited, #awaited)
+		if type(found) == "table" and not is_same then
 			waiter.respond(false, "what it waits for has become a branch")
-		elseif value ~= nil then
-			waiter.respond(true, value)
+		elseif found ~= nil then
+			waiter.respond(true, found)
 		end
-		return value ~= nil
+		return found ~= nil
 	end)
+end
+
+--- The tree may be another one: answers those whose value is there now.
+local function note_read(tree_root)
+	waiting:settle(function(waiter)
+		local found = tree.find(tree_root, waiter.subject, #waiter.subject)
+		return found ~= nil and waiter.respond(true, found)
+	end)
+end
+
+--- Another service holds the office: fails all who wait.
+local function note_away(reason)
+	waiting:settle(function(waiter)
+		waiter.respond(false, reason)
+		return true
+	end)
+end
+
+--- Opens the place where the registry keeps data for whoever holds the office, if it has one.
+local function open_keeper()
+	local registry = require("skynet.registry")
+	local settings = require("skynet.network.settings")
+	local data = registry.open_data({
+		url = skynet.getenv("master"),
+		timeout_cs = settings.timeout_cs(),
+		office = "DATACENTER",
+		handle = skynet.self(),
+	})
+	return data and require("skynet.datacenter.keeper").new({
+		data = data,
+		limit_cs = math.max(settings.timeout_cs(), LIMIT_MIN_CS),
+		on_set = note_set,
+		on_read = note_read,
+		on_away = note_away,
+	})
+end
+
+local function note_holder(holder)
+	if keeper then
+		local is_held = holder == skynet.self()
+		keeper:note_holder(is_held, ("node %d has it now"):format(holder >> 24))
+	end
 end
 
 local command = {}
@@ -90,20 +99,19 @@ function command.UPDATE(...)
 	if count < 1 then
 		error("a key and a value expected", 0)
 	end
-	check_keys(keys, count)
-	local branch = find_branch(keys, count)
-	local former = branch[keys[count]]
-	branch[keys[count]] = value
-	skynet.retpack(former)
-	if value ~= nil then
-		answer_waiters(keys, count)
+	tree.check_keys(keys, count)
+	if keeper then
+		skynet.retpack(keeper:set(keys, count, value))
+	else
+		skynet.retpack(tree.set(root, keys, count, value))
+		note_set(root, keys, count, value)
 	end
 end
 
 function command.QUERY(...)
 	local keys, count = { ... }, select("#", ...)
-	check_keys(keys, count)
-	skynet.retpack(find(keys, count))
+	tree.check_keys(keys, count)
+	skynet.retpack(tree.find(get_root(), keys, count))
 end
 
 function command.WAIT(...)
@@ -111,8 +119,8 @@ function command.WAIT(...)
 	if count < 1 then
 		error("a key expected", 0)
 	end
-	check_keys(keys, count)
-	local value = find(keys, count)
+	tree.check_keys(keys, count)
+	local value = tree.find(get_root(), keys, count)
 	if value ~= nil then
 		skynet.retpack(value)
 	else
@@ -129,6 +137,7 @@ skynet.start(function()
 		run(...)
 	end)
 	if skynet.getenv("harbor") ~= "0" then
-		office.stand("DATACENTER")
+		keeper = open_keeper()
+		office.stand("DATACENTER", note_holder)
 	end
 end)

@@ -92,6 +92,48 @@ local registry = {
 ---@field status fun(self): table<string, any>
 ---@field close fun(self)
 
+--- A backend may have a place for data, too, which survives the nodes of the network. The service
+--- that holds a global name, the office, keeps a tree of bytes there: at most one value in each
+--- place, which is a list of keys. What open_data returns is used by one task at a time, and has:
+---
+--- * take(deadline_cs, on_entry) takes the place over from whoever had it before: once it has
+---   returned, nobody else can write. Waits. on_entry(keys, count, bytes) is called for each value
+---   that is there, for those above before those below; false: it makes no sense. nil and a
+---   reason: it has failed; is_over: because another service has the office.
+--- * write(changes, deadline_cs) makes changes, all or none, once the place is taken. Waits. nil
+---   and a reason: it is not known whether they are made or not, nor when, until the place has
+---   been taken again; is_over: another service has taken it.
+--- * is_held(deadline_cs) says whether nobody has taken the place since this one has. Waits.
+--- * measure(change) says how many bytes it has; those of one write, and their number, must not
+---   exceed `limits`. No two of one write concern the same place.
+---@class skynet.registry.data
+---@field limits { bytes: integer, changes: integer }
+---@field take fun(self, deadline_cs: integer, on_entry: function): boolean?, string?, boolean?
+---@field is_held fun(self, deadline_cs: integer): boolean
+---@field write fun(self, changes: table[], deadline_cs: integer): boolean?, string?, boolean?
+---@field measure fun(self, change: skynet.registry.data.change): integer
+
+---@class skynet.registry.data.change
+---@field keys (string|number|boolean)[]
+---@field count integer of keys: there may be more in the list
+---@field bytes string? the value to put there; nil: none
+---@field is_below boolean? has the place as it is, and removes all values below it
+
+---@class skynet.registry.data.options
+---@field url string
+---@field timeout_cs integer
+---@field office string a global name
+---@field handle integer of the service that wants to write
+
+--- Opens the place for data; nil when the backend has none.
+---@param options skynet.registry.data.options
+---@return skynet.registry.data?
+function registry.open_data(options)
+	if options.url:find("^etcds?://") then
+		return require("skynet.registry.etcd_data").open(options)
+	end
+end
+
 local function open(options)
 	local scheme = options.url:match("^(%a[%w+.-]*)://")
 	if not scheme then
