@@ -92,7 +92,7 @@ def what_all_nodes_share_is_taken_over():
                 node.wait_run(
                     f"return ({LEADER.replace('return ', '')}) ~= {leader}", "true"
                 )
-            # The datacenter begins empty, and works; so do services that all nodes share.
+            # The datacenter works; so do services that all nodes share.
             for number, node in nodes.items():
                 node.wait_run(f'datacenter.set("key", {number}) return 1', "1")
                 assert node.run('return datacenter.get("key")') == str(number)
