@@ -13,6 +13,7 @@ local FEW <const> = 64
 ---@field respond fun(ok: boolean|"TEST", ...): boolean
 ---@field requester integer its address
 ---@field subject any what add was given
+---@field is_answered boolean
 
 ---@class skynet.waiters
 ---@field private list skynet.waiter[]
@@ -58,7 +59,12 @@ function methods:add(subject)
 		error(("too many requests wait: %d (config key waiterlimit)"):format(count), 0)
 	end
 	local _, requester = skynet.context()
-	local waiter = { respond = skynet.response(), requester = requester, subject = subject }
+	local respond = skynet.response()
+	local waiter = { requester = requester, subject = subject, is_answered = false }
+	function waiter.respond(ok, ...)
+		waiter.is_answered = waiter.is_answered or ok ~= "TEST"
+		return respond(ok, ...)
+	end
 	table.insert(self.list, waiter)
 	count = count + 1
 end
@@ -74,11 +80,12 @@ function methods:answer(...)
 	end
 end
 
---- Calls settle(waiter) for each; it returns true when it has answered.
+--- Calls settle(waiter) for each. Those wait no more for which it returns true, and those that it
+--- answers, even if the requester has died, so that the answer reaches nobody.
 ---@param settle fun(waiter: skynet.waiter): boolean?
 function methods:settle(settle)
 	retain(self, function(waiter)
-		return not settle(waiter)
+		return not (settle(waiter) or waiter.is_answered)
 	end)
 end
 

@@ -113,6 +113,17 @@ case("the_dead_make_room", function()
 	check.equal(skynet.call(room, "lua", "REQUESTERS"), { skynet.self() })
 end)
 
+case("who_was_answered_after_his_death_is_answered_once", function()
+	local room = child.start(waiting_room, 10)
+	local service = child.start(crowd, room, 2)
+	test.settle()
+	skynet.kill(service)
+	for _ = 1, 2 do
+		skynet.call(room, "lua", "EVEN")
+		check.equal(skynet.call(room, "lua", "REQUESTERS"), { service })
+	end
+end)
+
 case("the_dead_do_not_pile_up_below_the_limit", function()
 	local room = child.start(waiting_room, 100000)
 	for _ = 1, 20 do
