@@ -9,7 +9,8 @@
 -- slave that does not read is cut off when OUTPUT_KIB wait for it, and one that says nothing for
 -- the time of config key harbor_timeout. Slaves send several beats in that, and get one for each.
 --
---   STAT -> { address, network: what everybody knows }
+--   STAT -> { address, network: what everybody knows, connections: counters, registrations:
+--             counters }
 
 local skynet = require("skynet")
 local socket = require("skynet.socket")
@@ -35,6 +36,18 @@ local log = log_once.new()
 local members = master.new(TIMEOUT_CS)
 local pending = {} ---@type cmaster.session[] those that are no members yet, the oldest first
 
+--- What has become of connections so far.
+local count = {
+	accepted = 0,
+	turned_away = 0, -- at once, because all places were taken
+	refused = 0, -- later, in words
+	crowded_out = 0, -- of these: they had to make room
+	joined = 0,
+	lost = 0, -- after they had joined
+	cut_off = 0, -- of these: they did not read
+	gone = 0, -- nodes that have left, by themselves or by not coming back
+}
+
 -- Sessions --------------------------------------------------------------------------------------
 
 ---@class cmaster.session: skynet.network.session
@@ -58,7 +71,8 @@ end
 --- Has a slave that does not read cut off before much waits for it.
 local function bound_output(session)
 	socket.warning(session.socket, function(_, kib)
-		if kib >= OUTPUT_KIB then
+		if kib >= OUTPUT_KIB and not session.reason then
+			count.cut_off = count.cut_off + 1
 			session:close(("it does not read: %d KiB wait for it"):format(kib))
 		end
 	end)
@@ -71,6 +85,7 @@ end
 --- Tells both sides why somebody may not come in.
 ---@param kind "wrong"|"taken"|"failed" what a slave does about it: skynet.registry.master
 local function refuse(session, reason, kind)
+	count.refused = count.refused + 1
 	session:send(wire.packet("refused", reason, kind))
 	log:error(host_of(session.peer), ("error: %s is refused: %s"):format(session.peer, reason))
 end
@@ -94,6 +109,7 @@ local function make_room()
 	for i, session in ipairs(pending) do
 		if not session.prove then
 			table.remove(pending, i)
+			count.crowded_out = count.crowded_out + 1
 			session:close("there are too many who have not proved themselves")
 			return true
 		end
@@ -171,6 +187,7 @@ local function let_in(session)
 	if not is_member then
 		return nil, problem, is_taken and "taken" or "failed"
 	end
+	count.joined = count.joined + 1
 	local text = "Harbor %d (fd=%d) report %s"
 	skynet.error(text:format(claim.id, session.socket, claim.address))
 	return true
@@ -216,6 +233,7 @@ local function serve(session)
 		end
 		members:handle(session, packet[1], table.unpack(packet, 2, packet.n))
 		if packet[1] == "bye" then
+			count.gone = count.gone + 1
 			skynet.error(("Harbor %d is gone: it has ended"):format(session.id))
 		end
 	end
@@ -233,13 +251,16 @@ local function converse(session)
 	end
 	log:forget(host_of(session.peer))
 	local reason = serve(session)
+	count.lost = count.lost + 1
 	if members:lost(session) then
 		skynet.error(("Harbor %d is away: %s"):format(session.id, session.reason or reason))
 	end
 end
 
 local function accept(id, peer)
+	count.accepted = count.accepted + 1
 	if not make_room() then
+		count.turned_away = count.turned_away + 1
 		socket.close_fd(id)
 		local text = "error: %d nodes wait for an answer, no more may connect"
 		log:error("", text:format(PENDING_MAX))
@@ -256,6 +277,7 @@ local function accept(id, peer)
 	end
 	if not ok then
 		leave_pending(session)
+		count.refused = count.refused + 1
 		log:error(host_of(peer), ("error: %s is refused: %s"):format(peer, reason))
 	end
 end
@@ -264,6 +286,7 @@ local function look_for_the_lost()
 	while true do
 		skynet.sleep(math.max(1, TIMEOUT_CS // LOOKS))
 		for _, id in ipairs(members:tick()) do
+			count.gone = count.gone + 1
 			skynet.error(("Harbor %d is gone: it has not come back"):format(id))
 		end
 	end
@@ -281,6 +304,19 @@ local function listen(address)
 	return bound
 end
 
+local function stat(address)
+	local connections = { pending = #pending }
+	for what, times in pairs(count) do
+		connections[what] = times
+	end
+	return {
+		address = address,
+		network = members:snapshot(),
+		connections = connections,
+		registrations = members:registrations(),
+	}
+end
+
 skynet.start(function()
 	local address = listen(words[1] or skynet.getenv("standalone"))
 	skynet.fork(look_for_the_lost)
@@ -288,6 +324,6 @@ skynet.start(function()
 		if command ~= "STAT" then
 			error("Unknown command " .. tostring(command), 0)
 		end
-		skynet.retpack({ address = address, network = members:snapshot() })
+		skynet.retpack(stat(address))
 	end)
 end)

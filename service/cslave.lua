@@ -13,7 +13,8 @@
 --   EVENTS                     -> number        of the last event: a node went up or down
 --   EVENTS number              -> events, number    waits until there are some behind that one
 --   MEMBERS                    -> { [id] = { address, incarnation, up } }
---   STAT                       -> { id, registry, name_count, nodes, harbor = { [id] = counters } }
+--   STAT                       -> { id, registry, name_count, nodes, harbor = { [id] = counters },
+--                                   requests, registrations, missed_events }
 --
 -- It starts when the node is a member, and linked to all others that can be reached. It cannot
 -- start without a registry; later it does without while that is away. A node that has lost its
@@ -40,6 +41,7 @@ local backend ---@type skynet.registry.backend
 local is_lost = false
 local master_waiters = waiters.new()
 local registering_count = 0
+local refused_registrations = 0
 
 -- Whatever floods the harbor's mailbox, its commands pass.
 skynet.register_protocol({
@@ -217,6 +219,7 @@ end
 --- Waits for the registry. Those that wait are bounded like those that wait in lists.
 local function register(name, handle)
 	if registering_count >= WAITER_LIMIT then
+		refused_registrations = refused_registrations + 1
 		local text = "too many names wait to be registered: %d (config key waiterlimit)"
 		error(text:format(registering_count), 0)
 	end
@@ -300,6 +303,9 @@ function command.STAT()
 		name_count = names:count(),
 		nodes = nodes:list(),
 		harbor = harbor_counters(),
+		requests = waiters.stat(),
+		registrations = { waiting = registering_count, refused = refused_registrations },
+		missed_events = nodes:missed_count(),
 	})
 end
 

@@ -23,6 +23,7 @@ local mt = { __index = methods }
 ---@type table<skynet.waiters, true>
 local all = setmetatable({}, { __mode = "k" })
 local count = 0
+local refused_count = 0
 local look_at = math.min(FEW, LIMIT)
 local looked_cs = -1
 
@@ -56,6 +57,7 @@ end
 function methods:add(subject)
 	make_room()
 	if count >= LIMIT then
+		refused_count = refused_count + 1
 		error(("too many requests wait: %d (config key waiterlimit)"):format(count), 0)
 	end
 	local _, requester = skynet.context()
@@ -100,6 +102,12 @@ function methods:requesters()
 end
 
 local module = {}
+
+--- How many wait in all lists of this service, and how many were too many so far.
+---@return { waiting: integer, refused: integer }
+function module.stat()
+	return { waiting = count, refused = refused_count }
+end
 
 --- A list without anybody in it.
 ---@return skynet.waiters

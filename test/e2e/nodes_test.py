@@ -325,6 +325,37 @@ def a_master_may_be_started_later():
 
 
 @case
+def who_asks_a_cslave_for_too_much_is_counted():
+    network = LocalNetwork()
+    first, second = network.start(1), network.start(2, waiterlimit=8)
+    start_echo(second)
+    ask = """
+        texts = {{}}
+        for i = 1, 20 do
+            skynet.fork(function()
+                local _, text = pcall(skynet.call, ".cslave", "lua", "{0}", "NAME{0}" .. i, echo)
+                table.insert(texts, text)
+            end)
+        end
+    """
+    stat = 'local stat = skynet.call(".cslave", "lua", "STAT") return '
+    second.run(ask.format("QUERYNAME"))
+    second.wait_run("return #texts >= 12", "true")  # services of the node wait for names, too
+    assert "too many requests wait: 8 (config key waiterlimit)" in second.run("return texts[1]")
+    assert second.run(f"{stat} stat.requests.waiting") == "8"
+    assert int(second.run(f"{stat} stat.requests.refused")) >= 12
+    first.kill()
+    second.wait_log("Master disconnect")
+    second.run(ask.format("REGISTER"))
+    second.wait_run("return #texts", "12")
+    assert "too many names wait to be registered: 8" in second.run("return texts[1]")
+    assert second.run(f"{stat} stat.registrations.waiting, stat.registrations.refused") == "8,12"
+    assert second.run(f"{stat} stat.missed_events, stat.registry.connections") == "0,1"
+    second.wait_run(f"{stat} stat.registry.failures > 0", "true")
+    assert int(second.run(f"{stat} stat.harbor[1].dials")) >= 1
+
+
+@case
 def all_nodes_see_changes_in_one_order():
     network = LocalNetwork()
     nodes = [network.start(id) for id in (1, 2, 3)]

@@ -422,6 +422,28 @@ case("what_a_slave_knows_of_others_does_not_count_against_them", function()
 	check.equal(books:snapshot().members[1].incarnation, incarnation("n"))
 end)
 
+case("registrations_that_wait_have_a_limit", function()
+	local limit <const> = 65536
+	local books = master.new(TIMEOUT_CS)
+	local first, second = claim(books, 1, "a"), claim(books, 2, "b")
+	books:handle(second, "register", 1, "AWAY", 0x02000006)
+	books:lost(second)
+	for i = 1, limit do
+		books.undecided[i] = { second } -- whom nobody answers
+	end
+	check.equal(books:registrations(), { waiting = limit, refused = 0 })
+	first.packets = {}
+	books:handle(first, "register", limit + 1, "AWAY", 0x01000006)
+	local answer = first.packets[1]
+	check.equal({ answer[1], answer[2], answer[3] }, { "answer", limit + 1, 0x02000006 })
+	check.equal(books:registrations(), { waiting = limit, refused = 1 })
+	books:leave(2, "test")
+	check.equal(books:registrations(), { waiting = 0, refused = 1 })
+	books.ledger.name_count = limit
+	books:handle(first, "register", 1, "MORE", 0x01000006)
+	check.equal(books:registrations(), { waiting = 0, refused = 2 })
+end)
+
 case("names_have_a_limit", function()
 	local ledger = require("skynet.network.ledger")
 	local limit <const> = ledger.NAME_LIMIT

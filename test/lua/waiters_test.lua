@@ -38,6 +38,10 @@ local function waiting_room(limit)
 		skynet.ret()
 	end
 
+	function command.STAT()
+		skynet.retpack(require("skynet.waiters").stat())
+	end
+
 	function command.REQUESTERS()
 		skynet.retpack(list:requesters())
 	end
@@ -95,9 +99,11 @@ case("one_too_many_fails_and_says_why", function()
 	local result = wait_in(room, 11)
 	check.equal(result.ok, false)
 	check.matches(result.value, "too many requests wait: 10 %(config key waiterlimit%)")
+	check.equal(skynet.call(room, "lua", "STAT"), { waiting = 10, refused = 1 })
 	skynet.call(room, "lua", "ANSWER")
 	result = wait_in(room, 12)
 	check.equal(result, {})
+	check.equal(skynet.call(room, "lua", "STAT"), { waiting = 1, refused = 1 })
 end)
 
 case("the_dead_make_room", function()

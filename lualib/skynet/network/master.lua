@@ -63,6 +63,7 @@ local UNDECIDED_MAX <const> = 65536
 ---@field private timeout_cs integer
 ---@field private settled_cs integer
 ---@field private undecided table[] registrations of names whose owner's node is away
+---@field private refused_count integer registrations that were one too many
 local master = {}
 local mt = { __index = master }
 
@@ -100,9 +101,13 @@ end
 local function register(self, session, request, name, handle)
 	local owner, reason = self.ledger:register(name, handle)
 	local is_taken = owner and owner ~= handle
-	if is_taken and is_away(self, owner) and #self.undecided < UNDECIDED_MAX then
+	local is_undecided = is_taken and is_away(self, owner)
+	if is_undecided and #self.undecided < UNDECIDED_MAX then
 		table.insert(self.undecided, { session, request, name, handle })
 	else
+		if is_undecided or not owner then
+			self.refused_count = self.refused_count + 1
+		end
 		session:send(wire.packet("answer", request, owner, reason))
 	end
 end
@@ -363,6 +368,13 @@ function master:snapshot()
 	return self.ledger.view:snapshot()
 end
 
+--- Registrations: how many wait until it is known whether the name is taken, and how many were
+--- refused because there are too many names, or too many that wait.
+---@return { waiting: integer, refused: integer }
+function master:registrations()
+	return { waiting = #self.undecided, refused = self.refused_count }
+end
+
 local module = {}
 
 --- A master that knows nobody.
@@ -375,6 +387,7 @@ function module.new(timeout_cs)
 		timeout_cs = timeout_cs,
 		settled_cs = skynet.now() + SETTLE_CS,
 		undecided = {},
+		refused_count = 0,
 	}, mt)
 	self.ledger = ledger.new(function(change)
 		broadcast(self, "change", change)

@@ -28,6 +28,7 @@ local EVENT_MAX <const> = 1024
 ---@field private tell_harbor fun(text: string)
 ---@field private events skynet.network.event[] by their number
 ---@field private last_event integer
+---@field private missed integer events that somebody asked for and that were not kept
 ---@field private watchers skynet.waiters subject: the number behind which they want events
 ---@field private up_waiters skynet.waiters subject: the node
 ---@field private down_waiters skynet.waiters
@@ -64,6 +65,16 @@ local function add_event(self, kind, id, reason)
 	self.news:raise()
 end
 
+--- Somebody has asked too late for some events.
+local function note_missed(self, count)
+	if count > 0 then
+		self.missed = self.missed + count
+		local _, requester = skynet.context()
+		local text = "error: :%08x has been busy for too long, and misses %d events of nodes"
+		skynet.error(text:format(requester, count))
+	end
+end
+
 --- Answers the request at hand with the number of the last event, at once; or, if it names a
 --- number, with the events behind that, as soon as there are some, and the number of the last.
 ---@param number? integer
@@ -71,6 +82,7 @@ function nodes:answer_events(number)
 	if not number then
 		skynet.retpack(self.last_event)
 	elseif number < self.last_event then
+		note_missed(self, self.last_event - EVENT_MAX - number)
 		skynet.retpack(events_after(self, number), self.last_event)
 	else
 		self.watchers:add(number)
@@ -190,6 +202,12 @@ function nodes:list()
 	return list
 end
 
+--- Events that somebody who was busy has missed.
+---@return integer
+function nodes:missed_count()
+	return self.missed
+end
+
 ---@return integer
 function nodes:count()
 	local count = 0
@@ -209,6 +227,7 @@ function module.new(tell_harbor)
 		tell_harbor = tell_harbor,
 		events = {},
 		last_event = 0,
+		missed = 0,
 		watchers = waiters.new(),
 		up_waiters = waiters.new(),
 		down_waiters = waiters.new(),

@@ -35,6 +35,8 @@ local ANSWER_CS <const> = 1000
 ---@field private last_request integer
 ---@field private ended string? why nothing follows
 ---@field private log skynet.network.log_once
+---@field private connection_count integer connections whose claim was accepted
+---@field private failure_count integer those that have not come so far
 local backend = {}
 local mt = { __index = backend }
 
@@ -138,8 +140,8 @@ local function claim(self, id, prove)
 	return { base = base, snapshot = snapshot, numbers = numbers, era = era }
 end
 
---- Makes a connection. Waits. Returns its socket and what the master has told.
-local function connect(self)
+--- Tries to make a connection.
+local function try_to_connect(self)
 	local options = self.options
 	local id, reason = socket.open(options.url, {
 		timeout = limited(self, ANSWER_CS),
@@ -159,6 +161,17 @@ local function connect(self)
 		return nil, failure
 	end
 	return id, welcome
+end
+
+--- Makes a connection. Waits. Returns its socket and what the master has told.
+local function connect(self)
+	local id, result = try_to_connect(self)
+	if id then
+		self.connection_count = self.connection_count + 1
+	else
+		self.failure_count = self.failure_count + 1
+	end
+	return id, result
 end
 
 -- What the master says --------------------------------------------------------------------------
@@ -396,6 +409,8 @@ function backend:status()
 		url = self.options.url,
 		connected = self.socket ~= nil,
 		revision = self.view and self.view.revision or 0,
+		connections = self.connection_count,
+		failures = self.failure_count,
 	}
 end
 
@@ -419,6 +434,8 @@ function module.open(options)
 		requests = {},
 		given_back = {},
 		last_request = 0,
+		connection_count = 0,
+		failure_count = 0,
 		log = log_once.new(),
 	}, mt)
 end

@@ -59,6 +59,11 @@ local function join(url, id, letter, options)
 	return slave
 end
 
+--- What the master has counted.
+local function counted(service, what)
+	return skynet.call(service, "lua", "STAT").connections[what]
+end
+
 local function wait_for(list, text)
 	test.eventually(function()
 		return table.concat(list, ","):find(text, 1, true)
@@ -82,6 +87,8 @@ case("slaves_share_members_and_names", function()
 	wait_for(first.changes, "leave 2")
 	check.equal(first.changes, { "join 2", "name LOG", "unname LOG", "name LOG", "leave 2" })
 	check.equal(second.backend:register("MORE", 0x02000005), nil)
+	check.equal(first.backend:status().connections, 1)
+	check.equal(first.backend:status().failures, 0)
 end)
 
 case("what_is_closed_while_it_connects_is_no_member", function()
@@ -225,6 +232,8 @@ case("a_slave_waits_for_a_master_that_is_not_there", function()
 	local none, reason = late.backend:join()
 	check.equal(none, nil)
 	check.matches(reason, "the master 127.0.0.1:1 %(config key master%) cannot be reached: ")
+	check.ok(late.backend:status().failures >= 1)
+	check.equal(late.backend:status().connections, 0)
 end)
 
 case("a_slave_that_cannot_take_over_a_change_leaves", function()
@@ -322,7 +331,7 @@ local function knock(url, bytes)
 end
 
 case("garbage_is_refused_with_a_clear_line", function()
-	local _, url = start_master()
+	local service, url = start_master()
 	local hello = wire.packet("hello", handshake.hello(handshake.nonce()))
 	local strangers = {
 		{ "GET / HTTP/1.1\r\n\r\n", "a packet of 1195725856 bytes was announced" },
@@ -346,7 +355,19 @@ case("garbage_is_refused_with_a_clear_line", function()
 		check.matches(reason, stranger[2])
 		test.logged(stranger[2])
 	end
+	check.equal(counted(service, "refused"), #strangers)
 	check.ok(join(url, 1, "a")) -- it is as it was
+	check.equal(skynet.call(service, "lua", "STAT").connections, {
+		pending = 0,
+		accepted = #strangers + 1,
+		turned_away = 0,
+		refused = #strangers,
+		crowded_out = 0,
+		joined = 1,
+		lost = 0,
+		cut_off = 0,
+		gone = 0,
+	})
 end)
 
 --- Connects as a slave that knows the secret, and says what it likes.
@@ -534,7 +555,7 @@ case("a_silent_stranger_is_let_go", function()
 end)
 
 case("strangers_are_bounded_and_keep_nobody_out", function()
-	local _, url = start_master()
+	local service, url = start_master()
 	local ids = {}
 	for i = 1, 256 do
 		ids[i] = assert(socket.open(url))
@@ -545,6 +566,8 @@ case("strangers_are_bounded_and_keep_nobody_out", function()
 	check.ok(join(url, 1, "a")) -- the oldest stranger has lost his place
 	check.equal(socket.readall(ids[1]) or "", "")
 	test.logged("is refused: there are too many who have not proved themselves")
+	check.equal(counted(service, "crowded_out"), 1)
+	check.equal(counted(service, "pending"), 255)
 	socket.write(ids[2], "x")
 	check.ok(join(url, 2, "b"))
 	for _, id in ipairs(ids) do
@@ -554,10 +577,12 @@ case("strangers_are_bounded_and_keep_nobody_out", function()
 end)
 
 case("both_sides_notice_silence", function()
-	local _, url = start_master(nil, 50)
+	local service, url = start_master(nil, 50)
 	local id = intrude(url, claim_of()) -- says nothing any more
 	test.logged("Harbor 9 is away: it has said nothing for too long")
 	test.logged("Harbor 9 is gone: it has not come back")
+	check.equal(counted(service, "lost"), 1)
+	check.equal(counted(service, "gone"), 1)
 	socket.close(id)
 	local slave = join(url, 1, "a", { timeout_cs = 50 })
 	skynet.sleep(125) -- beats keep it
@@ -565,7 +590,7 @@ case("both_sides_notice_silence", function()
 end)
 
 case("a_slave_that_does_not_read_is_cut_off", function()
-	local _, url = start_master()
+	local service, url = start_master()
 	local id = intrude(url, claim_of())
 	check.equal(wire.read(id, wire.LIMIT)[1], "welcome")
 	socket.pause(id)
@@ -584,6 +609,7 @@ case("a_slave_that_does_not_read_is_cut_off", function()
 		skynet.sleep(1)
 		socket.write(id, wire.packet("beat"))
 	end
+	check.equal(counted(service, "cut_off"), 1)
 	check.equal(slave.told, {})
 end)
 
