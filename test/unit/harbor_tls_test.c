@@ -2,6 +2,7 @@
  * let in, and nobody else. */
 #include "certificates.h"
 #include "harbor_world.h"
+#include "skynet_socket.h"
 
 static struct shelf shelf;
 static char good[PATH_SIZE], stranger[PATH_SIZE], elsewhere[PATH_SIZE];
@@ -96,6 +97,34 @@ a_certificate_for_another_host_is_refused(void **state)
 }
 
 static void
+do_reload(struct voice *voice, void *argument)
+{
+	*(int *)argument = skynet_tls_reload(voice->ctx);
+}
+
+/* The node goes on; its next connections, in both directions, are made with the new file. */
+static void
+a_renewed_certificate_is_used_after_a_reload(void **state)
+{
+	const struct wish wish = {
+		.name = "renewed", .alternatives = "IP:127.0.0.1", .signer = &shelf.stranger};
+	char renewed[PATH_SIZE];
+	int result = -1;
+	(void)state;
+	shelf_add(&shelf, "renewed", &wish, renewed);
+	start_both(renewed, shelf.authority_file);
+	introduce(&a, &b, b.port);
+	introduce(&b, &a, a.port);
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "down 2 *certificate*");
+	shelf_good(&shelf, "renewed", "IP:127.0.0.1", renewed);
+	in_turn(&b.voices[0], do_reload, &result);
+	assert_int_equal(result, 0);
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "up 2");
+	awaits(&b.control, "up 1");
+	stop_both();
+}
+
+static void
 a_node_without_tls_is_refused(void **state)
 {
 	(void)state;
@@ -118,6 +147,7 @@ main(void)
 		cmocka_unit_test(those_of_one_authority_talk),
 		cmocka_unit_test(a_certificate_of_another_authority_is_refused_at_both_ends),
 		cmocka_unit_test(a_certificate_for_another_host_is_refused),
+		cmocka_unit_test(a_renewed_certificate_is_used_after_a_reload),
 		cmocka_unit_test(a_node_without_tls_is_refused),
 	};
 	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
