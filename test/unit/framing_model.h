@@ -1,5 +1,5 @@
-/* framing_model.h: frames of all kinds with the bytes that they are on the wire, as a model says, and
- * a reader that is fed those bytes in pieces and checked against it. */
+/* framing_model.h: frames of all kinds with the bytes that they are on the wire, as a model says,
+ * and a reader that is fed those bytes in pieces and checked against it. */
 #ifndef FRAMING_MODEL_H
 #define FRAMING_MODEL_H
 

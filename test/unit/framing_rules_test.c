@@ -1,5 +1,5 @@
-/* framing_rules_test.c: what one framing has and others have not: limits, wrong frames, options. What
- * all have in common is in framing_test.c. */
+/* framing_rules_test.c: what one framing has and others have not: limits, wrong frames, options.
+ * What all have in common is in framing_test.c. */
 #include "framing_model.h"
 
 /* --- one framing ------------------------------------------------------------------------------ */

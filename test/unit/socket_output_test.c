@@ -1,5 +1,5 @@
-/* socket_output_test.c: what TCP connections send, from the service's point of view: when it leaves,
- * what happens when it cannot, and how a connection is closed. */
+/* socket_output_test.c: what TCP connections send, from the service's point of view: when it
+ * leaves, what happens when it cannot, and how a connection is closed. */
 #include "socket_world.h"
 
 #include <sys/ioctl.h>

@@ -1,5 +1,5 @@
-/* socket_test.c: what TCP connections receive, from the service's point of view: what is told, when,
- * and how often. Their output is in socket_output_test.c, owners in socket_owner_test.c. */
+/* socket_test.c: what TCP connections receive, from the service's point of view: what is told,
+ * when, and how often. Their output is in socket_output_test.c, owners in socket_owner_test.c. */
 #include "socket_world.h"
 
 /* --- input --------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* tls_handshake_test.c: handshakes of TLS, from the service's point of view: what is told, when, and
- * how often, with OpenSSL at the other end; who proves what to whom, and how it fails. */
+/* tls_handshake_test.c: handshakes of TLS, from the service's point of view: what is told, when,
+ * and how often, with OpenSSL at the other end; who proves what to whom, and how it fails. */
 #include "tls_connection.h"
 
 /* --- handshakes ---------------------------------------------------------------------------- */

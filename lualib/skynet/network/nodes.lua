@@ -70,7 +70,7 @@ local function note_missed(self, count)
 	if count > 0 then
 		self.missed = self.missed + count
 		local _, requester = skynet.context()
-		local text = "error: :%08x has been busy for too long, and misses %d events of nodes"
+		local text = "error: :%08x has been busy for too long, and misses %d events"
 		skynet.error(text:format(requester, count))
 	end
 end

@@ -14,8 +14,10 @@ local callbacks = {}
 --- What is wrong with a change of a backend.
 local function problem_of(change)
 	if type(change) == "table" and change.kind == "base" then
-		local is_right = fields.is_local_number(change.base)
-		return not is_right and ("its base is %s"):format(fields.printable(change.base)) or nil
+		if not fields.is_local_number(change.base) then
+			return "its base is " .. fields.printable(change.base)
+		end
+		return nil
 	end
 	return fields.change_problem(change)
 end
@@ -54,7 +56,8 @@ function callbacks.guard(options, close)
 	local function call(name, ...)
 		local ok, raised = xpcall(options[name], note_error, ...)
 		if not ok then
-			skynet.error(("error: registry: %s has failed: %s"):format(name, raised.trace))
+			local text = "error: registry: %s has failed: %s"
+			skynet.error(text:format(name, raised.trace))
 			return raised.text
 		end
 	end
