@@ -1,4 +1,5 @@
-"""The registry in etcd: names whose keys are touched by others, and names of a lease that is lost."""
+"""The registry in etcd: names whose keys are touched by others, and names of a lease that is
+lost."""
 
 import signal
 

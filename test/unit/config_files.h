@@ -1,4 +1,5 @@
-/* config_files.h: config files, as texts in a folder of the test, and what comes of loading them. */
+/* config_files.h: config files, as texts in a folder of the test, and what comes of loading
+ * them. */
 #ifndef CONFIG_FILES_H
 #define CONFIG_FILES_H
 

@@ -1,5 +1,5 @@
-/* watchdog_time_test.c: by which clock the watchdog calls a message long. Its clocks are set by hand,
- * and each of its looks is made by the test: no thread runs. */
+/* watchdog_time_test.c: by which clock the watchdog calls a message long. Its clocks are set by
+ * hand, and each of its looks is made by the test: no thread runs. */
 #include "sk_clock.h"
 
 static uint64_t test_now_ns;

@@ -86,7 +86,8 @@ end
 ---@param master_nonce string
 ---@return string? reason why it is not the right one
 function handshake.check_proof(proof, secret, purpose, slave_nonce, master_nonce)
-	if handshake.is_right(proof, handshake.proof(secret, purpose, slave_nonce, master_nonce)) then
+	local expected = handshake.proof(secret, purpose, slave_nonce, master_nonce)
+	if handshake.is_right(proof, expected) then
 		return nil
 	end
 	local unsecret = handshake.proof("", purpose, slave_nonce, master_nonce)

@@ -343,7 +343,7 @@ case("garbage_is_refused_with_a_clear_line", function()
 		{ wire.packet("hello", (handshake.hello("")), {}, "x"), "it speaks version table" },
 		{ wire.packet("hello", handshake.hello("short")), "its hello is broken" },
 		{ wire.packet("claim", {}), "does not speak the protocol" },
-		{ hello .. wire.packet("proof", "guess"), "one has a harbor_secret, and the other" },
+		{ hello .. wire.packet("proof", "guess"), "one has a harbor_secret, and the" },
 		{ hello .. wire.packet("proof"), "one has a harbor_secret, and the other" },
 		{ hello .. wire.packet("claim", {}), "does not prove" },
 		{ hello .. ("\255"):rep(4), "a packet of 4294967295 bytes was announced" },
@@ -527,10 +527,10 @@ case("a_slave_is_not_led_astray_by_a_false_master", function()
 	local url = "127.0.0.1:" .. port
 	local magic, version = handshake.hello("")
 	local nonce <const> = ("n"):rep(16)
-	local no_master = "what answers at " .. url .. " %(config key master%) is no master: a packet of "
+	local no_master = "what answers at " .. url .. " %(config key master%) is no master: a "
 	for bytes, pattern in pairs({
-		["HTTP/1.1 400 Bad Request\r\n\r\n"] = no_master .. "1213486160 bytes was announced",
-		["\255\255\255\255"] = no_master .. "4294967295 bytes was announced",
+		["HTTP/1.1 400 Bad Request\r\n\r\n"] = no_master .. "packet of 1213486160 bytes",
+		["\255\255\255\255"] = no_master .. "packet of 4294967295 bytes",
 		[wire.packet("welcome", 0, {}, {})] = "says 'welcome' instead of 'hello'",
 		[wire.packet("hello", magic, version + 1, nonce, "")] = "it speaks version 2 of",
 		[wire.packet("hello", magic, version, nonce, "guess")] = "one has a harbor_secret",
