@@ -66,6 +66,17 @@ local function changes(session)
 	return list
 end
 
+--- Who has the names that a session has registered, by the numbers of its requests.
+local function answers(session)
+	local list = {}
+	for _, packet in ipairs(session.packets) do
+		if packet[1] == "answer" then
+			list[packet[2]] = packet[3]
+		end
+	end
+	return list
+end
+
 local function welcome(session)
 	for _, packet in ipairs(session.packets) do
 		if packet[1] == "welcome" then
@@ -117,15 +128,6 @@ case("a_taken_name_stays_with_its_owner", function()
 	books:handle(first, "register", 7, "LOG", 0x01000009)
 	books:handle(second, "register", 8, "LOG", 0x02000009)
 	books:handle(first, "register", 9, "LOG", 0x01000009)
-	local function answers(session)
-		local list = {}
-		for _, packet in ipairs(session.packets) do
-			if packet[1] == "answer" then
-				list[packet[2]] = packet[3]
-			end
-		end
-		return list
-	end
 	check.equal(answers(first), { [7] = 0x01000009, [9] = 0x01000009 })
 	check.equal(answers(second), { [8] = 0x01000009 })
 end)
@@ -138,27 +140,18 @@ case("a_name_whose_owner_is_away_is_decided_later", function()
 	books:lost(second)
 	books:handle(first, "register", 7, "KEPT", 0x01000005)
 	books:handle(first, "register", 8, "GIVEN", 0x01000006)
-	local function answers()
-		local list = {}
-		for _, packet in ipairs(first.packets) do
-			if packet[1] == "answer" then
-				list[packet[2]] = packet[3]
-			end
-		end
-		return list
-	end
-	check.equal(answers(), {})
+	check.equal(answers(first), {})
 	local again = claim(books, 2, "b", { known = known({ names = { KEPT = 0x02000005 } }) })
-	check.equal(answers(), { [7] = 0x02000005, [8] = 0x01000006 })
+	check.equal(answers(first), { [7] = 0x02000005, [8] = 0x01000006 })
 	check.equal(welcome(again).snapshot.names, { KEPT = 0x02000005, GIVEN = 0x01000006 })
 	check.equal(changes(again), {})
 	-- The same when it does not come back.
 	books:lost(again)
 	books:handle(first, "register", 9, "KEPT", 0x01000009)
-	check.equal(answers()[9], nil)
+	check.equal(answers(first)[9], nil)
 	skynet.sleep(TIMEOUT_CS)
 	books:tick()
-	check.equal(answers()[9], 0x01000009)
+	check.equal(answers(first)[9], 0x01000009)
 end)
 
 case("who_asks_and_goes_away_gets_no_answer", function()

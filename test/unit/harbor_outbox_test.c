@@ -175,16 +175,23 @@ the_window_is_one_piece_or_so_many_bytes(void **state)
 	assert_int_equal(hand_all(1000), 0);
 }
 
+/* Each of two messages, 200 bytes. */
 static void
-acknowledgements_free_whole_pieces_and_cannot_lie(void **state)
+hand_three_pieces(void)
 {
-	(void)state;
 	for (int i = 0; i < 3; i++) {
 		(void)add(1, i, 80);
 		(void)add(2, i, 80);
 		harbor_outbox_seal(&outbox, NULL, 0);
 	}
 	assert_int_equal(hand_all(NO_WINDOW), 3);
+}
+
+static void
+acknowledgements_free_whole_pieces_and_cannot_lie(void **state)
+{
+	(void)state;
+	hand_three_pieces();
 	assert_false(harbor_outbox_acknowledge(&outbox, 7));
 	assert_true(harbor_outbox_acknowledge(&outbox, 3));
 	assert_int_equal(outbox.bytes, 400);
@@ -200,12 +207,7 @@ static void
 behind_a_break_it_goes_on_with_the_first_piece_that_is_not_whole(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 3; i++) {
-		(void)add(1, i, 80);
-		(void)add(2, i, 80);
-		harbor_outbox_seal(&outbox, NULL, 0);
-	}
-	assert_int_equal(hand_all(NO_WINDOW), 3);
+	hand_three_pieces();
 	assert_true(harbor_outbox_acknowledge(&outbox, 3));
 	assert_int_equal(harbor_outbox_rewind(&outbox), 2);
 	assert_int_equal(outbox.handed_bytes, 0);
