@@ -240,13 +240,10 @@ push_failure(lua_State *L, struct engine *engine, struct task *task)
 	lua_pushnil(L);
 	lua_pushstring(L, stream->text ? stream->text : "socket closed");
 	bool is_held = !stream->is_gone;
-	int id = stream->id;
 	stream->is_nameless = false;
 	stream_leave(engine, task);
-	if (is_held) {
-		skynet_socket_close(engine->ctx, id);
-		stream_forget(engine, stream);
-	}
+	if (is_held)
+		stream_close(engine, stream);
 	return 2;
 }
 
@@ -386,8 +383,7 @@ l_close(lua_State *L)
 	if (!stream)
 		return 0;
 	bool has_reader = stream->reader;
-	skynet_socket_close(engine->ctx, stream->id);
-	stream_forget(engine, stream);
+	stream_close(engine, stream);
 	if (!has_reader || !engine->current || engine->leaf != L || !lua_isyieldable(L) ||
 	    engine->is_exiting)
 		return 0;

@@ -5,6 +5,8 @@
  *     so it is woken once.
  * S3  A stream in engine->streams is not gone, and every other one is; those are freed by their
  *     reader, when it leaves.
+ * S4  A number in engine->streams without a stream is that of a socket that was closed here, until
+ *     its end is told: a chunk of it may still be in the mailbox, and is dropped without a word.
  */
 #include "stream.h"
 
@@ -16,6 +18,16 @@
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+/* Nothing more comes of a socket that was closed here (S4). */
+static void
+forget_closed(struct engine *engine, int id)
+{
+	struct waiter waiter;
+	const struct waiter *found = session_map_find(&engine->streams, id);
+	if (found && !found->stream)
+		(void)session_map_remove(&engine->streams, id, &waiter);
+}
+
 struct stream *
 stream_hold(struct engine *engine, int id, enum stream_kind kind, enum stream_stage stage)
 {
@@ -24,6 +36,7 @@ stream_hold(struct engine *engine, int id, enum stream_kind kind, enum stream_st
 	stream->kind = kind;
 	stream->stage = stage;
 	stream->limit_bytes = STREAM_LIMIT_BYTES;
+	forget_closed(engine, id); /* the number is that of another socket now */
 	session_map_add(&engine->streams, (struct waiter){.session = id, .stream = stream});
 	return stream;
 }
@@ -60,6 +73,18 @@ wake(struct engine *engine, struct stream *stream, bool is_at_once)
 }
 
 void
+stream_close(struct engine *engine, struct stream *stream)
+{
+	int id = stream->id;
+	bool is_more = stream->kind == STREAM_BYTES &&
+		       (stream->stage == STREAM_OPEN || stream->stage == STREAM_BROKEN);
+	skynet_socket_close(engine->ctx, id);
+	stream_forget(engine, stream);
+	if (is_more)
+		session_map_add(&engine->streams, (struct waiter){.session = id}); /* S4 */
+}
+
+void
 stream_forget(struct engine *engine, struct stream *stream)
 {
 	struct waiter waiter;
@@ -76,7 +101,7 @@ void
 stream_forget_all(struct engine *engine)
 {
 	for (uint32_t i = 0; i < engine->streams.capacity; i++)
-		if (engine->streams.slots[i].session != 0)
+		if (engine->streams.slots[i].session != 0 && engine->streams.slots[i].stream)
 			free_stream(engine->streams.slots[i].stream);
 	session_map_free(&engine->streams);
 }
@@ -142,8 +167,7 @@ stream_leave(struct engine *engine, struct task *task)
 	if (stream->is_gone) {
 		free_stream(stream); /* S3 */
 	} else if (stream->is_nameless) {
-		skynet_socket_close(engine->ctx, stream->id);
-		stream_forget(engine, stream);
+		stream_close(engine, stream);
 	}
 }
 
@@ -193,7 +217,7 @@ take_bytes(struct engine *engine, const struct skynet_socket_message *event)
 	struct stream *stream = stream_find(engine, event->id);
 	if (!stream || stream->stage == STREAM_ENDED) {
 		free(event->buffer);
-		if (!stream)
+		if (!stream && !session_map_find(&engine->streams, event->id))
 			skynet_error(engine->ctx, "socket: drop package from %d", event->id);
 		return;
 	}
@@ -259,6 +283,7 @@ static void
 take_end(struct engine *engine, const struct skynet_socket_message *event)
 {
 	struct stream *stream = stream_find(engine, event->id);
+	forget_closed(engine, event->id);
 	if (!stream)
 		return;
 	stream->stage = STREAM_ENDED;
@@ -272,6 +297,7 @@ static void
 take_leave(struct engine *engine, const struct skynet_socket_message *event)
 {
 	struct stream *stream = stream_find(engine, event->id);
+	forget_closed(engine, event->id);
 	if (!stream)
 		return; /* it was abandoned for the other one */
 	free(stream->text);

@@ -78,6 +78,8 @@ struct stream *stream_hold(struct engine *engine, int id, enum stream_kind kind,
 			   enum stream_stage stage);
 /* The stream of a socket, or NULL: this service does not hold it. */
 struct stream *stream_find(const struct engine *engine, int id);
+/* Closes its socket, and ends it. */
+void stream_close(struct engine *engine, struct stream *stream);
 /* Ends it. Its reader is woken, behind the current task. */
 void stream_forget(struct engine *engine, struct stream *stream);
 /* Forgets all, in the end. */

@@ -384,6 +384,31 @@ test.case("an id whose onclose has not run cannot be started", function()
 	close(far)
 end)
 
+test.case("what has come for a socket that is closed is dropped without a word", function()
+	for _ = 1, 20 do
+		local ends = { table.pack(connect()), table.pack(connect()) }
+		for _, pair in ipairs(ends) do
+			socket.write(pair[1], "both come together")
+		end
+		-- Who gets his bytes first closes the other one, whose bytes wait in the mailbox.
+		local readers = {}
+		for i, pair in ipairs(ends) do
+			readers[i] = spawn(function()
+				if socket.read(pair[2]) then
+					socket.close(ends[3 - i][2])
+				end
+			end)
+		end
+		readers[1]()
+		readers[2]()
+		for _, pair in ipairs(ends) do
+			close(pair[1], pair[2])
+		end
+	end
+	test.settle()
+	test.equal(#test.log("drop package"), 0)
+end)
+
 test.case("a reader of an abandoned socket gets false", function()
 	local near, far = connect()
 	local read = spawn(socket.read, far)
