@@ -77,7 +77,7 @@ run_node(struct sk_node *node, struct sk_daemon *daemon, void (*ready)(struct sk
 		outcome->status = sk_node_wait(node);
 	}
 	sk_signals_fini(&signals);
-	outcome->was_stopped = signals.stop_count > 0;
+	outcome->was_stopped = signals.stop_ms != 0;
 	return result;
 }
 

@@ -6,6 +6,7 @@
  * one of the reasons for it. */
 #include "sk_signals.h"
 
+#include "sk_clock.h"
 #include "sk_daemon.h"
 #include "sk_node.h"
 
@@ -14,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Who ends a process and then its group, as timeout(1) does, sends two signals at a time and means
+ * one. Nobody loses his patience that fast. */
+#define SAME_STOP_MS 200
 /* What a shell reports for a process that a signal has ended. */
 #define STATUS_OF_SIGNAL(number) (128 + (number))
 
@@ -35,8 +39,18 @@ do_wanted_locked(struct sk_signals *signals)
 		sk_node_reload_tls(signals->node);
 	}
 	signals->wants_reload = false;
-	if (signals->stop_count > 0)
+	if (signals->stop_ms != 0)
 		sk_node_stop(signals->node);
+}
+
+static void
+stop_locked(struct sk_signals *signals, int number)
+{
+	uint64_t now_ms = sk_clock_ms();
+	if (signals->stop_ms == 0)
+		signals->stop_ms = now_ms;
+	else if (now_ms - signals->stop_ms > SAME_STOP_MS)
+		end_at_once(signals, number);
 }
 
 static void
@@ -44,8 +58,8 @@ act_locked(struct sk_signals *signals, int number)
 {
 	if (number == SIGHUP)
 		signals->wants_reload = true;
-	else if (++signals->stop_count > 1)
-		end_at_once(signals, number);
+	else
+		stop_locked(signals, number);
 	if (signals->has_started)
 		do_wanted_locked(signals);
 }

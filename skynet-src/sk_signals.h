@@ -1,8 +1,9 @@
 /* sk_signals.h: the thread that acts on signals: stop the node, reload its files.
  *
- * Model      SIGINT and SIGTERM stop the node in good order; a second one ends the process at once,
- *            with status 128 + signal. SIGHUP reopens the log, and reads certificates again.
- *            Signals that come while the node starts are kept until it has.
+ * Model      SIGINT and SIGTERM stop the node in good order; a second one, unless it comes with
+ *            the first, ends the process at once, with status 128 + signal. SIGHUP reopens the log,
+ *            and reads certificates again. Signals that come while the node starts are kept until
+ *            it has.
  * Life       init before any other thread is started (they inherit the blocked signals); started;
  *            fini before the node is freed.
  * Threads    [boot]
@@ -15,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct sk_daemon;
 struct sk_node;
@@ -30,7 +32,7 @@ struct sk_signals {
 	bool has_started;  /* the node runs */
 	bool wants_reload; /* log and certificates, and it has not been done */
 	bool is_over;	   /* the thread is to end */
-	int stop_count;	   /* how often a stop was asked for */
+	uint64_t stop_ms;  /* by sk_clock_ms: when a stop was asked for; 0: not yet */
 };
 
 /* Blocks the signals and starts the thread. node, daemon: borrowed until fini. Returns 0, or

@@ -204,15 +204,35 @@ def term_and_int_end_a_node_in_good_order():
 
 
 @case
+def two_signals_that_come_together_are_one():
+    node = probe("stay")
+    node.wait_log("probe ready")
+    node.signal(signal.SIGSTOP)
+    node.signal(signal.SIGTERM)
+    node.signal(signal.SIGINT)
+    node.signal(signal.SIGCONT)
+    equal(node.wait(), 0)
+
+
+def insist(node, number):
+    """Sends more signals, until the node has ended."""
+
+    def has_ended():
+        node.signal(number)
+        return not node.is_running()
+
+    wait_until(has_ended, "a second signal has ended it")
+    node.wait()
+
+
+@case
 def a_second_signal_ends_a_node_that_hangs():
     for number in (signal.SIGTERM, signal.SIGINT):
         node = probe("hang")
         node.expect_status(128 + number)
         node.wait_log("probe hangs")
         node.signal(number)
-        wait_until(lambda: not is_pending(node, number), "the first signal has been taken")
-        node.signal(number)
-        node.wait()
+        insist(node, number)
         assert "ended without waiting for services" in node.error_text(), node.text()
 
 
@@ -237,9 +257,7 @@ def a_second_signal_ends_a_start_that_hangs():
         node.expect_status(128 + signal.SIGTERM)
         node.wait_log("probe waits")
         node.signal(signal.SIGTERM)
-        wait_until(lambda: not is_pending(node, signal.SIGTERM), "the signal has been taken")
-        node.signal(signal.SIGTERM)
-        node.wait()
+        insist(node, signal.SIGTERM)
 
 
 @case
