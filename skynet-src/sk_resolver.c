@@ -8,6 +8,7 @@
  * Not handled: more than 16 sockets of c-ares (one or two for each name server). */
 #include "sk_resolver.h"
 
+#include "sk_hosts.h"
 #include "sk_quiesce.h"
 #include "skynet.h"
 
@@ -94,6 +95,20 @@ list_addresses(const struct ares_addrinfo *found, int port)
 	return list;
 }
 
+/* Answers what nobody has to be asked for: localhost is known without a hosts file, too. */
+static bool
+answer_from_here(struct request *request)
+{
+	struct sk_address address;
+	if (sk_hosts_find(NULL, request->name, request->port, &address, 1) != 1)
+		return false;
+	struct sk_address_list *list = skynet_malloc(sizeof *list + sizeof address);
+	*list = (struct sk_address_list){.count = 1};
+	list->addresses[0] = address;
+	request->resolver->answer(request->resolver->ud, request->id, list, NULL);
+	return true;
+}
+
 /* c-ares is done with a request. */
 static void
 on_found(void *ud, int status, int timeouts, struct ares_addrinfo *found)
@@ -109,7 +124,8 @@ on_found(void *ud, int status, int timeouts, struct ares_addrinfo *found)
 			resolver->answer(resolver->ud, request->id, list, NULL);
 		else
 			answer_error(request, "it has no IP address");
-	} else if (status != ARES_EDESTRUCTION) { /* N1: the resolver is being freed */
+	} else if (status != ARES_EDESTRUCTION && /* N1: the resolver is being freed */
+		   !answer_from_here(request)) {
 		answer_error(request, ares_strerror(status));
 	}
 	skynet_free(request);
