@@ -94,13 +94,17 @@ vpath %.pml test/model skynet-src
 .DELETE_ON_ERROR:
 .SECONDARY:
 
+# $(call point,LINK,TARGET): a link that is right is left alone, so that a source folder that nobody
+# may write to can still be run from.
+point = [ "$$(readlink $(1))" = "$(2)" ] || ln -sfn "$(2)" $(1)
+
 # A library of the system that only some nodes need (docs/etcd.md) is linked to when it is there.
 all: $(B)/skynet $(services) $(libraries) $(client)
-	@mkdir -p $(B)/luaclib && rm -f $(B)/luaclib/cjson.so
-	@cjson=$$(LUA='$(LUA)' 3rd/deps --module cjson) && ln -s "$$cjson" $(B)/luaclib/cjson.so || true
-ifeq ($(SAN)$(DEBUG),)
 	@mkdir -p $(B)/cservice $(B)/luaclib
-	@for built in skynet client cservice luaclib; do ln -sfn $(B)/$$built $$built; done
+	@cjson=$$(LUA='$(LUA)' 3rd/deps --module cjson); if [ -z "$$cjson" ]; then \
+		rm -f $(B)/luaclib/cjson.so; else $(call point,$(B)/luaclib/cjson.so,$$cjson); fi
+ifeq ($(SAN)$(DEBUG),)
+	@for built in skynet client cservice luaclib; do $(call point,$$built,$(B)/$$built); done
 endif
 
 run: all
