@@ -3,6 +3,7 @@ every waiting task is told, and memory and descriptors return to what they were.
 
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -125,28 +126,29 @@ def silent_name_server():
 
 
 class NodeWithNameServer(SocketUser):
-    """A node that sees another /etc/resolv.conf, in a mount namespace of its own."""
+    """A node that sees another /etc, with that name server and no hosts file, in a mount namespace
+    of its own."""
 
-    def __init__(self, name_server, **settings):
-        self.resolver = Path(tempfile.mkstemp(prefix="skynet-test-")[1])
-        self.resolver.write_text(f"nameserver {name_server}\n")
-        super().__init__(**settings)
+    def __init__(self, name_server):
+        if subprocess.run(("unshare", "--mount", "true"), capture_output=True).returncode:
+            raise Skip("no mount namespaces here")
+        self.etc = Path(tempfile.mkdtemp(prefix="skynet-test-"))
+        (self.etc / "resolv.conf").write_text(f"nameserver {name_server}\n")
+        super().__init__()
 
     def close(self):
         try:
             super().close()
         finally:
-            self.resolver.unlink()
+            shutil.rmtree(self.etc)
 
     def command(self, words):
-        script = f'mount --bind {self.resolver} /etc/resolv.conf && exec "$@"'
+        script = f'mount --bind {self.etc} /etc && exec "$@"'
         return ("unshare", "--mount", "sh", "-c", script, "sh", *words)
 
 
 @case
 def a_name_server_that_never_answers_holds_nobody_up():
-    if subprocess.run(("unshare", "--mount", "true"), capture_output=True).returncode:
-        raise Skip("no mount namespaces here")
     with silent_name_server() as server, NodeWithNameServer("127.99.0.1") as node:
         with Bystander(node) as bystander:
             bystander.wait_answers(10)
@@ -160,6 +162,14 @@ def a_name_server_that_never_answers_holds_nobody_up():
             # One look-up may still be under way, on two descriptors of the resolver's.
             node.wait_fds(fds + 2)
             bystander.wait_answers(10)
+
+
+@case
+def localhost_is_known_without_a_hosts_file():
+    # Nobody listens there.
+    with NodeWithNameServer("127.99.0.2") as node:
+        with node.ask(f"open localhost:{node.port} 3000") as connection:
+            assert wait_closed(connection) == b"opened\n"
 
 
 @case
