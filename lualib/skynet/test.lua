@@ -15,9 +15,10 @@ for name, f in pairs(check) do
 	test[name] = f
 end
 
---- How long a case may take unless it says otherwise: a day of virtual time, a minute of real.
+--- How long a case may take unless it says otherwise: a day of virtual time, five minutes
+--- of real.
 local DEADLINE_CS <const> = 8640000
-local REAL_DEADLINE_CS <const> = 6000
+local REAL_DEADLINE_CS <const> = 30000
 --- How long `eventually` waits, and between two looks.
 local EVENTUALLY_CS <const> = 6000
 local LOOK_CS <const> = 1
@@ -27,7 +28,7 @@ local MS_PER_CS <const> = 10
 
 ---@class skynet.test.options
 ---@field deadline? integer how much virtual time the case may take, in cs; default a day
----@field real_deadline? integer how much real time, in cs; default a minute
+---@field real_deadline? integer how much real time, in cs; default five minutes
 
 ---@class skynet.test.case
 ---@field name string

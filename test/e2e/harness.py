@@ -37,8 +37,8 @@ BUILD = ROOT / os.environ.get("SKYNET_BUILD", "build/plain")
 SKYNET = str(BUILD / "skynet")
 CLIENT = str(BUILD / "client")
 SANITIZERS = os.environ.get("SKYNET_SAN", "")
-# Every wait has an end. A test that passes never gets near it.
-DEADLINE_S = 15 * (5 if SANITIZERS else 1)
+# Every wait has an end. A test that passes never gets near it, however busy the machine is.
+DEADLINE_S = 60 * (3 if SANITIZERS else 1)
 
 _SANITIZER_REPORT = re.compile(
     r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|FATAL: ThreadSanitizer"

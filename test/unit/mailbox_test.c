@@ -147,7 +147,7 @@ test_against_a_counter(void **state)
 #define SENDERS 3
 #define CONSUMERS 2
 #define MESSAGES 40000 /* of each sender */
-#define DEADLINE_S 30
+#define DEADLINE_S 60
 
 struct stress {
 	struct sk_mailbox box;
