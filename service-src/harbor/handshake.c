@@ -118,6 +118,8 @@ harbor_handshake_refuse(struct harbor_handshake *handshake, enum harbor_refusal 
 	(void)vsnprintf(handshake->text, sizeof handshake->text, format, arguments);
 	va_end(arguments);
 	size_t size = strlen(handshake->text);
+	if (handshake->state == HARBOR_HANDSHAKE_DONE)
+		handshake->out_size = 0; /* the proof */
 	body[0] = (char)refusal;
 	memcpy(body + 1, handshake->text, size);
 	put_preamble(handshake);

@@ -99,7 +99,8 @@ void harbor_handshake_dial(struct harbor_handshake *handshake, const struct harb
 void harbor_handshake_await(struct harbor_handshake *handshake, const char *secret);
 /* ASKED: goes on, and says what `own` says. */
 void harbor_handshake_accept(struct harbor_handshake *handshake, const struct harbor_hello *own);
-/* Ends it, at any time before DONE. */
+/* Ends it, at any time before DONE; or then, if who has accepted has not sent its proof yet: the
+ * refusal takes its place. */
 void harbor_handshake_refuse(struct harbor_handshake *handshake, enum harbor_refusal refusal,
 			     const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Takes bytes of the other end, as long as the state is GOES_ON; what is left of them stands behind

@@ -31,6 +31,10 @@
  *                  brought is known already: a late one changes nothing.
  *              T3  Messages leave when both pipes have been open in this session: then the peer
  *                  can answer. Answers are kept from the moment on when its messages may come.
+ *              T4  A session ends by a new tie only if that was found at the address that .cslave
+ *                  has told, by a pipe that was dialled. Who comes in with another may be a second
+ *                  process with the id of the peer; if it is the peer, which has begun anew, the
+ *                  pipe to what it was before breaks, and is dialled.
  * Threads    [turn] everywhere: a service runs on one thread at a time.
  */
 #ifndef HARBOR_H
@@ -303,8 +307,8 @@ void harbor_shake_input(struct harbor *harbor, struct harbor_pipe *pipe, const c
 void harbor_peer_join(struct harbor *harbor, int id, const char *host, int port);
 /* It is not any more. */
 void harbor_peer_leave(struct harbor_peer *peer, const char *reason);
-/* A handshake is over; its pipe has no peer yet if it came in. Returns false if it is a late one:
- * the pipe is to be closed. */
+/* A handshake is over; its pipe has no peer yet if it came in. Returns false if the pipe is to be
+ * closed: it is a late one, or the handshake is REFUSED now (T4). */
 bool harbor_peer_meet(struct harbor_peer *peer, struct harbor_pipe *pipe);
 /* A pipe has become open: something may be possible now. */
 void harbor_peer_check(struct harbor_peer *peer);

@@ -182,6 +182,26 @@ meet_in(struct harbor_peer *peer, struct harbor_pipe *pipe)
 	peer->in = pipe;
 }
 
+/* T4 */
+static void
+refuse_twin(const struct harbor_peer *peer, struct harbor_handshake *handshake)
+{
+	char address[HARBOR_ADDRESS_MAX + 1];
+	harbor_write_address(address, peer->host, peer->port);
+	harbor_handshake_refuse(handshake, HARBOR_REFUSED_BUSY,
+				"another process with the id %d is connected, at %s", peer->id,
+				address);
+}
+
+/* The process at the peer's address has another tie than the one that is known. */
+static void
+end_old_session(struct harbor_peer *peer, struct harbor_pipe *pipe)
+{
+	peer->out = NULL; /* this one stays */
+	end_session(peer, "it has started anew, or has given this node up");
+	peer->out = pipe;
+}
+
 bool
 harbor_peer_meet(struct harbor_peer *peer, struct harbor_pipe *pipe)
 {
@@ -189,13 +209,12 @@ harbor_peer_meet(struct harbor_peer *peer, struct harbor_pipe *pipe)
 	bool is_known = other->tie == peer->other_tie;
 	if (own->tie != peer->tie || (!is_known && own->known_tie != peer->other_tie))
 		return false; /* T2 */
-	if (!is_known && peer->other_tie != 0) {
-		if (pipe->is_out)
-			peer->out = NULL; /* this one stays */
-		end_session(peer, "it has started anew, or has given this node up");
-		if (pipe->is_out)
-			peer->out = pipe;
+	if (!is_known && peer->other_tie != 0 && !pipe->is_out) {
+		refuse_twin(peer, pipe->handshake);
+		return false;
 	}
+	if (!is_known && peer->other_tie != 0)
+		end_old_session(peer, pipe);
 	if (!is_known)
 		begin_session(peer, other->tie);
 	/* The ACK that has told the same may have been lost with an earlier pipe. */

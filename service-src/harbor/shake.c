@@ -66,6 +66,19 @@ answer(struct harbor *harbor, struct harbor_handshake *handshake)
 	}
 }
 
+/* Somebody was refused, and is told so; or it is too late. */
+static void
+close_unopened(struct harbor *harbor, struct harbor_pipe *pipe)
+{
+	const struct harbor_handshake *handshake = pipe->handshake;
+	if (handshake->state != HARBOR_HANDSHAKE_DONE) {
+		send_out(harbor, pipe);
+		harbor_log_refused(harbor, pipe,
+				   handshake->has_other && !pipe->is_out ? handshake->other.id : 0);
+	}
+	harbor_pipe_close(harbor, pipe);
+}
+
 /* The handshake is over, and nobody was refused. */
 static void
 open_pipe(struct harbor *harbor, struct harbor_pipe *pipe, const char *rest, size_t size)
@@ -73,7 +86,7 @@ open_pipe(struct harbor *harbor, struct harbor_pipe *pipe, const char *rest, siz
 	struct harbor_peer *peer = harbor->peers[pipe->handshake->other.id];
 	int id = pipe->id;
 	if (peer == NULL || !peer->is_member || !harbor_peer_meet(peer, pipe)) {
-		harbor_pipe_close(harbor, pipe);
+		close_unopened(harbor, pipe);
 		return;
 	}
 	send_out(harbor, pipe);
@@ -106,10 +119,7 @@ harbor_shake_input(struct harbor *harbor, struct harbor_pipe *pipe, const char *
 		return;
 	case HARBOR_HANDSHAKE_REFUSED:
 	case HARBOR_HANDSHAKE_DENIED:
-		send_out(harbor, pipe);
-		harbor_log_refused(harbor, pipe,
-				   handshake->has_other && !pipe->is_out ? handshake->other.id : 0);
-		harbor_pipe_close(harbor, pipe);
+		close_unopened(harbor, pipe);
 		return;
 	}
 }

@@ -236,6 +236,18 @@ impostor_connect(struct impostor *impostor, uint64_t tie)
 	awaits(&a.control, "up 9");
 }
 
+/* The pipe on which a writes breaks, and is dialled until it is open again. */
+static void
+impostor_is_dialled(struct impostor *impostor, uint64_t tie)
+{
+	static struct harbor_handshake handshake;
+	do {
+		(void)close(impostor->in);
+		impostor->in = accept(impostor->listener, NULL, NULL);
+		assert_true(impostor->in >= 0);
+	} while (shake_hands(&handshake, impostor->in, false, tie) != HARBOR_HANDSHAKE_DONE);
+}
+
 static void
 impostor_end(struct impostor *impostor)
 {
@@ -413,16 +425,15 @@ answers_wait_for_the_pipe(void **state)
 	a.voices[0].echoes = true;
 	impostor_connect(&impostor, 100);
 	(void)close(impostor.out);
-	(void)close(impostor.in);
-	/* It has started anew; a learns of it by this pipe, and has no other yet. */
+	/* It has started anew; a learns of it by its own pipe, which breaks then. */
+	impostor_is_dialled(&impostor, 200);
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "down 9 it has started anew*");
+	(void)shutdown(impostor.in, SHUT_RDWR);
 	impostor.out = dial_port(a.port);
 	assert_int_equal(shake_hands(&handshake, impostor.out, true, 200), HARBOR_HANDSHAKE_DONE);
 	impostor_says(&impostor, &frame);
 	hears(&a.voices[0], TYPE_ANY, 6, 0x09000001, "");
-	do { /* those of the former session are not answered */
-		impostor.in = accept(impostor.listener, NULL, NULL);
-		assert_true(impostor.in >= 0);
-	} while (shake_hands(&handshake, impostor.in, false, 200) != HARBOR_HANDSHAKE_DONE);
+	impostor_is_dialled(&impostor, 200);
 	frame = impostor_hears(&impostor);
 	assert_int_equal(frame.type, PTYPE_RESPONSE);
 	assert_int_equal(frame.session, 6);
@@ -449,17 +460,15 @@ late_handshakes_change_nothing(void **state)
 		assert_int_equal(read(fd, &byte, 1), 1);
 		(void)harbor_handshake_input(&late, &byte, 1);
 	}
-	/* The new one comes. */
-	int out = dial_port(a.port);
-	assert_int_equal(shake_hands(&handshake, out, true, 200), HARBOR_HANDSHAKE_DONE);
+	/* The new one is found. */
+	impostor_is_dialled(&impostor, 200);
 	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "down 9 it has started anew*");
 	/* The old one's proof is right, and too late. */
 	assert_true(send(fd, late.out, late.out_size, MSG_NOSIGNAL) > 0);
 	char byte;
 	assert_int_equal(read_to_end(fd, &byte, 1), 0);
-	(void)close(impostor.in);
-	impostor.in = accept(impostor.listener, NULL, NULL);
-	assert_int_equal(shake_hands(&handshake, impostor.in, false, 200), HARBOR_HANDSHAKE_DONE);
+	int out = dial_port(a.port);
+	assert_int_equal(shake_hands(&handshake, out, true, 200), HARBOR_HANDSHAKE_DONE);
 	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "up 9");
 	(void)close(fd);
 	(void)close(out);
