@@ -25,7 +25,8 @@ function take(name, limit_cs)
 	local list = {}
 	local ok, reason, is_over = places[name]:take(skynet.now() + (limit_cs or 6000),
 		function(keys, count, bytes)
-			table.insert(list, ("%s=%s"):format(table.concat(keys, "/", 1, count), bytes))
+			local path = table.concat(keys, "/", 1, count)
+			table.insert(list, ("%s=%s"):format(path, bytes))
 			return bytes ~= "no"
 		end)
 	if not ok then
@@ -36,8 +37,9 @@ end
 
 -- Writes one value, or removes it.
 function write(name, key, bytes, limit_cs)
-	local ok, reason, is_over = places[name]:write({ { keys = { key }, count = 1, bytes = bytes } },
-		skynet.now() + (limit_cs or 6000))
+	local writes = { { keys = { key }, count = 1, bytes = bytes } }
+	local deadline_cs = skynet.now() + (limit_cs or 6000)
+	local ok, reason, is_over = places[name]:write(writes, deadline_cs)
 	if not ok then
 		error(("%s (%s)"):format(reason, is_over and "over" or "not over"), 0)
 	end

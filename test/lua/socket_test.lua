@@ -387,22 +387,22 @@ end)
 test.case("what has come for a socket that is closed is dropped without a word", function()
 	for _ = 1, 20 do
 		local ends = { table.pack(connect()), table.pack(connect()) }
-		for _, pair in ipairs(ends) do
-			socket.write(pair[1], "both come together")
+		for _, both in ipairs(ends) do
+			socket.write(both[1], "both come together")
 		end
 		-- Who gets his bytes first closes the other one, whose bytes wait in the mailbox.
 		local readers = {}
-		for i, pair in ipairs(ends) do
+		for i, both in ipairs(ends) do
 			readers[i] = spawn(function()
-				if socket.read(pair[2]) then
+				if socket.read(both[2]) then
 					socket.close(ends[3 - i][2])
 				end
 			end)
 		end
 		readers[1]()
 		readers[2]()
-		for _, pair in ipairs(ends) do
-			close(pair[1], pair[2])
+		for _, both in ipairs(ends) do
+			close(both[1], both[2])
 		end
 	end
 	test.settle()

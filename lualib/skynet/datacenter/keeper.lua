@@ -158,7 +158,7 @@ end
 local function find_excess(self, size, number)
 	local limits = self.data.limits
 	if size > limits.bytes then
-		local text = "the value and its keys have %d bytes, more than the %d that can be kept"
+		local text = "value and keys have %d bytes, more than the %d that can be kept"
 		return text:format(size, limits.bytes)
 	elseif number > limits.changes then
 		local text = "the value needs %d changes, more than the %d that can be made at once"
@@ -168,8 +168,9 @@ end
 
 --- What the next write changes; nil: nothing, it is over.
 local function plan(self, write)
+	local keys, count, bytes = write.keys, write.count, write.bytes
 	local ok, changes, top =
-		pcall(self.entries.plan, self.entries, self.root, write.keys, write.count, write.bytes)
+		pcall(self.entries.plan, self.entries, self.root, keys, count, bytes)
 	if not ok then
 		finish(write, "failed", changes)
 		return nil
@@ -200,7 +201,8 @@ local function collect(self)
 			changes, size = plan(self, write)
 		end
 		if changes then
-			local is_full = bytes + size > limits.bytes or #all + #changes > limits.changes
+			local is_full = bytes + size > limits.bytes
+				or #all + #changes > limits.changes
 			if is_full or is_entangled(write, batch) then
 				break
 			end
@@ -225,7 +227,8 @@ local function write_some(self)
 	local is_done, reason, is_over = self.data:write(changes, skynet.now() + self.limit_cs)
 	for _, write in ipairs(batch) do
 		if is_done then
-			local former, value = self.entries:apply(root, write.keys, write.count, write.bytes)
+			local keys, count, bytes = write.keys, write.count, write.bytes
+			local former, value = self.entries:apply(root, keys, count, bytes)
 			finish(write, "done", former)
 			self.on_set(root, write.keys, write.count, value)
 		elseif is_over then

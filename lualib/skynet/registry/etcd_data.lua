@@ -67,7 +67,10 @@ end
 local function read_head(kv)
 	local text = kv and decode(kv.value or "") or ""
 	local token, count, largest, run = text:match("^(%x+) (%d+) (%d+) (%x+)$")
-	return token and { token = token, count = number(count), largest = number(largest), run = run }
+	if not token then
+		return nil
+	end
+	return { token = token, count = number(count), largest = number(largest), run = run }
 end
 
 local function read_key(key)
@@ -89,7 +92,11 @@ end
 ---@return boolean? is_over another one has the office
 local function look(self, deadline_cs)
 	local answer, reason = self.etcd:call("/v3/kv/txn", {
-		success = { read_key(self.office), read_key(encode(self.root)), read_key(self.run) },
+		success = {
+			read_key(self.office),
+			read_key(encode(self.root)),
+			read_key(self.run),
+		},
 	}, deadline_cs, answers.revision)
 	local office = answer and keys.first_kv(answer, 1)
 	if not answer then
@@ -271,7 +278,12 @@ function methods:write(changes, deadline_cs)
 	operations[#operations + 1] = { request_put = { key = key, value = value } }
 	local answer, reason = self.etcd:call("/v3/kv/txn", {
 		compare = {
-			{ key = key, target = "VALUE", result = "EQUAL", value = format_head(former) },
+			{
+				key = key,
+				target = "VALUE",
+				result = "EQUAL",
+				value = format_head(former),
+			},
 		},
 		success = operations,
 		failure = { read_key(key) },

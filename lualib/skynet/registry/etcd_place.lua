@@ -150,7 +150,8 @@ local function put(self, kvs, base, deadline_cs)
 		{ request_put = { key = node_key, value = self.value, lease = self.lease } },
 	}
 	if base then
-		table.insert(success, { request_put = { key = base_key, value = keys.base_value(base) } })
+		local value = keys.base_value(base)
+		table.insert(success, { request_put = { key = base_key, value = value } })
 	end
 	if not self.was_taken then
 		table.insert(success, begin_run(self))

@@ -4,6 +4,7 @@ local skynet = require("skynet")
 require("skynet.manager")
 local test = require("skynet.test")
 local check = require("check")
+local handshake = require("skynet.network.handshake")
 local network = require("network_slaves")
 local registry = require("skynet.registry")
 local view = require("skynet.registry.view")
@@ -57,8 +58,8 @@ case("what_is_closed_while_it_connects_is_no_member", function()
 	local master = start_master(url)
 	wait_for(first.told, "lost,back")
 	test.eventually(function()
-		local network = skynet.call(master, "lua", "STAT").network
-		return not network.members[2] and network.members[1]
+		local members = skynet.call(master, "lua", "STAT").network.members
+		return not members[2] and members[1]
 	end)
 	check.equal(second.told, { "lost" })
 end)
