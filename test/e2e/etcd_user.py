@@ -6,7 +6,7 @@ from evaluator import Evaluator, failure
 from harness import free_port, wait_until
 
 # Leases that do not run out by themselves, and those that soon do.
-LONG_CS = 6000
+LONG_CS = 360000
 SHORT_CS = 300
 
 PRELUDE = """

@@ -4,11 +4,11 @@ leader, and for what is known already not even all of them."""
 import signal
 
 from etcd_cluster import Cluster
-from harness import case, free_port, keep, main, wait_until
+from harness import DEADLINE_S, case, free_port, keep, main, wait_until
 from netspace import Here
 from sequence import NetworkNode, Traffic, integer, publish
 
-CALM_S = 30
+CALM_S = 2 * DEADLINE_S
 QUERY = 'return require("skynet.harbor").queryname("%s")'
 
 

@@ -5,7 +5,7 @@ import time
 from harness import DEADLINE_S, SANITIZERS, case, main, wait_until
 from sequence import Traffic, World
 
-CALM_S = 30
+CALM_S = 2 * DEADLINE_S
 CUTS = 10 if SANITIZERS else 40
 
 

@@ -1,10 +1,10 @@
 """The master of a network is killed and comes back: links, names and the numbers of nodes survive,
 also when the network has changed meanwhile."""
 
-from harness import case, main, wait_until
+from harness import DEADLINE_S, case, main, wait_until
 from sequence import Traffic, World, integer, publish
 
-CALM_S = 30
+CALM_S = 2 * DEADLINE_S
 
 
 QUERY = 'return require("skynet.harbor").queryname("%s")'

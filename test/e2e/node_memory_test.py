@@ -3,10 +3,10 @@ and is counted; a message that is too long is refused, where it is sent and with
 
 import re
 
-from harness import SANITIZERS, case, main, wait_until
+from harness import DEADLINE_S, SANITIZERS, case, main, wait_until
 from sequence import Traffic, World, integer
 
-CALM_S = 30
+CALM_S = 2 * DEADLINE_S
 LIMIT_BYTES = 1 << 20
 MESSAGE_LIMIT = 100000
 MEMORY_SLACK_KB = (200 if SANITIZERS else 24) * 1024
@@ -42,7 +42,8 @@ def with_the_error_policy_what_an_absent_peer_gets_has_a_bound():
     world, traffic, memory_kb = flood_to_absent_peer("error", window=100000)
     wait_until(lambda: traffic.counts()["refused"] > 5000, "5000 messages are refused")
     counted = stat(*world.nodes)
-    assert counted["full"] == 1 and counted["waiting_bytes"] < 1.1 * LIMIT_BYTES, counted
+    # What was in the harbor's mailbox when it was full is taken.
+    assert counted["full"] == 1 and counted["waiting_bytes"] < 2 * LIMIT_BYTES, counted
     grown_kb = world.nodes[0].rss_kb() - memory_kb
     assert grown_kb < 2 * LIMIT_BYTES // 1024 + MEMORY_SLACK_KB, f"{grown_kb} KB"
     world.network.mend(world.hosts[1])

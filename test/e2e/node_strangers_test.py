@@ -6,10 +6,10 @@ import os
 import struct
 
 import pipe
-from harness import SANITIZERS, case, main, wait_closed, wait_until
+from harness import DEADLINE_S, SANITIZERS, case, main, wait_closed, wait_until
 from sequence import HARBOR_PORT, MASTER_ID, SECRET, NetworkNode, Traffic, World, integer
 
-CALM_S = 30
+CALM_S = 2 * DEADLINE_S
 SILENT = 1000
 MEMORY_SLACK_KB = (200 if SANITIZERS else 24) * 1024
 
