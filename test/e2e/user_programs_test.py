@@ -95,7 +95,7 @@ def requests_are_handled_beside_each_other():
             send_frame(client, request)
         assert recv_frame(client) == b"2"
         assert recv_frame(client) == b"1"
-        assert "it has failed" in node.text()
+        node.wait_log("it has failed")
 
 
 @case
