@@ -59,9 +59,8 @@ end
 local nodes = nodes_module.new(tell_harbor)
 local names = names_module.new({
 	id = ID,
-	tell_harbor = tell_harbor,
-	ask_harbor = function(text)
-		skynet.call(harbor, "harbor_command", text)
+	await_harbor = function()
+		skynet.call(harbor, "harbor_command", "sync")
 	end,
 	unregister = function(name, handle)
 		backend:unregister(name, handle)
@@ -150,10 +149,6 @@ end
 function on_event.down(text)
 	local id, reason = text:match("^(%d+) ?(.*)$")
 	nodes:down(math.tointeger(tonumber(id)), reason)
-end
-
-function on_event.query(name)
-	names:answer_harbor(name)
 end
 
 skynet.register_protocol({

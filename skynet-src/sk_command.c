@@ -7,8 +7,8 @@
 #include "sk_groups.h"
 #include "sk_memory.h"
 #include "sk_record.h"
-#include "sk_remote.h"
 #include "sk_service.h"
+#include "sk_waiting.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -101,24 +101,22 @@ static const char *
 set_global_name(struct skynet_context *ctx, const char *name, uint32_t handle)
 {
 	struct sk_core *core = ctx->core;
-	struct sk_names *names = &core->global_names;
 	bool has_network = core->registry.node_bits != 0;
-	if (has_network && strlen(name) > SKYNET_REMOTE_NAME_MAX) {
+	if (has_network && strlen(name) > SK_GLOBAL_NAME_MAX) {
 		skynet_error(ctx, "error: global name %s is longer than %d bytes", name,
-			     SKYNET_REMOTE_NAME_MAX);
+			     SK_GLOBAL_NAME_MAX);
 		return NULL;
 	}
 	if (handle == 0) {
 		if (has_network)
-			(void)sk_names_forget(names, name);
+			(void)sk_names_forget(&core->global_names, name);
 		return NULL;
 	}
-	const char *stored =
-		has_network ? sk_names_set(names, name, handle) : sk_names_add(names, name, handle);
+	const char *stored = sk_waiting_name(core, name, handle, has_network);
 	/* Dead meanwhile: its names are forgotten already, so this one has to go too. */
 	if (stored && !sk_service_is_remote(core, handle) &&
 	    !sk_registry_find(&core->registry, handle)) {
-		sk_names_remove(names, handle);
+		sk_names_remove(&core->global_names, handle);
 		stored = NULL;
 	}
 	return stored;

@@ -29,6 +29,7 @@ struct sk_groups;
 struct sk_remotes;
 struct sk_simulation;
 struct sk_sockets;
+struct sk_waiting;
 
 /* What the socket layer does for the service layer; see sk_socket.h. */
 struct sk_core_socket_hooks {
@@ -65,6 +66,7 @@ struct sk_core {
 	struct sk_names global_names;
 	struct sk_groups *groups;
 	struct sk_remotes *remotes;
+	struct sk_waiting *waiting; /* messages for global names that nobody has */
 	struct sk_scheduler scheduler;
 	/* Atomic. */
 	_Atomic uint32_t monitor;     /* the exit monitor's handle, or 0 */

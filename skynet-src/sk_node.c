@@ -15,6 +15,7 @@
 #include "sk_service.h"
 #include "sk_simulation.h"
 #include "sk_socket.h"
+#include "sk_waiting.h"
 #include "sk_watchdog.h"
 
 #include <assert.h>
@@ -237,6 +238,7 @@ sk_node_new(struct sk_env *env, char *error, size_t error_size)
 	(void)pthread_mutex_init(&node->core.dying_lock, NULL);
 	node->core.groups = sk_groups_new();
 	node->core.remotes = sk_remotes_new(&node->core.quiesce);
+	node->core.waiting = sk_waiting_new();
 	if (init_parts(node, error, error_size) != SK_OK) {
 		sk_node_free(node);
 		return NULL;
@@ -308,6 +310,7 @@ sk_node_free(struct sk_node *node)
 	(void)pthread_mutex_destroy(&core->dying_lock);
 	sk_groups_free(core->groups);
 	sk_remotes_free(core->remotes);
+	sk_waiting_free(core->waiting);
 	(void)pthread_cond_destroy(&node->end_signal);
 	(void)pthread_mutex_destroy(&node->end_lock);
 	free(node);

@@ -6,6 +6,7 @@
 
 #include "sk_packet.h"
 #include "sk_service.h"
+#include "sk_waiting.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -58,8 +59,8 @@ sk_remotes_free(struct sk_remotes *remotes)
 
 /* --- the table ------------------------------------------------------------------------------ */
 
-static struct skynet_context *
-find_harbor(struct sk_core *core)
+struct skynet_context *
+sk_remote_harbor(struct sk_core *core)
 {
 	/* Relaxed: it is only a key for the registry. */
 	uint32_t handle = atomic_load_explicit(&core->remotes->harbor, memory_order_relaxed);
@@ -71,11 +72,9 @@ sk_remote_state(struct sk_core *core, uint32_t destination, int type,
 		struct skynet_context **harbor)
 {
 	const struct node *node = &core->remotes->nodes[destination >> SK_HANDLE_NODE_SHIFT];
-	int state = SKYNET_NODE_OPEN;
-	*harbor = find_harbor(core);
+	*harbor = sk_remote_harbor(core);
 	/* Acquire pairs with the release in set_state: who finds it absent finds the reason. */
-	if (destination != 0)
-		state = atomic_load_explicit(&node->state, memory_order_acquire);
+	int state = atomic_load_explicit(&node->state, memory_order_acquire);
 	if (!*harbor || state == SKYNET_NODE_ABSENT)
 		return SKYNET_NODE_ABSENT;
 	if (sk_bound_passes(type))
@@ -131,7 +130,8 @@ sk_remote_ended(struct sk_core *core, uint32_t handle)
 	if (SK_LIKELY(atomic_load(&remotes->harbor) != handle))
 		return;
 	(void)pthread_mutex_lock(&remotes->lock);
-	if (atomic_load(&remotes->harbor) == handle) {
+	bool was_harbor = atomic_load(&remotes->harbor) == handle;
+	if (was_harbor) {
 		for (int i = 0; i < NODES; i++)
 			if (atomic_load(&remotes->nodes[i].state) != SKYNET_NODE_ABSENT)
 				set_state_locked(remotes, i, SKYNET_NODE_ABSENT,
@@ -139,6 +139,8 @@ sk_remote_ended(struct sk_core *core, uint32_t handle)
 		atomic_store(&remotes->harbor, 0);
 	}
 	(void)pthread_mutex_unlock(&remotes->lock);
+	if (was_harbor)
+		sk_waiting_refuse_all(core, handle);
 }
 
 /* --- what the harbor calls ------------------------------------------------------------------ */
@@ -179,6 +181,12 @@ const struct skynet_remote *
 skynet_remote(struct skynet_context *ctx)
 {
 	return ctx->remote;
+}
+
+int
+skynet_harbor_names(struct skynet_context *ctx, size_t *bytes)
+{
+	return (int)sk_waiting_count(ctx->core->waiting, bytes);
 }
 
 /* --- envelopes ------------------------------------------------------------------------------ */
@@ -267,10 +275,9 @@ sk_remote_refuse(struct sk_core *core, uint32_t source, uint32_t destination, in
 uint32_t
 sk_remote_refuser(const struct skynet_context *service, const struct sk_message *message)
 {
-	uint32_t destination = 0; /* a name's owner is not known */
 	if (SK_UNLIKELY(message->kind == SK_MESSAGE_REMOTE))
-		destination = ((const struct sk_remote_message *)message)->where.destination;
-	return destination != 0 ? destination : service->handle;
+		return ((const struct sk_remote_message *)message)->where.destination;
+	return service->handle;
 }
 
 void

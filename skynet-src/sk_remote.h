@@ -36,9 +36,12 @@ struct sk_remotes *sk_remotes_new(struct sk_quiesce *quiesce);
 /* NULL does nothing. */
 void sk_remotes_free(struct sk_remotes *remotes);
 
-/* Tells whether a message of that type may go to destination, 0 for a global name: one of
- * SKYNET_NODE_..., with the bound of the harbor's own mailbox reckoned in. Stores the harbor unless
- * it is SKYNET_NODE_ABSENT. */
+/* The harbor, or NULL. */
+struct skynet_context *sk_remote_harbor(struct sk_core *core);
+
+/* Tells whether a message of that type may go to destination: one of SKYNET_NODE_..., with the
+ * bound of the harbor's own mailbox reckoned in. Stores the harbor unless it is
+ * SKYNET_NODE_ABSENT. */
 int sk_remote_state(struct sk_core *core, uint32_t destination, int type,
 		    struct skynet_context **harbor);
 
@@ -66,7 +69,8 @@ const char *sk_remote_reason(struct sk_core *core, uint32_t destination);
  * message was for. */
 uint32_t sk_remote_refuser(const struct skynet_context *service, const struct sk_message *message);
 
-/* A service is unfindable from now on: if it was the harbor, there is none any more (R1). */
+/* A service is unfindable from now on: if it was the harbor, there is none any more (R1), and what
+ * waits for names is refused (sk_waiting.h). */
 void sk_remote_ended(struct sk_core *core, uint32_t handle);
 
 #endif

@@ -5,13 +5,15 @@
 #include "sk_packet.h"
 #include "sk_remote.h"
 #include "sk_service.h"
+#include "sk_waiting.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Results of the public functions, known to users. */
 enum { SEND_NO_DESTINATION = -1, SEND_TOO_LARGE = -2, SEND_FULL = -3, SEND_WAIT = -4 };
+
+#define NO_NAMES "no global name is known on this node"
 
 static int
 give_up(int type, void *msg, int result)
@@ -56,8 +58,7 @@ send_away(struct skynet_context *ctx, const struct skynet_remote *where, uint32_
 		sk_remote_refuse(ctx->core, source, where->destination, type, session);
 		return give_up(type, msg, session);
 	}
-	/* Who has a name is not known, so no probe could tell when to go on. */
-	if (state == SKYNET_NODE_BLOCKED && where->destination != 0)
+	if (state == SKYNET_NODE_BLOCKED)
 		return SEND_WAIT;
 	if (state != SKYNET_NODE_OPEN) {
 		sk_bound_count_refused(&harbor->bound);
@@ -105,33 +106,65 @@ skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 	return session;
 }
 
-/* To a global name that this node does not know: the harbor finds out who has it. */
+/* Why no message can wait for the name; NULL: it can. */
+static const char *
+name_problem(struct sk_core *core, const char *name)
+{
+	if (!sk_remote_harbor(core))
+		return NO_NAMES;
+	if (strlen(name) > SK_GLOBAL_NAME_MAX)
+		return "a global name has at most 16 bytes";
+	if (strchr(name, ' ')) /* GLOBALNAME would take it for more than a name */
+		return "a global name has no blank";
+	if (name[0] == '\0')
+		return "a global name is not empty";
+	return NULL;
+}
+
+static int
+refuse_name(struct skynet_context *ctx, const char *name, const char *reason, int type, void *msg,
+	    int result)
+{
+	skynet_error(ctx, "error: Can't send to %s: %s", name, reason);
+	return give_up(type, msg, result);
+}
+
+/* It could not wait: frees it, but for the bytes that the caller has handed over. */
+static void
+take_back(struct sk_message *message, const void *msg)
+{
+	if (message->data != msg)
+		free(message->data);
+	free(message);
+}
+
+/* To a global name that this node did not know a moment ago. */
 static int
 send_to_name(struct skynet_context *ctx, uint32_t source, const char *name, int type, int session,
 	     void *msg, size_t sz)
 {
-	struct skynet_context *harbor;
-	const char *reason = NULL;
-	if (sk_remote_state(ctx->core, 0, PTYPE_SYSTEM, &harbor) == SKYNET_NODE_ABSENT)
-		reason = "no global name is known on this node";
-	else if (strlen(name) > SKYNET_REMOTE_NAME_MAX)
-		reason = "a global name has at most 16 bytes";
-	else if (strchr(name, ' ')) /* GLOBALNAME would take it for more than a name */
-		reason = "a global name has no blank";
-	else if (name[0] == '\0')
-		reason = "a global name is not empty";
-	else if (sz > SK_MESSAGE_SIZE_MAX)
-		reason = "the message is too large";
-	if (reason) {
-		skynet_error(ctx, "error: Can't send to %s: %s", name, reason);
-		return give_up(type, msg,
-			       sz > SK_MESSAGE_SIZE_MAX ? SEND_TOO_LARGE : SEND_NO_DESTINATION);
-	}
-	struct skynet_remote where = {.destination = 0};
-	(void)snprintf(where.name, sizeof where.name, "%s", name);
+	struct sk_core *core = ctx->core;
+	const char *problem = name_problem(core, name);
+	if (problem)
+		return refuse_name(ctx, name, problem, type, msg, SEND_NO_DESTINATION);
+	if (sz > SK_MESSAGE_SIZE_MAX)
+		return refuse_name(ctx, name, "the message is too large", type, msg,
+				   SEND_TOO_LARGE);
 	if (type & PTYPE_TAG_ALLOCSESSION)
 		session = sk_service_new_session(ctx);
-	return send_away(ctx, &where, source ? source : ctx->handle, type, session, msg, sz);
+	struct sk_message *message =
+		sk_message_new(SK_MESSAGE_PLAIN, type, source ? source : ctx->handle, session,
+			       payload_of(type, msg, sz), sz);
+	int64_t weight = sk_post_weight_of(message);
+	int result = sk_waiting_add(core, name, message);
+	if (result == SK_OK) {
+		sk_context_charge(ctx, -weight);
+		return session;
+	}
+	take_back(message, msg);
+	if (result == SK_ENOENT)
+		return refuse_name(ctx, name, NO_NAMES, type, msg, SEND_NO_DESTINATION);
+	return give_up(type, msg, result == SK_ELIMIT ? SEND_FULL : SEND_NO_DESTINATION);
 }
 
 int

@@ -80,8 +80,9 @@ SKYNET_API int skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t
 			   int type, int session, void *msg, size_t sz);
 
 /* Sends to an address in text form: ":hex", ".localname", or a global name. Otherwise as
- * skynet_send. In a network a global name need not be known yet: then -4 is never returned, and an
- * empty PTYPE_HARBOR message with the session of a request tells later which handle has got it. */
+ * skynet_send. In a network a global name need not be known yet: then the message waits until some
+ * service has the name; an empty PTYPE_HARBOR message with the session of a request tells which
+ * one has got it. Then -3 says that too much waits for names, and -4 is never returned. */
 SKYNET_API int skynet_sendname(struct skynet_context *ctx, uint32_t source, const char *addr,
 			       int type, int session, void *msg, size_t sz);
 

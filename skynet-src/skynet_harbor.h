@@ -2,10 +2,11 @@
  * other nodes.
  *
  * Model      A handle's highest 8 bits are the id of its node. What a service sends to a handle of
- *            another node, or to a global name that this node does not know, comes to the harbor's
- *            mailbox as a message like any other: type, session, source, msg and sz of the callback
- *            are those of its sender. skynet_remote tells where it is to go. Messages of one sender
- *            come in the order in which they were sent.
+ *            another node comes to the harbor's mailbox as a message like any other: type, session,
+ *            source, msg and sz of the callback are those of its sender. skynet_remote tells where
+ *            it is to go. Messages of one sender come in the order in which they were sent.
+ *            What is sent to a global name that nobody has waits until the command GLOBALNAME gives
+ *            it to a service, as long as there is a harbor.
  *            What arrives from another node the harbor sends with skynet_send, whose source may be
  *            any handle. A message that it refuses, or cannot deliver, it answers itself, with a
  *            PTYPE_ERROR of that session from the handle that the message was for.
@@ -24,7 +25,8 @@ extern "C" {
 #endif
 
 /* From now on the caller gets the messages for other nodes, until it ends; from that moment all
- * nodes are absent, and what waits in its mailbox is refused in the name of those that it was for.
+ * nodes are absent, what waits in its mailbox is refused in the name of those that it was for, and
+ * what waits for names in its own.
  * Returns 0, or -1: another service does so, or the caller was killed. */
 SKYNET_API int skynet_harbor_start(struct skynet_context *ctx);
 
@@ -47,17 +49,17 @@ SKYNET_API int skynet_harbor_node(struct skynet_context *ctx, int node, int stat
 #define SKYNET_REMOTE_LINK 2	/* skynet_link: source waits for the end of destination */
 #define SKYNET_REMOTE_UNLINK 3	/* skynet_unlink; its type is PTYPE_ERROR: it is never answered */
 
-#define SKYNET_REMOTE_NAME_MAX 16
-
 struct skynet_remote {
-	uint32_t destination; /* 0: who has the name */
-	int kind;	      /* SKYNET_REMOTE_... */
-	char name[SKYNET_REMOTE_NAME_MAX + 1];
+	uint32_t destination;
+	int kind; /* SKYNET_REMOTE_... */
 };
 
 /* Where the message in hand is to go; valid until the callback returns. NULL: it is for the caller
  * itself. */
 SKYNET_API const struct skynet_remote *skynet_remote(struct skynet_context *ctx);
+
+/* How many global names messages wait for; *bytes: what these messages take. For reports. */
+SKYNET_API int skynet_harbor_names(struct skynet_context *ctx, size_t *bytes);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
-/* command.c: the commands in text: those of .cslave, who knows what nodes there are and who has
- * which name, and `stat`, for everybody. Those of .cslave come as PTYPE_SYSTEM, which no flood of
- * messages to other nodes keeps out of the mailbox. */
+/* command.c: the commands in text: those of .cslave, who knows what nodes there are, and `stat`,
+ * for everybody. Those of .cslave come as PTYPE_SYSTEM, which no flood of messages to other nodes
+ * keeps out of the mailbox. */
 #include "harbor.h"
 
 #include <inttypes.h>
@@ -101,41 +101,11 @@ run_gone(const struct request *request, char *rest)
 	return true;
 }
 
+/* sync: answered when all commands before it have been carried out. */
 static bool
-check_name(const struct request *request, const char *name)
+run_sync(const struct request *request, char *rest)
 {
-	if (name[0] != '\0' && strlen(name) <= SKYNET_REMOTE_NAME_MAX)
-		return true;
-	fail(request, "%s is no global name (1 to %d bytes)", name, SKYNET_REMOTE_NAME_MAX);
-	return false;
-}
-
-/* name NAME :HANDLE */
-static bool
-run_name(const struct request *request, char *rest)
-{
-	const char *name = next_word(&rest), *address = next_word(&rest);
-	if (!check_name(request, name))
-		return false;
-	const char *digits = address[0] == ':' ? address + 1 : "";
-	char *end;
-	unsigned long handle = strtoul(digits, &end, 16);
-	if (digits[0] == '\0' || *end != '\0' || handle > UINT32_MAX) {
-		fail(request, "%s is no address :HEX of the name %s", address, name);
-		return false;
-	}
-	harbor_names_found(request->harbor, name, (uint32_t)handle);
-	return true;
-}
-
-/* fail NAME TEXT */
-static bool
-run_fail(const struct request *request, char *rest)
-{
-	const char *name = next_word(&rest);
-	if (!check_name(request, name))
-		return false;
-	harbor_names_fail(request->harbor, name, rest[0] != '\0' ? rest : "it is not registered");
+	(void)request, (void)rest;
 	return true;
 }
 
@@ -175,7 +145,8 @@ static void
 run_stat(const struct request *request)
 {
 	struct harbor *harbor = request->harbor;
-	size_t capacity = STAT_LINE_BYTES, size;
+	size_t capacity = STAT_LINE_BYTES, size, name_bytes;
+	int names = skynet_harbor_names(harbor->ctx, &name_bytes);
 	for (int id = 0; id < HARBOR_NODES; id++)
 		capacity += harbor->peers[id] != NULL ? STAT_LINE_BYTES : 0;
 	char *text = skynet_malloc(capacity);
@@ -183,10 +154,9 @@ run_stat(const struct request *request)
 				"node=%d state=self links=%zu names=%d name_bytes=%zu shaking=%d "
 				"refused_connections=%" PRIu64 " crowded_out=%" PRIu64
 				" refused_links=%" PRIu64 "\n",
-				harbor->settings.id, harbor->proxies.count, harbor->name_count,
-				harbor->name_bytes, harbor->shaking_count,
-				harbor->refused_connections, harbor->strangers[HARBOR_REFUSED_BUSY],
-				harbor->refused_proxies);
+				harbor->settings.id, harbor->proxies.count, names, name_bytes,
+				harbor->shaking_count, harbor->refused_connections,
+				harbor->strangers[HARBOR_REFUSED_BUSY], harbor->refused_proxies);
 	for (int id = 0; id < HARBOR_NODES; id++) {
 		if (harbor->peers[id] == NULL)
 			continue;
@@ -208,8 +178,7 @@ run(const struct request *request, char *text)
 	} commands[] = {
 		{"node", run_node},
 		{"gone", run_gone},
-		{"name", run_name},
-		{"fail", run_fail},
+		{"sync", run_sync},
 	};
 	char *rest = text;
 	const char *name = next_word(&rest);
@@ -222,7 +191,7 @@ run(const struct request *request, char *text)
 		     name);
 		return false;
 	}
-	fail(request, "unknown command %s: it knows node, gone, name, fail and stat", name);
+	fail(request, "unknown command %s: it knows node, gone, sync and stat", name);
 	return false;
 }
 

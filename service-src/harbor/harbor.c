@@ -34,7 +34,6 @@ harbor_release(struct harbor *harbor)
 	if (harbor->ctx != NULL) {
 		harbor->is_ending = true;
 		harbor_send_all(harbor);
-		harbor_names_fini(harbor);
 		harbor_peers_fini(harbor);
 		free_pipes(harbor);
 	}
@@ -44,17 +43,14 @@ harbor_release(struct harbor *harbor)
 
 /* --- messages of services -------------------------------------------------------------------- */
 
-void
-harbor_route(struct harbor *harbor, const struct harbor_frame *head, void *payload, size_t size)
+/* payload: taken. */
+static void
+route(struct harbor *harbor, const struct harbor_frame *head, void *payload, size_t size)
 {
 	uint32_t id = head->destination >> 24;
 	struct harbor_peer *peer = harbor->peers[id];
 	if (peer != NULL && peer->node_state != SKYNET_NODE_ABSENT) {
 		harbor_send(peer, head, payload, size);
-		return;
-	}
-	if (id == (uint32_t)harbor->settings.id) {
-		(void)harbor_deliver(harbor, head, payload, size);
 		return;
 	}
 	skynet_free(payload);
@@ -95,10 +91,8 @@ on_remote(struct harbor *harbor, const struct skynet_remote *remote, int type, i
 			      "harbor (:%08x): a message with the session %d cannot go to another "
 			      "node",
 			      skynet_current_handle(), session);
-	} else if (remote->destination == 0) {
-		harbor_names_send(harbor, remote->name, &head, payload, size);
 	} else {
-		harbor_route(harbor, &head, payload, size);
+		route(harbor, &head, payload, size);
 	}
 }
 

@@ -3,8 +3,8 @@
  * Model      The harbor is the one service that carries messages between this node and others. A
  *            peer is another node. Two pipes join it to this one, each a TCP connection that is
  *            dialled by the node that writes frames to it: `out` is ours, `in` is the peer's.
- *            Files, each calling only those above it, except for what peer.c begins and ends, the
- *            timers of tick.c, and the way of a message that has waited for a name, in harbor.c:
+ *            Files, each calling only those above it, except for what peer.c begins and ends, and
+ *            the timers of tick.c:
  *              frame.c      frames, as bytes
  *              handshake.c  what stands before the first frame, as bytes
  *              outbox.c     what a peer has not acknowledged
@@ -17,7 +17,6 @@
  *              receive.c    frames from a peer, to services
  *              shake.c      from a connection to an open pipe
  *              peer.c       what two nodes know of each other, from contact to loss
- *              names.c      messages that wait for a global name
  *              tick.c       everything that time does
  *              command.c    the commands
  *              harbor.c     messages in, launch, release
@@ -187,8 +186,6 @@ struct harbor_peer {
 	struct harbor_counters counters;
 };
 
-struct harbor_name;
-
 struct harbor {
 	struct skynet_context *ctx;
 	struct harbor_settings settings;
@@ -208,9 +205,6 @@ struct harbor {
 	uint64_t strangers[HARBOR_REFUSAL_END]; /* of these, who did not say who they are */
 	uint64_t refused_proxies;
 	struct harbor_proxies proxies;
-	struct harbor_name *names; /* the oldest first */
-	size_t name_bytes;
-	int name_count;
 };
 
 /* settings.c */
@@ -288,10 +282,6 @@ void harbor_set_node(struct harbor_peer *peer, int state, const char *reason);
 /* Handles the bytes of an open pipe. The pipe may be freed. */
 void harbor_receive(struct harbor *harbor, struct harbor_pipe *pipe, const char *bytes,
 		    size_t size);
-/* Delivers a message to a service of this node, or tells its sender, and returns false then.
- * payload: taken. */
-bool harbor_deliver(struct harbor *harbor, const struct harbor_frame *head, void *payload,
-		    size_t size);
 void harbor_assembly_fini(struct harbor_assembly *assembly);
 
 /* shake.c: all may free the pipe */
@@ -319,17 +309,6 @@ void harbor_peer_break(struct harbor_peer *peer, const char *problem);
 /* Tells all services that have sent there that the node is gone; the harbor ends. */
 void harbor_peers_fini(struct harbor *harbor);
 
-/* names.c */
-
-/* Sends a message to who has the name, when that is known. payload: taken. */
-void harbor_names_send(struct harbor *harbor, const char *name, struct harbor_frame *head,
-		       void *payload, size_t size);
-/* Who has the name; 0: nobody has it any more. */
-void harbor_names_found(struct harbor *harbor, const char *name, uint32_t handle);
-/* Messages that wait for it are refused. */
-void harbor_names_fail(struct harbor *harbor, const char *name, const char *reason);
-void harbor_names_fini(struct harbor *harbor);
-
 /* tick.c */
 
 /* Something waits: lets the timer for it run. */
@@ -344,11 +323,5 @@ void harbor_beat(struct harbor *harbor);
 
 void harbor_command(struct harbor *harbor, int session, uint32_t source, const char *text,
 		    size_t size);
-
-/* harbor.c */
-
-/* Carries a message of this node to another service, wherever that is. payload: taken. */
-void harbor_route(struct harbor *harbor, const struct harbor_frame *head, void *payload,
-		  size_t size);
 
 #endif

@@ -30,8 +30,10 @@ is_local(const struct harbor *harbor, uint32_t handle)
 	return handle >> 24 == (uint32_t)harbor->settings.id;
 }
 
-bool
-harbor_deliver(struct harbor *harbor, const struct harbor_frame *head, void *payload, size_t size)
+/* Delivers a message to a service of this node, or tells its sender, and returns false then.
+ * payload: taken. */
+static bool
+deliver(struct harbor *harbor, const struct harbor_frame *head, void *payload, size_t size)
 {
 	int result = -1;
 	if (is_local(harbor, head->destination))
@@ -55,7 +57,7 @@ receive_message(struct harbor_peer *peer, const struct harbor_frame *head, void 
 {
 	peer->counters.received++;
 	peer->counters.received_bytes += size;
-	if (!harbor_deliver(peer->harbor, head, payload, size))
+	if (!deliver(peer->harbor, head, payload, size))
 		peer->counters.refused++;
 }
 

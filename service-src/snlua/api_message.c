@@ -302,7 +302,10 @@ raise_unsent(lua_State *L, const struct call *call, int sent)
 	if (sent == SENT_TOO_LARGE)
 		return failure_raise_unsent(L, call->address_index, "the request is too large");
 	if (sent == SENT_FULL)
-		return failure_raise_unsent(L, call->address_index, "its mailbox is full");
+		return failure_raise_unsent(L, call->address_index,
+					    call->address.handle != 0
+						    ? "its mailbox is full"
+						    : "too much waits for names that nobody has");
 	return luaL_error(L, "call to invalid address %s",
 			  luaL_tolstring(L, call->address_index, NULL));
 }

@@ -254,9 +254,6 @@ end)
 case("a_full_mailbox_of_the_harbor_makes_tasks_wait", function()
 	tell("mailbox", 1)
 	skynet.send(REMOTE, "lua", "fills it")
-	check.equal(skynet.send("UNKNOWN", "lua", "by a name"), false) -- nobody to be probed
-	local text = "call failed: UNKNOWN: its mailbox is full"
-	check.raises(text, skynet.call, "UNKNOWN", "lua")
 	local sent = begin(skynet.send, REMOTE, "lua", "waits")
 	check.equal(sent, {})
 	check.equal(tell("list"), "message 10 :05000001 9\nprobe 0 :05000001 0")
@@ -283,40 +280,79 @@ case("one_lost_message_fails_no_call", function()
 	check.equal(#test.log("message to :05000001 lost, %d so far: its mailbox is full"), 3)
 end)
 
+--- Gives a global name to a service of another node.
+local function name(text, address)
+	check.equal(core.command("GLOBALNAME", ("%s :%x"):format(text, address)), text)
+end
+
 case("a_call_by_an_unknown_name_waits_for_it", function()
 	local result = begin(skynet.call, "UNKNOWN", "lua", "hello")
 	local failed = begin(skynet.call, "UNKNOWN", "lua", "again")
-	check.equal(tell("list"), "message 10 UNKNOWN 6\nmessage 10 UNKNOWN 6")
+	check.equal(skynet.send("UNKNOWN", "lua"), 0)
+	check.equal(tell("list"), "")
+	name("UNKNOWN", REMOTE)
+	check.equal(
+		tell("list"),
+		"message 10 :05000001 6\nmessage 10 :05000001 6\nmessage 10 :05000001 0"
+	)
 	tell("answer")
-	tell("refuse", "nobody has this name")
+	tell("refuse", "it does not like that")
+	tell("answer")
 	test.settle()
 	check.equal(result, { ok = true, value = "hello" })
-	check.equal(failed, { ok = false, value = "call failed: nobody has this name" })
-	check.equal(skynet.send("UNKNOWN", "lua"), 0)
+	check.equal(failed, { ok = false, value = "call failed: it does not like that" })
 	check.equal(skynet.send("SEVENTEEN_LETTERS", "lua"), nil)
 	local text = "call to invalid address SEVENTEEN_LETTERS"
 	check.raises(text, skynet.call, "SEVENTEEN_LETTERS", "lua")
 end)
 
+case("a_call_by_an_unknown_name_ends_with_the_harbor", function()
+	local result = begin(skynet.call, "NEVER", "lua", "hello")
+	skynet.send("NEVER", "lua", "one way")
+	skynet.kill(harbor)
+	test.settle()
+	check.equal(result, {
+		ok = false,
+		value = "call failed: no service has the global name NEVER: "
+			.. "the harbor of this node has ended",
+	})
+	check.equal(#test.log("message to %S+ lost, 1 so far: no service has the global name"), 1)
+	check.raises("call to invalid address NEVER", skynet.call, "NEVER", "lua")
+end)
+
+case("what_waits_for_names_is_bounded", function()
+	for i = 1, 1024 do
+		check.equal(skynet.send("FULL" .. i, "lua"), 0)
+	end
+	check.equal(skynet.send("FULL1025", "lua"), false)
+	local text = "call failed: FULL1025: too much waits for names that nobody has"
+	check.raises(text, skynet.call, "FULL1025", "lua")
+	check.equal(skynet.send("FULL1", "lua"), 0) -- it has its place
+	local most = ("x"):rep(16 << 20)
+	check.equal(skynet.rawsend("FULL1", "lua", most), false)
+	name("FULL1024", REMOTE)
+	check.equal(skynet.send("FULL1025", "lua"), 0)
+end)
+
 case("a_call_by_name_ends_with_who_has_got_it", function()
 	local service = begin(skynet.call, "FIRST", "lua")
-	tell("found", ("%x"):format(REMOTE))
+	name("FIRST", REMOTE)
 	tell("answer")
 	test.settle()
 	check.equal(service.ok, true)
 	local node = begin(skynet.call, "SECOND", "lua")
-	tell("found", ("%x"):format(REMOTE))
+	name("SECOND", REMOTE)
 	local lost = begin(skynet.call, "THIRD", "lua")
 	tell("die", 5, "node 5 is gone")
 	test.settle()
 	check.equal(node, { ok = false, value = "call failed: node 5 is gone" })
 	check.equal(lost, {}) -- nobody has got it
-	tell("answer")
-	tell("found", ("%x"):format(ELSEWHERE))
+	name("THIRD", ELSEWHERE)
 	skynet.redirect(skynet.self(), ELSEWHERE, "error", 0, "it has died")
 	test.settle()
 	check.equal(lost, { ok = false, value = "call failed: it has died" })
-	tell("found", ("%x"):format(REMOTE)) -- the call is over: no matter
+	-- The call is over: no matter.
+	skynet.redirect(skynet.self(), REMOTE, "harbor", 1, "")
 	test.settle()
 end)
 

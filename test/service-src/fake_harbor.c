@@ -5,7 +5,6 @@
  *   list                    answered with what is kept, a line each: "KIND TYPE TO SIZE"
  *   answer                  the first one gets an answer with its own bytes
  *   refuse TEXT             the first one gets an error
- *   found HEX               the first one, a request by name, has gone to that handle
  *   die ID TEXT             all who have sent something are told that the node has died
  *   mailbox LIMIT           so many messages may wait for it, and senders wait for room
  *   auto                    from now on all that comes gets an answer at once
@@ -125,17 +124,6 @@ refuse_first(struct skynet_context *ctx, struct fake_harbor *harbor, char *text)
 }
 
 static void
-find_first(struct skynet_context *ctx, struct fake_harbor *harbor, const char *text)
-{
-	struct kept *kept = harbor->first;
-	if (!kept)
-		return;
-	kept->where.destination = (uint32_t)strtoul(text, NULL, 16);
-	(void)skynet_send(ctx, kept->where.destination, kept->source, PTYPE_HARBOR, kept->session,
-			  NULL, 0);
-}
-
-static void
 die(struct skynet_context *ctx, struct fake_harbor *harbor, char *text)
 {
 	char *reason;
@@ -166,11 +154,9 @@ list_all(const struct fake_harbor *harbor)
 	char *text = skynet_calloc(size, 1);
 	char *end = text;
 	for (const struct kept *kept = harbor->first; kept; kept = kept->next) {
-		char address[16];
-		(void)snprintf(address, sizeof address, ":%08x", kept->where.destination);
-		end += snprintf(end, size - (size_t)(end - text), "%s%s %d %s %zu",
+		end += snprintf(end, size - (size_t)(end - text), "%s%s %d :%08x %zu",
 				end > text ? "\n" : "", kinds[kept->where.kind], kept->type,
-				kept->where.destination ? address : kept->where.name, kept->size);
+				kept->where.destination, kept->size);
 	}
 	return text;
 }
@@ -188,8 +174,6 @@ run(struct skynet_context *ctx, struct fake_harbor *harbor, char *command)
 		answer_first(ctx, harbor);
 	else if (strncmp(command, "refuse", length) == 0)
 		refuse_first(ctx, harbor, rest);
-	else if (strncmp(command, "found", length) == 0)
-		find_first(ctx, harbor, rest);
 	else if (strncmp(command, "die", length) == 0)
 		die(ctx, harbor, rest);
 	else if (strncmp(command, "mailbox", length) == 0)

@@ -1,10 +1,15 @@
-/* harbor_names_test.c: names that are waited for: places, messages, and the word about them. */
+/* harbor_names_test.c: messages by global names on nodes with threads: while the test gives the
+ * name to a service of this node, to one of the other, and to nobody, services send without a
+ * pause. Each owner gets what a service has sent to it in order, and nothing is lost. */
 #include "harbor_world.h"
 
-#define PLACES 1024
-#define MANY 5000
+#define SENDERS 3
+#define BURST 25
+#define BURSTS 120
+/* At the end, when the name has found its place. */
+#define LAST (BURST * BURSTS)
 
-static struct host a;
+static struct host a, b;
 
 static void
 do_set_name(struct voice *voice, void *argument)
@@ -12,91 +17,112 @@ do_set_name(struct voice *voice, void *argument)
 	(void)skynet_command(voice->ctx, "GLOBALNAME", argument);
 }
 
-/* A node may meet more names than it can wait for, one after the other. */
 static void
-a_name_that_was_found_gives_its_place_back(void **state)
+set_name(struct host *host, uint32_t handle)
 {
 	char text[64];
-	(void)state;
-	host_start(&a, 1, NULL);
-	for (int i = 0; i <= PLACES; i++) {
-		(void)snprintf(text, sizeof text, "name%d", i);
-		assert_int_equal(say_by_name(&a.voices[0], text, 5, "x"), 5);
-		command(&a, "name %s :%x", text, a.voices[1].handle);
-		hears(&a.voices[0], PTYPE_HARBOR, 5, a.voices[1].handle, "");
-		hears(&a.voices[1], PTYPE_TEXT, 5, a.voices[0].handle, "x");
-		(void)snprintf(text, sizeof text, "name%d :%x", i, a.voices[1].handle);
-		in_turn(&a.control, do_set_name, text);
+	(void)snprintf(text, sizeof text, "MOVING :%x", handle);
+	in_turn(&host->control, do_set_name, text);
+}
+
+struct sender {
+	pthread_t thread;
+	struct voice *voice;
+	int sent;
+};
+
+static void
+do_send_burst(struct voice *voice, void *argument)
+{
+	struct sender *sender = argument;
+	char text[16];
+	for (int i = 0; i < BURST; i++) {
+		int size = snprintf(text, sizeof text, "%d", ++sender->sent);
+		assert_int_equal(
+			skynet_sendname(voice->ctx, 0, "MOVING", PTYPE_TEXT, 0, text, (size_t)size),
+			0);
 	}
-	assert_in_range(stat_of(&a, 1, "names"), 1, PLACES);
-	host_stop(&a);
 }
 
-/* Says much to a name, and sets it, before the harbor has come so far. */
-static void
-do_send_and_set(struct voice *voice, void *argument)
+static void *
+send_all(void *argument)
 {
-	for (int i = 0; i < MANY; i++)
-		(void)skynet_sendname(voice->ctx, 0, "newer", PTYPE_TEXT, 0, "to newer", 8);
-	do_set_name(voice, argument);
+	struct sender *sender = argument;
+	for (int i = 0; i < BURSTS; i++)
+		in_turn(sender->voice, do_send_burst, sender);
+	return NULL;
 }
 
-/* What comes behind goes to who has the name, whatever else is waited for. */
-static void
-a_name_that_is_known_meanwhile_is_not_taken_for_another(void **state)
+/* Checks the rows of numbers that an owner has got. Returns how many there are. */
+static size_t
+check_rows(struct voice *owner, const struct sender *senders)
 {
-	char text[64];
-	(void)state;
-	host_start(&a, 1, NULL);
-	(void)say_by_name(&a.voices[0], "older", 0, "to older");
-	(void)say_by_name(&a.voices[0], "newer", 0, "to newer");
-	command(&a, "name newer :%x", a.voices[1].handle);
-	(void)snprintf(text, sizeof text, "newer :%x", a.voices[1].handle);
-	in_turn(&a.voices[0], do_send_and_set, text);
-	await_messages(&a.voices[1], MANY + 1);
-	command(&a, "name older :%x", a.voices[2].handle);
-	hears(&a.voices[2], PTYPE_TEXT, 0, a.voices[0].handle, "to older");
-	assert_int_equal(stat_of(&a, 1, "name_bytes"), 0);
-	assert_int_equal(a.voices[2].messages, 1);
-	host_stop(&a);
-}
-
-/* Floods the harbor until its mailbox is full, then says "fail". */
-static void
-do_flood(struct voice *voice, void *argument)
-{
-	int *result = argument;
-	char command[] = "fail flood is over";
-	uint32_t harbor = voice->host->harbor;
-	while (skynet_sendname(voice->ctx, 0, "flood", PTYPE_TEXT, 0, "x", 1) >= 0)
-		;
-	*result = skynet_send(voice->ctx, 0, harbor, PTYPE_SYSTEM, 6, command, strlen(command));
-}
-
-/* Only .cslave can end what waits for names. */
-static void
-the_word_of_cslave_passes_a_full_mailbox(void **state)
-{
-	int result = -1;
-	(void)state;
-	host_start(&a, 1, NULL);
-	in_turn(&a.control, do_flood, &result);
-	assert_int_equal(result, 6);
-	for (;;) {
-		struct heard heard = take_heard(&a.control, "an answer");
-		if (heard.type == PTYPE_RESPONSE && heard.session == 6)
-			break;
+	int last[SENDERS] = {0};
+	(void)pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < owner->count; i++) {
+		const struct heard *heard = &owner->heard[i];
+		int number = atoi(heard->text), s = 0;
+		while (s < SENDERS - 1 && senders[s].voice->handle != heard->source)
+			s++;
+		if (heard->source != senders[s].voice->handle || number <= last[s])
+			fail_msg(":%08x from :%08x: %s after %d", owner->handle, heard->source,
+				 heard->text, last[s]);
+		last[s] = number;
 	}
+	size_t count = owner->count;
+	(void)pthread_mutex_unlock(&lock);
+	return count;
+}
+
+static void
+link_nodes(void)
+{
+	host_start(&a, 1, NULL);
+	host_start(&b, 2, NULL);
+	command(&a, "node 2 %s", b.address);
+	command(&b, "node 1 %s", a.address);
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "up 2");
+	hears(&b.control, PTYPE_TEXT, 0, b.harbor, "up 1");
+}
+
+static void
+each_owner_of_a_name_gets_all_in_order(void **state)
+{
+	struct sender senders[SENDERS];
+	struct voice *here = &a.voices[SENDERS], *there = &b.voices[0];
+	(void)state;
+	link_nodes();
+	for (int i = 0; i < SENDERS; i++) {
+		senders[i] = (struct sender){.voice = &a.voices[i]};
+		assert_int_equal(pthread_create(&senders[i].thread, NULL, send_all, &senders[i]),
+				 0);
+	}
+	for (int i = 0; i < 150; i++) {
+		set_name(&a, here->handle);
+		set_name(&a, 0);
+		set_name(&a, there->handle);
+		set_name(&a, i % 2 ? 0 : here->handle);
+		set_name(&a, 0);
+	}
+	for (int i = 0; i < SENDERS; i++)
+		(void)pthread_join(senders[i].thread, NULL);
+	set_name(&a, here->handle);
+	say_by_name(&a.voices[0], "MOVING", 0, "999999");
+	awaits(here, "999999");
+	/* What was sent there has come before what is sent to it now. */
+	(void)say(&a.voices[0], there->handle, 0, "999999");
+	awaits(there, "999999");
+	assert_int_equal(check_rows(here, senders) + check_rows(there, senders),
+			 SENDERS * LAST + 2);
 	host_stop(&a);
+	host_stop(&b);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_name_that_was_found_gives_its_place_back),
-		cmocka_unit_test(a_name_that_is_known_meanwhile_is_not_taken_for_another),
-		cmocka_unit_test(the_word_of_cslave_passes_a_full_mailbox),
+		cmocka_unit_test(each_owner_of_a_name_gets_all_in_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

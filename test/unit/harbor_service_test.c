@@ -102,8 +102,6 @@ negative_sessions_do_not_travel(void **state)
 		(void)say(&a.voices[0], b.voices[0].handle, session, "x");
 		hears(&a.voices[0], PTYPE_ERROR, session, b.voices[0].handle,
 		      "harbor (:*): a message with the session -* cannot go to another node");
-		(void)say_by_name(&a.voices[0], "anybody", session, "x");
-		hears(&a.voices[0], PTYPE_ERROR, session, a.harbor, "* session -*");
 	}
 	assert_int_equal(say(&a.voices[0], b.voices[0].handle, 5, "x"), 5);
 	hears(&b.voices[0], PTYPE_TEXT, 5, a.voices[0].handle, "x");
@@ -410,97 +408,13 @@ links_end_with_their_owners_node(void **state)
 	in_turn(&b.voices[0], do_exit, NULL);
 }
 
-/* --- names ----------------------------------------------------------------------------------- */
-
-static void
-do_set_name(struct voice *voice, void *argument)
-{
-	(void)skynet_command(voice->ctx, "GLOBALNAME", argument);
-}
-
-static void
-messages_wait_for_a_name(void **state)
-{
-	char text[64];
-	(void)state;
-	(void)say_by_name(&a.voices[0], "bob", 5, "one");
-	(void)say_by_name(&a.voices[0], "bob", 0, "two");
-	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "query bob");
-	assert_int_equal(stat_of(&a, 1, "names"), 1);
-	command(&a, "name bob :%x", b.voices[0].handle);
-	hears(&a.voices[0], PTYPE_HARBOR, 5, b.voices[0].handle, "");
-	hears(&b.voices[0], PTYPE_TEXT, 5, a.voices[0].handle, "one");
-	hears(&b.voices[0], PTYPE_TEXT, 0, a.voices[0].handle, "two");
-	/* Between the word of .cslave and the core's knowledge. */
-	(void)say_by_name(&a.voices[0], "bob", 0, "three");
-	hears(&b.voices[0], PTYPE_TEXT, 0, a.voices[0].handle, "three");
-	(void)snprintf(text, sizeof text, "bob :%x", b.voices[0].handle);
-	in_turn(&a.control, do_set_name, text);
-	(void)say_by_name(&a.voices[0], "bob", 0, "four");
-	hears(&b.voices[0], PTYPE_TEXT, 0, a.voices[0].handle, "four");
-	command(&a, "name bob :0");
-	assert_int_equal(stat_of(&a, 1, "names"), 0);
-	assert_int_equal(count_heard(&a.control, "query *"), 1);
-}
-
-static void
-names_may_be_of_this_node(void **state)
-{
-	(void)state;
-	(void)say_by_name(&a.voices[0], "here", 5, "one");
-	command(&a, "name here :%x", a.voices[1].handle);
-	hears(&a.voices[1], PTYPE_TEXT, 5, a.voices[0].handle, "one");
-	command(&a, "name here :%x", 0x01fffff0);
-	hears(&a.voices[0], PTYPE_HARBOR, 5, a.voices[1].handle, "");
-	(void)say_by_name(&a.voices[0], "here", 6, "two");
-	hears(&a.voices[0], PTYPE_HARBOR, 6, 0x01fffff0, "");
-	hears(&a.voices[0], PTYPE_ERROR, 6, 0x01fffff0, "*no such service*");
-}
-
-static void
-names_that_nobody_has_are_refused(void **state)
-{
-	(void)state;
-	(void)say_by_name(&a.voices[0], "nobody", 5, "one");
-	(void)say_by_name(&a.voices[0], "nobody", 0, "two");
-	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "query nobody");
-	command(&a, "fail nobody not in the network");
-	hears(&a.voices[0], PTYPE_ERROR, 5, a.harbor,
-	      "no service has the global name nobody: not in the network");
-	hears(&a.voices[0], PTYPE_ERROR, SKYNET_SESSION_LOST, a.harbor, "*nobody*");
-	(void)say_by_name(&a.voices[0], "nobody", 6, "again");
-	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "query nobody");
-}
-
-static void
-what_waits_for_names_is_bounded(void **state)
-{
-	static char bytes[9000000];
-	struct letter letter = {.name = "late",
-				.type = TYPE_ANY,
-				.session = 5,
-				.bytes = bytes,
-				.size = sizeof bytes};
-	(void)state;
-	in_turn(&a.voices[0], do_send, &letter);
-	in_turn(&a.voices[0], do_send, &letter);
-	hears(&a.voices[0], PTYPE_ERROR, 5, a.harbor, "*too many messages wait for names");
-	for (int i = 0; i < 1024; i++) {
-		char name[17];
-		(void)snprintf(name, sizeof name, "name%d", i);
-		(void)say_by_name(&a.voices[0], name, i + 100, "x");
-	}
-	hears(&a.voices[0], PTYPE_ERROR, 1123, a.harbor, "*too many messages wait for names");
-	assert_int_equal(stat_of(&a, 1, "names"), 1024);
-}
-
 /* --- commands -------------------------------------------------------------------------------- */
 
 static void
 commands_are_checked(void **state)
 {
 	static const char *const cases[][2] = {
-		{"", "*unknown command : it knows node, gone, name, fail and stat"},
+		{"", "*unknown command : it knows node, gone, sync and stat"},
 		{"nodes", "*unknown command nodes: *"},
 		{"node", "* is no id of another node (1 to 255)"},
 		{"node 0 h:1", "*0 is no id of another node*"},
@@ -513,14 +427,6 @@ commands_are_checked(void **state)
 		{"node 3 host:65536", "*host:65536 is no address*"},
 		{"node 3 :1", "*:1 is no address*"},
 		{"gone x", "*x is no id*"},
-		{"name", "* is no global name (1 to 16 bytes)"},
-		{"name 12345678901234567 :1", "*is no global name*"},
-		{"name x", "* is no address :HEX of the name x"},
-		{"name x 12", "*12 is no address :HEX of the name x"},
-		{"name x :", "*: is no address :HEX of the name x"},
-		{"name x :1g", "*:1g is no address*"},
-		{"name x :100000000", "*:100000000 is no address*"},
-		{"fail", "* is no global name*"},
 	};
 	char longest[1100];
 	(void)state;
@@ -633,10 +539,6 @@ main(void)
 		pair_test(probes_come_back_behind_what_was_sent),
 		pair_test(links_tell_of_the_end),
 		pair_test(links_end_with_their_owners_node),
-		pair_test(messages_wait_for_a_name),
-		pair_test(names_may_be_of_this_node),
-		pair_test(names_that_nobody_has_are_refused),
-		pair_test(what_waits_for_names_is_bounded),
 		pair_test(commands_are_checked),
 		cmocka_unit_test(a_config_that_cannot_be_used_is_named),
 		pair_test(senders_that_have_ended_are_forgotten),

@@ -31,19 +31,18 @@ add_harbor(struct world *w)
 
 /* Its next mail is for another node. */
 static void
-expect_where(struct actor *harbor, int kind, uint32_t destination, const char *name)
+expect_where(struct actor *harbor, int kind, uint32_t destination)
 {
 	assert_true(harbor->taken < harbor->mail_count);
 	const struct skynet_remote *where = &wheres[harbor->taken];
 	assert_int_equal(where->kind, kind);
 	assert_int_equal(where->destination, destination);
-	assert_string_equal(where->name, name);
 }
 
 static void
 expect_remote(struct actor *harbor, int type, int session, uint32_t source, const char *text)
 {
-	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE);
 	expect_mail(harbor, type, session, source, text);
 }
 
@@ -108,13 +107,13 @@ probes_and_links_come_as_what_they_are(void **state)
 	assert_int_equal(skynet_link(a->ctx, REMOTE_HANDLE, 77), 77);
 	skynet_unlink(a->ctx, REMOTE_HANDLE, 77);
 	world_run(w);
-	expect_where(harbor, SKYNET_REMOTE_PROBE, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_PROBE, REMOTE_HANDLE);
 	expect_mail(harbor, PTYPE_TEXT, 1, a->handle, NULL);
-	expect_where(harbor, SKYNET_REMOTE_LINK, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_LINK, REMOTE_HANDLE);
 	expect_mail(harbor, PTYPE_TEXT, 2, a->handle, NULL);
-	expect_where(harbor, SKYNET_REMOTE_LINK, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_LINK, REMOTE_HANDLE);
 	expect_mail(harbor, PTYPE_TEXT, 77, a->handle, NULL);
-	expect_where(harbor, SKYNET_REMOTE_UNLINK, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_UNLINK, REMOTE_HANDLE);
 	expect_mail(harbor, PTYPE_ERROR, 77, a->handle, NULL);
 	expect_no_mail(a);
 }
@@ -128,16 +127,16 @@ refusals_and_answers_of_the_framework_go_there_too(void **state)
 	skynet_callback(b->ctx, NULL, NULL);
 	(void)skynet_send(harbor->ctx, REMOTE_HANDLE, b->handle, PTYPE_TEXT, 3, "unheard", 7);
 	world_run(w);
-	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE);
 	expect_error(harbor, 3, b->handle, "it takes no messages");
 	(void)skynet_send(harbor->ctx, REMOTE_HANDLE, a->handle, PTYPE_TEXT, 4, "too late", 8);
 	(void)skynet_send(harbor->ctx, REMOTE_HANDLE, a->handle, PTYPE_RESPONSE, 5, NULL, 0);
 	int link = skynet_link(harbor->ctx, b->handle, 0);
 	kill_actor(w, a);
 	world_run(w);
-	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE);
 	expect_error(harbor, 4, a->handle, "it was killed before it took the request");
-	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE);
 	expect_error(harbor, 0, a->handle, "it was killed");
 	kill_actor(w, b);
 	world_run(w);
@@ -171,8 +170,17 @@ packets_are_copied(void **state)
 
 /* --- names ---------------------------------------------------------------------------------- */
 
+/* What .cslave says. */
 static void
-unknown_global_names_come_to_the_harbor(void **state)
+set_name(struct actor *actor, const char *name, uint32_t handle)
+{
+	char text[64];
+	(void)snprintf(text, sizeof text, "%s :%x", name, handle);
+	assert_string_equal(skynet_command(actor->ctx, "GLOBALNAME", text), name);
+}
+
+static void
+messages_wait_for_a_name_that_nobody_has(void **state)
 {
 	struct world *w = *state;
 	struct actor *a = world_add(w);
@@ -185,6 +193,26 @@ unknown_global_names_come_to_the_harbor(void **state)
 	assert_int_equal(skynet_sendname(a->ctx, 0, "SERVICE", type, 0, "x", 1), 1);
 	assert_int_equal(skynet_sendname(a->ctx, 9, "0123456789abcdef", PTYPE_TEXT, 5, "y", 1), 5);
 	assert_int_equal(skynet_sendname(a->ctx, 0, ".local", PTYPE_TEXT, 6, "z", 1), -1);
+	world_run(w);
+	expect_no_mail(harbor);
+	expect_no_mail(a);
+	set_name(a, "SERVICE", REMOTE_HANDLE);
+	set_name(a, "0123456789abcdef", REMOTE_HANDLE + 1);
+	world_run(w);
+	expect_remote(harbor, PTYPE_TEXT, 1, a->handle, "x");
+	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE + 1);
+	expect_mail(harbor, PTYPE_TEXT, 5, 9, "y");
+	expect_no_mail(harbor);
+	expect_mail(a, PTYPE_HARBOR, 1, REMOTE_HANDLE, NULL); /* who has got the request */
+	expect_no_mail(a);
+}
+
+static void
+what_cannot_be_a_name_is_not_waited_for(void **state)
+{
+	struct world *w = *state;
+	struct actor *a = world_add(w);
+	(void)add_harbor(w);
 	assert_int_equal(skynet_sendname(a->ctx, 0, "0123456789abcdefg", PTYPE_TEXT, 7, "z", 1),
 			 -1);
 	world_expect_log(w,
@@ -201,13 +229,6 @@ unknown_global_names_come_to_the_harbor(void **state)
 		-2);
 	world_expect_log(w, "%08x error: Can't send to SERVICE: the message is too large\n",
 			 a->handle);
-	world_run(w);
-	expect_where(harbor, SKYNET_REMOTE_MESSAGE, 0, "SERVICE");
-	expect_mail(harbor, PTYPE_TEXT, 1, a->handle, "x");
-	expect_where(harbor, SKYNET_REMOTE_MESSAGE, 0, "0123456789abcdef");
-	expect_mail(harbor, PTYPE_TEXT, 5, 9, "y");
-	expect_no_mail(harbor);
-	expect_no_mail(a);
 }
 
 /* A node of a network, whose id is not 0. */
@@ -361,9 +382,8 @@ a_full_node_refuses_what_services_send(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(skynet_send(a->ctx, 0, REMOTE_HANDLE, always[i], 5, "must", 4), 5);
 	assert_int_equal(skynet_probe(a->ctx, REMOTE_HANDLE), 1);
-	assert_int_equal(skynet_sendname(a->ctx, 0, "NAME", PTYPE_TEXT, 3, "x", 1), 3);
 	world_run(w);
-	assert_int_equal(harbor->mail_count, 5);
+	assert_int_equal(harbor->mail_count, 4);
 	expect_no_mail(a);
 }
 
@@ -400,14 +420,9 @@ the_harbors_own_mailbox_has_its_bound(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(send_text(a, REMOTE_HANDLE, 0, "x"), 0);
 	assert_int_equal(send_text(a, REMOTE_HANDLE, 0, "x"), -4);
-	/* No probe could tell when there is room for a name that nobody has yet. */
-	const int handed_over = PTYPE_TEXT | PTYPE_TAG_DONTCOPY;
-	assert_int_equal(skynet_sendname(a->ctx, 0, "NAME", handed_over, 3, skynet_malloc(1), 1),
-			 -3);
-	assert_string_equal(skynet_command(harbor->ctx, "STAT", "refused"), "1");
+	assert_string_equal(skynet_command(harbor->ctx, "STAT", "refused"), "0");
 	assert_int_equal(skynet_mailbox(harbor->ctx, 0, 2, SKYNET_FULL_ERROR), 0);
 	assert_int_equal(send_text(a, REMOTE_HANDLE, 0, "x"), -3);
-	assert_int_equal(skynet_sendname(a->ctx, 0, "NAME", PTYPE_TEXT, 3, "x", 1), -3);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(skynet_send(a->ctx, 0, REMOTE_HANDLE, always[i], 5, "must", 4), 5);
 	world_run(w);
@@ -456,7 +471,6 @@ mail_in_a_dying_harbor_is_refused(void **state)
 	int probe = skynet_probe(a->ctx, REMOTE_HANDLE);
 	int link = skynet_link(a->ctx, REMOTE_HANDLE, 0);
 	skynet_unlink(a->ctx, REMOTE_HANDLE, link);
-	(void)skynet_sendname(a->ctx, 0, "NAME", PTYPE_TEXT, 9, "x", 1);
 	kill_actor(w, harbor);
 	(void)send_text(a, REMOTE_HANDLE, 5, "x");
 	world_run(w);
@@ -466,7 +480,6 @@ mail_in_a_dying_harbor_is_refused(void **state)
 	expect_error(a, 0, REMOTE_HANDLE, "it was killed");
 	expect_error(a, probe, REMOTE_HANDLE, why);
 	expect_error(a, link, REMOTE_HANDLE, why);
-	expect_error(a, 9, harbor->handle, why);
 	expect_no_mail(a);
 	world_forget_log(w);
 }
@@ -504,7 +517,7 @@ a_service_passes_messages_on_to_another_node(void **state)
 	pass_to = REMOTE_HANDLE;
 	(void)skynet_send(a->ctx, 0, b->handle, PTYPE_TEXT | PTYPE_TAG_DONTCOPY, 3, block, 5);
 	world_run(w); /* each alone: b writes to wheres too */
-	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE, "");
+	expect_where(harbor, SKYNET_REMOTE_MESSAGE, REMOTE_HANDLE);
 	expect_mail(harbor, PTYPE_TEXT, 3, a->handle, "hello");
 	(void)skynet_packet_send(a->ctx, 0, b->handle, PTYPE_TEXT, packet);
 	skynet_packet_release(packet);
@@ -535,7 +548,7 @@ the_harbor_passes_on_what_was_for_another(void **state)
 	int64_t before = sk_context_memory(b->ctx);
 	harbor->on_mail = pass_on;
 	pass_to = b->handle;
-	(void)skynet_sendname(a->ctx, 0, "NAME", PTYPE_TEXT, 3, "x", 1);
+	(void)send_text(a, REMOTE_HANDLE, 3, "x");
 	int probe = skynet_probe(a->ctx, REMOTE_HANDLE);
 	int link = skynet_link(a->ctx, REMOTE_HANDLE, 0);
 	int undone = skynet_link(a->ctx, REMOTE_HANDLE, 0);
@@ -571,7 +584,6 @@ memory_is_charged_to_who_has_it(void **state)
 	int64_t of_a = sk_context_memory(a->ctx), of_harbor = sk_context_memory(harbor->ctx);
 	int64_t bytes = sk_memory_thread_bytes();
 	(void)send_text(a, REMOTE_HANDLE, 3, "hello");
-	(void)skynet_sendname(a->ctx, 0, "NAME", PTYPE_TEXT, 3, "hello", 5);
 	(void)skynet_probe(a->ctx, REMOTE_HANDLE);
 	(void)skynet_packet_send(a->ctx, 0, REMOTE_HANDLE, PTYPE_TEXT, packet);
 	/* The turn that the test plays for the sender. */
@@ -580,7 +592,7 @@ memory_is_charged_to_who_has_it(void **state)
 	int64_t probe = sk_memory_block_bytes(sizeof(struct sk_remote_message));
 	assert_int_equal(sk_context_memory(a->ctx), of_a + probe);
 	world_run(w);
-	assert_int_equal(harbor->mail_count, 5);
+	assert_int_equal(harbor->mail_count, 4);
 	assert_int_equal(sk_context_memory(harbor->ctx), of_harbor);
 	skynet_packet_release(packet);
 }
@@ -594,7 +606,8 @@ main(void)
 		world_test(probes_and_links_come_as_what_they_are),
 		world_test(refusals_and_answers_of_the_framework_go_there_too),
 		world_test(packets_are_copied),
-		world_test(unknown_global_names_come_to_the_harbor),
+		world_test(messages_wait_for_a_name_that_nobody_has),
+		world_test(what_cannot_be_a_name_is_not_waited_for),
 		cmocka_unit_test(global_names_of_a_network_change_their_owner),
 		cmocka_unit_test(numbers_of_an_earlier_life_are_skipped),
 		world_test(a_service_is_killed_on_its_own_node_only),

@@ -1,9 +1,9 @@
---- The global names, as `.cslave` knows them. Keeps the core's table of them, tells the harbor,
---- where messages by name may wait, answers who waits for one, and takes a name back when its
---- service ends, if that is a service of this node.
+--- The global names, as `.cslave` knows them. Keeps the core's table of them, answers who waits for
+--- one, and takes a name back when its service ends, if that is a service of this node.
 ---
---- The core hears of a name when the harbor has sent on what waits for it there, so that nothing
---- that finds the name in the core overtakes that.
+--- Messages by name wait in the core, which sends them on when it hears of the name. So it hears of
+--- a name of another node when the harbor has heard of that node, and who asks for a name is
+--- answered when the core knows it: what he then sends to the address overtakes nothing.
 local skynet = require("skynet")
 local core = require("skynet.core")
 local link = require("skynet.link")
@@ -25,8 +25,7 @@ local mt = { __index = names }
 
 ---@class skynet.network.names.options
 ---@field id integer of this node
----@field tell_harbor fun(text: string) returns at once
----@field ask_harbor fun(text: string) waits until it has done that
+---@field await_harbor fun() waits until the harbor has done what it was told
 ---@field unregister fun(name: string, handle: integer) a service of this node has ended
 
 -- Owners ----------------------------------------------------------------------------------------
@@ -67,21 +66,27 @@ local function answer_losers(self)
 	end)
 end
 
+--- Returns false when it is a service of this node that has just ended.
 local function set_in_core(name, handle)
-	core.command("GLOBALNAME", ("%s :%x"):format(name, handle))
+	return core.command("GLOBALNAME", ("%s :%x"):format(name, handle)) ~= nil
 end
 
---- Tells the harbor who has a name, then the core. It may be somebody else's by then.
-local function tell_core(self, name, handle)
-	if self.handles[name] == handle then
-		self.options.ask_harbor(("name %s :%x"):format(name, handle))
-	end
-	if self.handles[name] == handle then
-		set_in_core(name, handle)
+--- Has the core send on what waits for a name, and answers who waits for it. It may be somebody
+--- else's by then.
+local function announce(self, name, handle)
+	if self.handles[name] == handle and set_in_core(name, handle) then
+		self.waiting:settle(function(waiter)
+			return waiter.subject == name and waiter.respond(true, handle)
+		end)
 	end
 end
 
---- A service has the name now. Returns at once; the core knows it later.
+local function announce_later(self, name, handle)
+	self.options.await_harbor()
+	announce(self, name, handle)
+end
+
+--- A service has the name now.
 ---@param name string
 ---@param handle integer
 function names:set(name, handle)
@@ -96,11 +101,10 @@ function names:set(name, handle)
 	self.handles[name] = handle
 	if fields.node_of(handle) == self.options.id then
 		watch_owner(self, name, handle)
+		announce(self, name, handle)
+	else
+		skynet.fork(announce_later, self, name, handle)
 	end
-	skynet.fork(tell_core, self, name, handle)
-	self.waiting:settle(function(waiter)
-		return waiter.subject == name and waiter.respond(true, handle)
-	end)
 	answer_losers(self)
 end
 
@@ -121,7 +125,6 @@ function names:clear(name)
 		self.handles[name] = nil
 		forget_owner(self, name, handle)
 		core.command("GLOBALNAME", name .. " :0")
-		self.options.tell_harbor(("name %s :0"):format(name))
 		answer_losers(self)
 	end
 end
@@ -158,11 +161,12 @@ function names:count()
 	return count
 end
 
---- Answers the request at hand with the owner, as soon as there is one.
+--- Answers the request at hand with the owner, as soon as the core knows one.
 ---@param name string
 function names:answer_owner(name)
-	if self.handles[name] then
-		skynet.retpack(self.handles[name])
+	local handle = core.addresscommand("GLOBALNAME", name)
+	if handle then
+		skynet.retpack(handle)
 	else
 		self.waiting:add(name)
 	end
@@ -176,15 +180,6 @@ function names:answer_loss(name, handle)
 		skynet.ret()
 	else
 		self.loss_waiters:add({ name = name, handle = handle })
-	end
-end
-
---- A message waits in the harbor for the name. If nobody has it, it waits until somebody does.
----@param name string
-function names:answer_harbor(name)
-	local handle = self.handles[name]
-	if handle then
-		self.options.tell_harbor(("name %s :%x"):format(name, handle))
 	end
 end
 
