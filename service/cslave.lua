@@ -3,8 +3,10 @@
 -- keeps it, the core, and whoever asks informed of nodes (skynet.network.nodes) and global names
 -- (skynet.network.names). Services use it through skynet.harbor.
 --
---   REGISTER name, address     -> the owner     sent by skynet.register and skynet.name; who has
---                                               the name keeps it. Waits for the registry
+--   REGISTER name, address     -> the owner     sent by skynet.register and skynet.name, and by the
+--                                               .cslave of another node; who has the name keeps
+--                                               it. Waits for the registry, or for the node of
+--                                               the address
 --   QUERYNAME name             -> address       waits until somebody has the name
 --   AWAITNAME name, address    ->               waits until that service does not have it
 --   CONNECT id                 ->               waits until the node is up
@@ -34,6 +36,9 @@ local settings = require("skynet.network.settings")
 local ID <const> = skynet.harbor(skynet.self())
 --- How often to look how many handles were given.
 local LOOK_CS <const> = 200
+--- How long another node may take to register a name: it may find out first that the node of an
+--- owner is lost.
+local REGISTER_CS <const> = 2 * settings.timeout_cs()
 local WAITER_LIMIT <const> = math.tointeger(tonumber(skynet.getenv("waiterlimit")))
 
 local harbor ---@type integer its address
@@ -200,40 +205,54 @@ local function check_name(name)
 	end
 end
 
-local function check_owner(name, handle)
+--- For a service of this node. Returns the owner, or nil and a reason. Waits for the registry.
+local function register_here(name, handle)
+	if not core.command("DESCRIBE", (":%x"):format(handle)) then
+		return nil, "there is no such service"
+	end
+	return backend:register(name, handle)
+end
+
+--- For a service of another node, which then sees to it that the name ends with the service. Waits
+--- for the .cslave there, which is meant by the local number 0 of a node. Raises when that fails.
+local function register_there(name, handle)
+	local node = handle & ~fields.LOCAL_MAX
+	local owner = skynet.call_within(REGISTER_CS, node, "lua", "REGISTER", name, handle)
+	if not fields.is_handle(owner) then
+		return nil, ("node %d answers with %s"):format(node >> 24, fields.printable(owner))
+	end
+	return owner
+end
+
+--- Those that wait are bounded like those that wait in lists.
+local function register(name, handle)
 	check_name(name)
 	if not fields.is_handle(handle) then
 		error("bad argument 'address': a handle expected, got " .. tostring(handle), 0)
-	elseif fields.node_of(handle) ~= ID then
-		local text = "the global name %s: :%08x is a service of node %d, "
-			.. "which has to register it"
-		error(text:format(name, handle, fields.node_of(handle)), 0)
-	end
-end
-
---- Waits for the registry. Those that wait are bounded like those that wait in lists.
-local function register(name, handle)
-	if registering_count >= WAITER_LIMIT then
+	elseif registering_count >= WAITER_LIMIT then
 		refused_registrations = refused_registrations + 1
 		local text = "too many names wait to be registered: %d (config key waiterlimit)"
 		error(text:format(registering_count), 0)
 	end
+	local register_at = fields.node_of(handle) == ID and register_here or register_there
 	registering_count = registering_count + 1
-	local ok, owner, reason = pcall(backend.register, backend, name, handle)
+	local ok, owner, reason = pcall(register_at, name, handle)
 	registering_count = registering_count - 1
-	if not ok then
-		error(owner, 0)
-	elseif not owner then
-		error(("the global name %s cannot be registered: %s"):format(name, reason), 0)
+	if not (ok and owner) then
+		local text = "the global name %s cannot be registered for :%08x: %s"
+		error(text:format(name, handle, ok and reason or owner), 0)
 	end
 	return owner
 end
 
 function command.REGISTER(session, name, handle)
-	check_owner(name, handle)
-	local owner = register(name, handle)
 	if session ~= 0 then
-		skynet.retpack(owner)
+		skynet.retpack(register(name, handle))
+		return
+	end
+	local ok, owner = pcall(register, name, handle)
+	if not ok then
+		skynet.error("error: " .. owner)
 	elseif owner ~= handle then
 		skynet.error(("error: the global name %s is taken by :%08x"):format(name, owner))
 	end

@@ -39,7 +39,7 @@ end
 --- Registers a global name. In a network it is known when the registry has said so; what is sent to
 --- it meanwhile waits for that. If another service has the name, it keeps it; the log has a line.
 ---@param name string
----@param address? integer a service of this node; default: this service
+---@param address? integer a service of any node; default: this service
 function harbor.globalname(name, address)
 	check_name(name)
 	if name:sub(1, 1) == "." then

@@ -55,9 +55,15 @@ static void
 receive_message(struct harbor_peer *peer, const struct harbor_frame *head, void *payload,
 		size_t size)
 {
+	const struct harbor_settings *settings = &peer->harbor->settings;
+	struct harbor_frame own = *head;
+	/* The local number 0 is the node itself, and .cslave speaks for it. It also answers for it:
+	 * an error from that number would say that the node is gone. */
+	if (own.destination == (uint32_t)settings->id << 24)
+		own.destination = settings->owner;
 	peer->counters.received++;
 	peer->counters.received_bytes += size;
-	if (!deliver(peer->harbor, head, payload, size))
+	if (!deliver(peer->harbor, &own, payload, size))
 		peer->counters.refused++;
 }
 
