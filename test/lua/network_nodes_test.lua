@@ -1,6 +1,7 @@
 -- skynet.network.nodes and skynet.network.names: what .cslave knows, and tells; without a network.
 local skynet = require("skynet")
 require("skynet.manager")
+local core = require("skynet.core")
 local test = require("skynet.test")
 local check = require("check")
 local child = require("child")
@@ -12,19 +13,23 @@ local function case(name, body)
 	cases[#cases + 1] = { name, body }
 end
 
---- Both modules behind requests of a service, as in .cslave; texts for the harbor are kept.
-local texts, unregistered, names, nodes
+--- Both modules behind requests of a service, as in .cslave; texts for the harbor are kept, and it
+--- is busy while is_busy says so.
+local texts, unregistered, names, nodes, is_busy
 
 local function begin()
-	texts, unregistered = {}, {}
+	texts, unregistered, is_busy = {}, {}, false
 	local function tell_harbor(text)
 		texts[#texts + 1] = text
 	end
 	nodes = nodes_module.new(tell_harbor)
 	names = names_module.new({
 		id = 0, -- of a node without a network
-		tell_harbor = tell_harbor,
-		ask_harbor = tell_harbor,
+		await_harbor = function()
+			while is_busy do
+				skynet.sleep(1)
+			end
+		end,
 		unregister = function(name, handle)
 			unregistered[#unregistered + 1] = ("%s %x"):format(name, handle)
 		end,
@@ -165,31 +170,46 @@ case("a_name_is_waited_for_and_its_loss_too", function()
 	names:set("X", 0x05000001) -- it has moved
 	test.settle()
 	check.equal(got(loss), { n = 0 })
-	check.equal(texts, { ("name X :%x"):format(me), "name X :5000001" })
 end)
 
-case("the_harbor_asks_for_names", function()
+case("a_name_of_another_node_is_told_when_the_harbor_knows_the_node", function()
 	begin()
-	names:answer_harbor("X")
-	check.equal(texts, {})
-	names:set("X", 0x05000001)
-	test.settle()
-	names:answer_harbor("X")
-	names:clear("X")
-	names:clear("X")
-	names:answer_harbor("X")
-	check.equal(texts, { "name X :5000001", "name X :5000001", "name X :0" })
-	names:begin({ Y = 0x05000001 })
-	names:answer_harbor("Y")
-	check.equal(#texts, 4)
+	is_busy = true
+	names:set("AWAY", 0x05000001)
+	local asked = ask("names", "answer_owner", "AWAY")
+	check.equal(names:find("AWAY"), 0x05000001)
+	check.equal(core.addresscommand("GLOBALNAME", "AWAY"), nil)
+	check.equal(asked.got, nil)
+	is_busy = false
+	skynet.sleep(10)
+	check.equal(core.addresscommand("GLOBALNAME", "AWAY"), 0x05000001)
+	check.equal(got(asked), { 0x05000001, n = 1 })
 end)
 
-case("a_name_that_is_gone_again_is_not_told_to_the_harbor", function()
+case("a_name_that_is_gone_again_is_not_told", function()
 	begin()
-	names:set("X", 0x05000001)
-	names:clear("X")
+	is_busy = true
+	names:set("BRIEF", 0x05000001)
+	names:clear("BRIEF")
+	is_busy = false
+	skynet.sleep(10)
+	check.equal(core.addresscommand("GLOBALNAME", "BRIEF"), nil)
+end)
+
+case("a_name_of_a_service_that_has_ended_is_not_told", function()
+	begin()
+	local asked = ask("names", "answer_owner", "LATE")
+	local service = child.start(function()
+		skynet.start(function() end)
+	end)
+	skynet.kill(service)
+	names:set("LATE", service)
 	test.settle()
-	check.equal(texts, { "name X :0" })
+	check.equal(asked.got, nil)
+	check.equal(unregistered, { ("LATE %x"):format(service) })
+	names:set("LATE", skynet.self())
+	test.settle()
+	check.equal(got(asked), { skynet.self(), n = 1 })
 end)
 
 case("names_end_with_their_node", function()

@@ -351,9 +351,6 @@ case("a_call_by_name_ends_with_who_has_got_it", function()
 	skynet.redirect(skynet.self(), ELSEWHERE, "error", 0, "it has died")
 	test.settle()
 	check.equal(lost, { ok = false, value = "call failed: it has died" })
-	-- The call is over: no matter.
-	skynet.redirect(skynet.self(), REMOTE, "harbor", 1, "")
-	test.settle()
 end)
 
 case("a_call_by_a_known_name_ends_with_its_owner", function()

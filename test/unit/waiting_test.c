@@ -64,7 +64,7 @@ say(const char *name, int session, const char *text)
 static int
 count_waiting(size_t *bytes)
 {
-	return skynet_harbor_names(harbor->ctx, bytes);
+	return skynet_harbor_names(a->ctx, bytes);
 }
 
 static void
