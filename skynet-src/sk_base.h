@@ -17,6 +17,7 @@ enum sk_error {
 #define SK_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define SK_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SK_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define SK_NEVER_INLINE __attribute__((noinline))
 
 /* Fields that different threads write stand on different lines of this many bytes. */
 #define SK_CACHE_LINE 64

@@ -47,8 +47,9 @@ refuse_full(struct skynet_context *receiver, int type, int session, void *msg)
 	return give_up(type, msg, policy == SKYNET_FULL_DROP && session == 0 ? 0 : SEND_FULL);
 }
 
-/* A message to another node goes to the harbor. The rest of the arguments is checked. */
-static int
+/* A message to another node goes to the harbor. The rest of the arguments is checked. Not a part of
+ * skynet_send, where it would cost those messages registers that stay on their node. */
+static SK_NEVER_INLINE int
 send_away(struct skynet_context *ctx, const struct skynet_remote *where, uint32_t source, int type,
 	  int session, void *msg, size_t sz)
 {
