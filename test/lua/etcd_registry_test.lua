@@ -122,7 +122,7 @@ local function register(node, name)
 	node.handle = node.handle + 1
 	local handle = node.handle
 	local owner, reason = node.backend:register(name, handle)
-	if owner == handle then
+	if owner == handle and node.names[name] == handle then -- else etcd has lost it at once
 		node.own[name] = handle
 	end
 	return owner, reason
