@@ -184,9 +184,9 @@ skynet_remote(struct skynet_context *ctx)
 }
 
 int
-skynet_harbor_names(struct skynet_context *ctx, size_t *bytes)
+skynet_harbor_names(struct skynet_context *ctx, size_t *bytes, uint64_t *refused)
 {
-	return (int)sk_waiting_count(ctx->core->waiting, bytes);
+	return (int)sk_waiting_count(ctx->core->waiting, bytes, refused);
 }
 
 /* --- envelopes ------------------------------------------------------------------------------ */

@@ -31,6 +31,7 @@ struct sk_waiting {
 	struct name *buckets[BUCKETS];
 	uint32_t name_count;
 	size_t bytes;
+	uint64_t refused; /* messages for which there was no room */
 };
 
 /* --- lists ---------------------------------------------------------------------------------- */
@@ -73,8 +74,10 @@ add_locked(struct sk_waiting *waiting, const char *text, struct sk_message *mess
 	struct name *name = *place;
 	size_t cost = cost_of(message);
 	if (cost > SK_WAITING_BYTES_MAX || waiting->bytes > SK_WAITING_BYTES_MAX - cost ||
-	    (!name && waiting->name_count == SK_WAITING_NAMES_MAX))
+	    (!name && waiting->name_count == SK_WAITING_NAMES_MAX)) {
+		waiting->refused++;
 		return SK_ELIMIT;
+	}
 	if (!name)
 		name = add_name_locked(waiting, place, text);
 	message->next = NULL;
@@ -246,11 +249,12 @@ sk_waiting_refuse_all(struct sk_core *core, uint32_t harbor)
 }
 
 uint32_t
-sk_waiting_count(struct sk_waiting *waiting, size_t *bytes)
+sk_waiting_count(struct sk_waiting *waiting, size_t *bytes, uint64_t *refused)
 {
 	(void)pthread_mutex_lock(&waiting->lock);
 	uint32_t count = waiting->name_count;
 	*bytes = waiting->bytes;
+	*refused = waiting->refused;
 	(void)pthread_mutex_unlock(&waiting->lock);
 	return count;
 }

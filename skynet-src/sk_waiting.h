@@ -55,7 +55,8 @@ const char *sk_waiting_name(struct sk_core *core, const char *name, uint32_t han
 /* The node has no harbor any more: all that waits is refused in its name (W3). */
 void sk_waiting_refuse_all(struct sk_core *core, uint32_t harbor);
 
-/* How many names are waited for; *bytes: what W4 counts. */
-uint32_t sk_waiting_count(struct sk_waiting *waiting, size_t *bytes);
+/* How many names are waited for; *bytes: what W4 counts; *refused: messages so far for which there
+ * was no room. */
+uint32_t sk_waiting_count(struct sk_waiting *waiting, size_t *bytes, uint64_t *refused);
 
 #endif

@@ -58,8 +58,9 @@ struct skynet_remote {
  * itself. */
 SKYNET_API const struct skynet_remote *skynet_remote(struct skynet_context *ctx);
 
-/* How many global names messages wait for; *bytes: what these messages take. For reports. */
-SKYNET_API int skynet_harbor_names(struct skynet_context *ctx, size_t *bytes);
+/* How many global names messages wait for; *bytes: what these messages take; *refused: how many
+ * have found no room so far. For reports. */
+SKYNET_API int skynet_harbor_names(struct skynet_context *ctx, size_t *bytes, uint64_t *refused);
 
 #ifdef __cplusplus
 }

@@ -146,17 +146,19 @@ run_stat(const struct request *request)
 {
 	struct harbor *harbor = request->harbor;
 	size_t capacity = STAT_LINE_BYTES, size, name_bytes;
-	int names = skynet_harbor_names(harbor->ctx, &name_bytes);
+	uint64_t refused_by_name;
+	int names = skynet_harbor_names(harbor->ctx, &name_bytes, &refused_by_name);
 	for (int id = 0; id < HARBOR_NODES; id++)
 		capacity += harbor->peers[id] != NULL ? STAT_LINE_BYTES : 0;
 	char *text = skynet_malloc(capacity);
 	size = (size_t)snprintf(text, capacity,
 				"node=%d state=self links=%zu names=%d name_bytes=%zu shaking=%d "
 				"refused_connections=%" PRIu64 " crowded_out=%" PRIu64
-				" refused_links=%" PRIu64 "\n",
+				" refused_links=%" PRIu64 " refused_by_name=%" PRIu64 "\n",
 				harbor->settings.id, harbor->proxies.count, names, name_bytes,
 				harbor->shaking_count, harbor->refused_connections,
-				harbor->strangers[HARBOR_REFUSED_BUSY], harbor->refused_proxies);
+				harbor->strangers[HARBOR_REFUSED_BUSY], harbor->refused_proxies,
+				refused_by_name);
 	for (int id = 0; id < HARBOR_NODES; id++) {
 		if (harbor->peers[id] == NULL)
 			continue;

@@ -64,7 +64,17 @@ say(const char *name, int session, const char *text)
 static int
 count_waiting(size_t *bytes)
 {
-	return skynet_harbor_names(a->ctx, bytes);
+	uint64_t refused;
+	return skynet_harbor_names(a->ctx, bytes, &refused);
+}
+
+static uint64_t
+count_refused(void)
+{
+	size_t bytes;
+	uint64_t refused;
+	(void)skynet_harbor_names(a->ctx, &bytes, &refused);
+	return refused;
 }
 
 static void
@@ -281,7 +291,9 @@ names_that_are_waited_for_are_bounded(void **state)
 		(void)snprintf(name, sizeof name, "name%d", i);
 		assert_int_equal(say(name, 0, "x"), 0);
 	}
+	assert_int_equal(count_refused(), 0);
 	assert_int_equal(say("one_more", 5, "x"), -3);
+	assert_int_equal(count_refused(), 1);
 	assert_int_equal(
 		skynet_sendname(a->ctx, 0, "one_more", handed_over, 5, skynet_malloc(1), 1), -3);
 	assert_int_equal(say("name7", 5, "a place that there is"), 5);
@@ -311,6 +323,7 @@ bytes_that_wait_are_bounded(void **state)
 	assert_int_equal(bytes, SK_WAITING_BYTES_MAX);
 	assert_int_equal(say("NAME", 5, ""), -3);
 	assert_int_equal(say("OTHER", 5, ""), -3);
+	assert_int_equal(count_refused(), 3);
 	set_name("NAME", b->handle);
 	assert_int_equal(say("OTHER", 5, ""), 5);
 	world_run(w);
