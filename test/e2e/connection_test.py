@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tempfile
 
 from harness import Node, case, connect, free_port, main, wait_until
 
@@ -164,7 +165,7 @@ def a_slow_receiver_makes_the_sender_wait():
     descriptor = os.dup(far.fileno())
     far.close()
     near.setblocking(False)
-    fifo = f"/tmp/skynet-test-{os.getpid()}"
+    fifo = f"{tempfile.gettempdir()}/skynet-test-{os.getpid()}"
     os.mkfifo(fifo)
     try:
         with User(descriptor, user_fifo=fifo) as node:

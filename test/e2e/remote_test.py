@@ -3,6 +3,7 @@ traces, gates whose agents are elsewhere, and what the death of a node ends."""
 
 import os
 import struct
+import tempfile
 
 from evaluator import failure
 from harness import DEADLINE_S, case, connect, free_port, main
@@ -103,7 +104,7 @@ def a_trace_goes_on_another_node():
 
 @case
 def a_flood_for_a_slow_service_on_another_node_stops_at_the_gate():
-    fifo = f"/tmp/skynet-test-{os.getpid()}"
+    fifo = f"{tempfile.gettempdir()}/skynet-test-{os.getpid()}"
     os.mkfifo(fifo)
     try:
         _, first, second = two_nodes()
