@@ -86,8 +86,9 @@ libraries := $(call modules,lualib-src,luaclib)
 client := $(patsubst examples/%.c,$(B)/%,$(wildcard examples/client.c))
 test_services := $(call modules,test/service-src,test/cservice)
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard test/unit/*_test.c))
-models := $(patsubst %.pml,build/model/%.log,$(notdir $(wildcard test/model/*.pml skynet-src/*.pml)))
-vpath %.pml test/model skynet-src
+models := $(patsubst %.pml,build/model/%.log,$(notdir \
+	$(wildcard test/model/*.pml skynet-src/*.pml service-src/*/*.pml)))
+vpath %.pml test/model skynet-src $(dir $(wildcard service-src/*/*.pml))
 
 # --- targets --------------------------------------------------------------------------------
 .PHONY: all run test bench fuzz lint model install clean deps help FORCE

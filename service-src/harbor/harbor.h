@@ -34,6 +34,7 @@
  *                  has told, by a pipe that was dialled. Who comes in with another may be a second
  *                  process with the id of the peer; if it is the peer, which has begun anew, the
  *                  pipe to what it was before breaks, and is dialled.
+ *            links.pml shows that this is enough.
  * Threads    [turn] everywhere: a service runs on one thread at a time.
  */
 #ifndef HARBOR_H
