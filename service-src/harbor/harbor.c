@@ -4,8 +4,7 @@
  * Threads    [turn], as every service. */
 #include "harbor.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 #define BACKLOG 256
 
@@ -145,8 +144,7 @@ on_pipe(struct harbor *harbor, struct harbor_pipe *pipe, const struct skynet_soc
 		harbor_pipe_lost(harbor, pipe, "the other end has closed the connection");
 		break;
 	case SKYNET_SOCKET_TYPE_ERROR:
-		memcpy(reason, text, text_size);
-		reason[text_size] = '\0';
+		(void)snprintf(reason, sizeof reason, "%.*s", (int)text_size, text);
 		harbor_pipe_lost(harbor, pipe, reason);
 		break;
 	default:
