@@ -136,7 +136,7 @@ def only_who_has_the_office_and_took_the_place_can_write():
 def a_connection_that_is_cut_anywhere_loses_nothing():
     with Cluster() as cluster, Keeper() as keeper:
         give_office(cluster, 1)
-        with Proxy(cluster.ports[0], lambda n: 60 + 67 * n % 900 if n < 80 else None) as proxy:
+        with Proxy(cluster.ports[0], lambda n: 60 + 197 * n % 900 if n < 25 else None) as proxy:
             keeper.open("a", f"etcd://127.0.0.1:{proxy.port}/test")
             keeper.take("a")
             for number in range(50):
