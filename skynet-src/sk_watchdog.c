@@ -18,8 +18,9 @@
 /* Memory is given back after so long without work, but not more often than that. */
 #define TRIM_AFTER_NS (50 * SK_NS_PER_MS)
 #define TRIM_INTERVAL_NS SK_NS_PER_SECOND
-/* So many idle looks before it sleeps: traffic with short gaps must not wake it each time. */
-#define IDLE_LOOKS 20
+/* So many idle looks before it sleeps: dense traffic must not wake it after each gap, and after the
+ * few messages of a quiet node, such as the beats of a network, it must not look on for long. */
+#define IDLE_LOOKS 4
 /* A message that runs so long is reported, and again each time as much has passed. */
 #ifndef STUCK_SECONDS
 #define STUCK_SECONDS 5
