@@ -207,10 +207,10 @@ def term_and_int_end_a_node_in_good_order():
 def two_signals_that_come_together_are_one():
     node = probe("stay")
     node.wait_log("probe ready")
-    node.signal(signal.SIGSTOP)
+    node.halt()
     node.signal(signal.SIGTERM)
     node.signal(signal.SIGINT)
-    node.signal(signal.SIGCONT)
+    node.go_on()
     equal(node.wait(), 0)
 
 

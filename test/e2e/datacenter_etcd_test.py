@@ -1,6 +1,5 @@
 """The datacenter of a network whose registry is etcd: what was set survives the node it was on."""
 
-import signal
 from pathlib import Path
 
 from etcd_cluster import Cluster
@@ -224,13 +223,13 @@ def who_was_suspended_and_replaced_cannot_write():
         waiting.send('return datacenter.wait("never")')
         first.run("return 1")
         late = first.client()
-        first.signal(signal.SIGSTOP)
+        first.halt()
         wait_until(lambda: is_stopped(first), "it is suspended")
         # What it does first when it goes on, before it can have heard of anything.
         late.send('return datacenter.set("a", 3)')
         wait_until(lambda: second.run(HOLDER) == "2", "the other one holds it")
         assert second.run('return datacenter.set("a", 2)') == "1"
-        first.signal(signal.SIGCONT)
+        first.go_on()
         failure(late.receive)  # by what is kept, or by the link, which has been given up
         assert "node 2 has it now" in failure(waiting.receive)
         assert second.run('return datacenter.get("a")') == "2"

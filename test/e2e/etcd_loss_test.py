@@ -1,7 +1,6 @@
 """The registry in etcd, when nodes are suspended, and when members of the cluster, or all of it, go
 and come back."""
 
-import signal
 import socket
 
 from etcd_cluster import Cluster
@@ -17,10 +16,10 @@ def a_suspended_node_joins_again():
         user.join("a", cluster.url(), 2, timeout_cs=SHORT_CS)
         user.register("a", "kept", 0x2000001)
         user.register("a", "stolen", 0x2000002)
-        user.signal(signal.SIGSTOP)
+        user.halt()
         watcher.wait_change("w", f"leave 2 {2:016x}")
         assert watcher.register("w", "stolen", 0x1000001) == 0x1000001
-        user.signal(signal.SIGCONT)
+        user.go_on()
         user.wait_log("etcd: this node has lost its place, and joins again")
         wait_until(
             lambda: [
@@ -55,14 +54,14 @@ def a_node_whose_key_is_deleted_joins_again():
 def a_suspended_node_that_was_replaced_is_told_so():
     with Cluster() as cluster, User() as first, User() as second, socket.socket() as listener:
         first.join("a", cluster.url(), 2, incarnation=1, timeout_cs=SHORT_CS)
-        first.signal(signal.SIGSTOP)
+        first.halt()
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # as the harbor of the second node does
         address = "127.0.0.1:%d" % listener.getsockname()[1]
         options = {"incarnation": 2, "address": address, "timeout_cs": SHORT_CS}
         second.open("b", cluster.url(), 2, **options)
         second.run('return join("b")')  # nobody listens at the address of the first
-        first.signal(signal.SIGCONT)
+        first.go_on()
         first.wait_log(f"a evicted: node 2 is another one now, at {address}")
         assert cluster.get()["/test/node/2"].startswith(f"{address} {2:016x} ")
         assert failure(first.register, "a", "x", 0x2000001).endswith("has left the network")
@@ -141,7 +140,7 @@ def what_was_compacted_meanwhile_is_told_as_changes():
         watcher.join("w", cluster.url(), 2)
         user.register("a", "old", 0x1000001)
         watcher.wait_change("w", "name old")
-        watcher.signal(signal.SIGSTOP)
+        watcher.halt()
         cluster.members[0].kill()  # so that the watch has to begin anew
         cluster.restart(0)
         cluster.wait_ready()
@@ -151,7 +150,7 @@ def what_was_compacted_meanwhile_is_told_as_changes():
             user.unregister("a", "new", 0x1000001 + number)
         user.register("a", "new", 0x1000007)
         cluster.compact()
-        watcher.signal(signal.SIGCONT)
+        watcher.go_on()
         watcher.wait_change("w", f"name new {0x1000007}")
         assert watcher.changes("w")[-2:] == [f"unname old {0x1000001}", f"name new {0x1000007}"]
         user.register("a", "next", 0x1000008)

@@ -1,7 +1,6 @@
 """The registry in etcd: names whose keys are touched by others, and names of a lease that is
 lost."""
 
-import signal
 
 from etcd_cluster import Cluster
 from etcd_user import SHORT_CS, User
@@ -106,7 +105,7 @@ def an_etcd_that_is_another_one_after_a_suspension_is_read_anew():
         for number in range(5):
             user.register("a", f"n{number}", 0x1000001)
         watcher.wait_change("w", "name n4")
-        watcher.signal(signal.SIGSTOP)
+        watcher.halt()
         user.run("backends.a:close()")
         cluster.wipe()
         cluster.restart(0)
@@ -114,7 +113,7 @@ def an_etcd_that_is_another_one_after_a_suspension_is_read_anew():
         for number in range(50):  # its revision is beyond that of the old one
             cluster.put("/other", str(number))
         user.join("b", cluster.url(), 3)
-        watcher.signal(signal.SIGCONT)
+        watcher.go_on()
         watcher.wait_change("w", "join 3")
         watcher.wait_change("w", "leave 1")
 

@@ -1,6 +1,5 @@
 """Networks of whole nodes whose registry is an etcd: no node is the master, whichever is lost."""
 
-import signal
 import tempfile
 from pathlib import Path
 
@@ -137,10 +136,10 @@ def a_suspended_node_is_part_of_the_network_again():
         network = network_of(cluster, harbor_timeout=2)
         first, second = network.start(1), network.start(2)
         start_echo(second, "ECHO")
-        second.signal(signal.SIGSTOP)
+        second.halt()
         wait_until(lambda: nodes_in(cluster) == {1}, "its lease has run out")
         first.wait_run("return harbor.members()[2]", "nil")
-        second.signal(signal.SIGCONT)
+        second.go_on()
         first.wait_run("return (harbor.members()[2] or {}).up", "true")
         first.wait_run(CALL.format('"ECHO"'), "hello")
 
@@ -151,11 +150,11 @@ def a_suspended_node_that_was_replaced_ends():
         network = network_of(cluster, harbor_timeout=2)
         network.start(1)
         second = network.start(2)
-        second.signal(signal.SIGSTOP)
+        second.halt()
         wait_until(lambda: nodes_in(cluster) == {1}, "its lease has run out")
         third = network.start(2, address=f"127.0.0.1:{free_port()}")
         second.expect_status(1)
-        second.signal(signal.SIGCONT)
+        second.go_on()
         second.wait_log("error: this node ends: node 2 is another one now")
         second.wait()
         assert third.run("return 1") == "1"

@@ -272,6 +272,18 @@ class Process:
     def signal(self, number):
         self._popen.send_signal(number)
 
+    def halt(self):
+        """Stops all its threads where they are, until go_on. The signal alone does not wait."""
+        self.signal(signal.SIGSTOP)
+        wait_until(self._stands_still, f"{self._name()} stands still")
+
+    def _stands_still(self):
+        states = Path(f"/proc/{self.pid}/task").glob("*/stat")
+        return all(state.read_text().rsplit(")", 1)[1].split()[0] == "T" for state in states)
+
+    def go_on(self):
+        self.signal(signal.SIGCONT)
+
     def expect_status(self, *statuses):
         """What exit statuses are right, instead of 0 alone; -N for an end by signal N."""
         self._expected = set(statuses)

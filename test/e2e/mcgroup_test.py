@@ -2,7 +2,6 @@
 them when a node dies, the one with their manager, and the one with the master."""
 
 import re
-import signal
 
 from etcd_cluster import Cluster
 from evaluator import failure
@@ -183,11 +182,11 @@ def a_manager_that_has_lost_the_office_forgets_what_it_knew():
     use_groups(three)
     enter((two, three), id)
     assert manager_of(two) == "2"
-    two.signal(signal.SIGSTOP)
+    two.halt()
     try:
         three.wait_run(MANAGER, "3")
     finally:
-        two.signal(signal.SIGCONT)
+        two.go_on()
     two.wait_run(MANAGER, "3")
     enter((two, three), id)
     three.run(f"mcgroup.release({id})")

@@ -2,7 +2,6 @@
 name belongs to the service all the same, and ends with it and with its node."""
 
 import re
-import signal
 
 from etcd_cluster import Cluster
 from evaluator import failure
@@ -114,7 +113,7 @@ def who_asks_for_a_name_does_not_wait_for_ever():
     first, second = network.start(1), network.start(2)
     echo = start_echo(second)
     first.run("harbor.connect(2)")
-    second.signal(signal.SIGSTOP)
+    second.halt()
     try:
         problem = failure(first.run, REGISTER.format("LOST", echo))
         assert f"LOST cannot be registered for {owner(echo)}" in problem, problem
@@ -122,7 +121,7 @@ def who_asks_for_a_name_does_not_wait_for_ever():
         problem = failure(first.run, REGISTER.format("LOST", echo))
         assert "no link to its node, number 2" in problem, problem
     finally:
-        second.signal(signal.SIGCONT)
+        second.go_on()
     first.run("harbor.connect(2)")
     second.wait_run("return harbor.members()[1].up", "true")
     assert first.run(REGISTER.format("FOUND", echo)) == owner(echo)

@@ -17,7 +17,6 @@ import ctypes
 import os
 import random
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -152,12 +151,6 @@ class HostNode(Node):
 
     def command(self, words):
         return ("nsenter", f"--net={self.host.path}", *words)
-
-    def halt(self):
-        self.signal(signal.SIGSTOP)
-
-    def go_on(self):
-        self.signal(signal.SIGCONT)
 
     def close(self):
         if self.is_running():

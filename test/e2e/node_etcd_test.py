@@ -1,7 +1,6 @@
 """A network of nodes whose registry is etcd, three members of it: none of them is needed, not the
 leader, and for what is known already not even all of them."""
 
-import signal
 
 from etcd_cluster import Cluster
 from harness import DEADLINE_S, case, free_port, keep, main, wait_until
@@ -98,12 +97,12 @@ def each_member_of_etcd_may_be_lost_in_turn():
 def a_member_of_etcd_that_stands_still_is_left_for_another():
     world = EtcdWorld(harbor_timeout=8)
     member = world.cluster.members[world.leader()]
-    member.signal(signal.SIGSTOP)
+    member.halt()
     try:
         world.publish(world.nodes[0], "MEANWHILE")
         world.check_names()
     finally:
-        member.signal(signal.SIGCONT)
+        member.go_on()
     world.check_goes_on()
 
 

@@ -2,7 +2,6 @@
 happens when a node, or the master, dies or comes back."""
 
 import re
-import signal
 import socket
 import struct
 
@@ -453,13 +452,13 @@ def a_node_that_stands_still_is_down_until_it_goes_on():
     address = start_echo(second, "ECHO")
     second.run('skynet.uniqueservice("simpledb")')
     first.run("harbor.connect(2)")
-    second.signal(signal.SIGSTOP)
+    second.halt()
     try:
         first.wait_log("Harbor 2 is gone: it has not come back")
         first.wait_run("return harbor.members()[2]", "nil")
         assert "call" in failure(first.run, CALL.format(address))
     finally:
-        second.signal(signal.SIGCONT)
+        second.go_on()
     first.run("harbor.connect(2)")
     assert first.run(CALL.format(address)) == "hello"
     first.wait_run(CALL.format('"ECHO"'), "hello")
@@ -473,12 +472,12 @@ def a_node_that_comes_back_too_late_ends():
     network = LocalNetwork(harbor_timeout=1)
     first, second = network.start(1), network.start(2)
     second.expect_status(1)
-    second.signal(signal.SIGSTOP)
+    second.halt()
     try:
         first.wait_log("Harbor 2 is gone: it has not come back")
         other = network.start(2, address=f"127.0.0.1:{free_port()}")
     finally:
-        second.signal(signal.SIGCONT)
+        second.go_on()
     second.wait_log("error: this node ends: .*node 2 is there already, and lives")
     second.wait()
     first.wait_run(CALL.format(start_echo(other)), "hello")

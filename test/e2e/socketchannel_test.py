@@ -1,6 +1,5 @@
 """skynet.socketchannel against a real Redis: pipelining, auth, crashes, hangs, and a backup."""
 
-import signal
 import socket
 
 from evaluator import Evaluator, failure
@@ -242,14 +241,14 @@ def a_server_that_hangs_costs_each_request_its_time_and_no_more():
     with Redis() as redis, Evaluator() as node:
         client(node, redis.port, "timeout = 50")
         assert node.run('return ask("ping")') == "PONG"
-        redis.signal(signal.SIGSTOP)
+        redis.halt()
         try:
             text = failure(node.run, 'return ask("ping")')
             assert "no answer within 0.50 s" in text, text
             failed = node.run('return together(100, function() ask("ping") end)')
             assert failed == "100"
         finally:
-            redis.signal(signal.SIGCONT)
+            redis.go_on()
         check = 'assert(ask("echo", tostring(i)) == tostring(i))'
         assert node.run(f"return together(100, function(i) {check} end)") == "0"
 
