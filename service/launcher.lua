@@ -40,8 +40,14 @@ end
 --- Waits for the end of a service that still starts.
 local function await_end(address)
 	local core = require("skynet.core")
-	links[address] = core.link(address) or false
-	local reason = links[address] and core.await_end(links[address])
+	local session = core.link(address)
+	links[address] = session or false
+	local reason
+	if session then
+		reason = core.await_end(session)
+	else
+		skynet.yield() -- it has ended, and its last word may be in the mailbox
+	end
 	if not starting[address] then
 		return -- it has reported meanwhile
 	end
