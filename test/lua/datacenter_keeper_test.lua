@@ -4,6 +4,7 @@ local check = require("check")
 local data_place = require("data_place")
 local keeper_module = require("skynet.datacenter.keeper")
 local tree = require("skynet.datacenter.tree")
+local begin = require("tasks").begin
 
 local cases = {}
 local function case(name, body)
@@ -44,21 +45,6 @@ end
 local function set(keeper, ...)
 	local count = select("#", ...) - 1
 	return keeper:set({ ... }, count, (select(count + 1, ...)))
-end
-
---- Does it in a task. Returns a function that waits for its results.
-local function begin(f, ...)
-	local results, done = nil, {}
-	skynet.fork(function(...)
-		results = table.pack(pcall(f, ...))
-		skynet.wakeup(done)
-	end, ...)
-	return function()
-		if not results then
-			skynet.wait(done)
-		end
-		return table.unpack(results, 1, results.n)
-	end
 end
 
 case("what_was_set_is_there_for_the_next_one", function()
