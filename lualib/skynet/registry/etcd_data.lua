@@ -18,6 +18,7 @@
 --- those who read take no more keys at once than fit in an answer.
 local skynet = require("skynet")
 local crypt = require("skynet.crypt")
+local fields = require("skynet.network.fields")
 local answers = require("skynet.registry.etcd_answers")
 local etcd = require("skynet.registry.etcd")
 local keys = require("skynet.registry.etcd_keys")
@@ -41,6 +42,7 @@ local PAUSE_CS <const> = 10
 
 ---@class skynet.registry.etcd_data: skynet.registry.data
 ---@field private etcd skynet.registry.etcd_client
+---@field private keys skynet.registry.etcd_keys
 ---@field private office string its key, as etcd's JSON has it
 ---@field private owner string the value of that key while the office is held here
 ---@field private root string key of the head
@@ -77,13 +79,41 @@ local function read_key(key)
 	return { request_range = { key = key } }
 end
 
+--- The first and the end of all keys below one.
+local function range_below(key)
+	return encode(key .. "/"), encode(key .. "0") -- "0" follows "/"
+end
+
+--- Makes changes, and puts a new head with them, all under the conditions. Waits.
+---@return table? answer nil: it is not known what has become of it
+---@return string? reason
+---@return boolean is_done the head is there: by this request, or by one whose answer was lost
+local function put_head(self, head, compare, operations, deadline_cs)
+	local key, value = encode(self.root), format_head(head)
+	operations[#operations + 1] = { request_put = { key = key, value = value } }
+	local answer, reason = self.etcd:call("/v3/kv/txn", {
+		compare = compare,
+		success = operations,
+		failure = { read_key(key) },
+	}, deadline_cs, answers.revision)
+	if not answer then
+		return nil, reason, false
+	end
+	local present = answer.succeeded ~= true and keys.first_kv(answer, 1) or {}
+	local is_done = answer.succeeded == true or present.value == value
+	if is_done then
+		self.head = head
+	end
+	return answer, nil, is_done
+end
+
 -- Taking over ------------------------------------------------------------------------------------
 
 --- Whose the office is, for people.
-local function describe(kv)
-	local digits = (decode(kv.value) or ""):match("^:(%x+)$")
-	local handle = digits and tonumber(digits, 16)
-	return handle and ("node %d has it now"):format(handle >> 24) or "somebody has it now"
+local function describe(self, kv)
+	local entry = self.keys:entry(kv)
+	return entry and ("node %d has it now"):format(fields.node_of(entry.handle))
+		or "somebody has it now"
 end
 
 --- Reads the office, the head, and which run it is. Waits.
@@ -104,7 +134,7 @@ local function look(self, deadline_cs)
 	elseif not office then
 		return nil, "nobody has it now", false
 	elseif office.value ~= self.owner then
-		return nil, describe(office), true
+		return nil, describe(self, office), true
 	end
 	local run = keys.first_kv(answer, 3)
 	local text = run and decode(run.value) or ""
@@ -122,15 +152,15 @@ local function unchanged(self, seen)
 	}
 end
 
-local function remove_all(self)
-	local key, range_end = encode(self.root .. "/"), encode(self.root .. "0") -- "0" follows "/"
-	return { request_delete_range = { key = key, range_end = range_end } }
+local function remove_below(key)
+	local first, range_end = range_below(key)
+	return { request_delete_range = { key = first, range_end = range_end } }
 end
 
 --- Puts a new head in place of the one that was seen. Waits.
 ---@return integer? revision nil: it can't, or something has changed meanwhile
 ---@return string? reason
-local function put_head(self, seen, deadline_cs)
+local function put_first_head(self, seen, deadline_cs)
 	local former = read_head(seen.head)
 	local head = {
 		token = crypt.hexencode(crypt.randomkey()),
@@ -138,25 +168,13 @@ local function put_head(self, seen, deadline_cs)
 		largest = former and former.largest or seen.head and LIMITS.bytes or 0,
 		run = seen.run or former and former.run or "0",
 	}
-	local key, value = encode(self.root), format_head(head)
-	local success = { { request_put = { key = key, value = value } } }
+	local operations = {}
 	if former and former.run ~= head.run then
-		success[2] = remove_all(self)
+		operations[1] = remove_below(self.root)
 	end
-	local answer, reason = self.etcd:call("/v3/kv/txn", {
-		compare = unchanged(self, seen),
-		success = success,
-		failure = { read_key(key) },
-	}, deadline_cs, answers.revision)
-	if not answer then
-		return nil, reason
-	end
-	local present = answer.succeeded ~= true and keys.first_kv(answer, 1) or nil
-	if answer.succeeded ~= true and not (present and present.value == value) then
-		return nil
-	end
-	self.head = head
-	return answers.revision(answer)
+	local answer, reason, is_done =
+		put_head(self, head, unchanged(self, seen), operations, deadline_cs)
+	return is_done and answers.revision(answer) or nil, reason
 end
 
 -- Reading ----------------------------------------------------------------------------------------
@@ -177,8 +195,7 @@ end
 local function read_all(self, revision, deadline_cs, on_entry)
 	local largest = math.max(self.head.largest, 1)
 	local limit = math.min(math.max(PAGE_BYTES // largest, 1), PAGE_KEYS_MAX)
-	local key = encode(self.root .. "/")
-	local range_end = encode(self.root .. "0")
+	local key, range_end = range_below(self.root)
 	self.largest = 0
 	while key do
 		local answer, reason = self.etcd:call("/v3/kv/range", {
@@ -224,7 +241,7 @@ function methods:take(deadline_cs, on_entry)
 			return nil, reason, is_over
 		end
 		local revision
-		revision, reason = put_head(self, seen, deadline_cs)
+		revision, reason = put_first_head(self, seen, deadline_cs)
 		if revision then
 			return read_all(self, revision, deadline_cs, on_entry)
 		elseif reason or skynet.now() >= deadline_cs then
@@ -247,8 +264,7 @@ end
 local function format_change(self, change)
 	local key = self.root .. paths.format(change.keys, change.count)
 	if change.is_below then
-		local range = { key = encode(key .. "/"), range_end = encode(key .. "0") }
-		return { request_delete_range = range }
+		return remove_below(key)
 	elseif change.bytes then
 		return { request_put = { key = encode(key), value = encode(change.bytes) } }
 	end
@@ -274,29 +290,19 @@ function methods:write(changes, deadline_cs)
 		largest = self.largest,
 		run = former.run,
 	}
-	local key, value = encode(self.root), format_head(head)
-	operations[#operations + 1] = { request_put = { key = key, value = value } }
-	local answer, reason = self.etcd:call("/v3/kv/txn", {
-		compare = {
-			{
-				key = key,
-				target = "VALUE",
-				result = "EQUAL",
-				value = format_head(former),
-			},
+	local compare = {
+		{
+			key = encode(self.root),
+			target = "VALUE",
+			result = "EQUAL",
+			value = format_head(former),
 		},
-		success = operations,
-		failure = { read_key(key) },
-	}, deadline_cs, answers.revision)
-	if not answer then
-		return nil, reason, false
+	}
+	local answer, reason, is_done = put_head(self, head, compare, operations, deadline_cs)
+	if is_done then
+		return true
 	end
-	local present = answer.succeeded ~= true and keys.first_kv(answer, 1) or nil
-	if answer.succeeded ~= true and not (present and present.value == value) then
-		return nil, "another node has taken it over", true
-	end
-	self.head = head
-	return true
+	return nil, reason or "another node has taken it over", answer ~= nil
 end
 
 -- Opening ----------------------------------------------------------------------------------------
@@ -311,6 +317,7 @@ function etcd_data.open(options)
 	local parts = etcd.prepare(options.url, timeout_cs, options.handle >> 24)
 	return setmetatable({
 		etcd = parts.etcd,
+		keys = parts.keys,
 		office = parts.keys:name(options.office),
 		owner = keys.name_value(options.handle),
 		root = parts.keys:tree(),
