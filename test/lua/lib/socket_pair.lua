@@ -1,6 +1,7 @@
 --- For tests of sockets: connections of a service with itself, and tasks that wait at them.
 local skynet = require("skynet")
 local socket = require("skynet.socket")
+local tasks = require("tasks")
 local test = require("skynet.test")
 
 local KIB <const> = 1024
@@ -30,19 +31,19 @@ function pair.connect()
 	return near, far
 end
 
---- Runs f(...) in a task of its own. Returns a function that waits for its results.
+local function results_of(ok, ...)
+	if not ok then
+		error((...), 0)
+	end
+	return ...
+end
+
+--- Runs f(...) in a task of its own. Returns a function that waits for its results, or raises what
+--- it has raised.
 function pair.spawn(f, ...)
-	local results
-	local token = {}
-	skynet.fork(function(...)
-		results = table.pack(f(...))
-		skynet.wakeup(token)
-	end, ...)
+	local finish = tasks.begin(f, ...)
 	return function()
-		if not results then
-			skynet.wait(token)
-		end
-		return table.unpack(results, 1, results.n)
+		return results_of(finish())
 	end
 end
 
