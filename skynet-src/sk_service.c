@@ -142,6 +142,12 @@ sk_service_signal(struct skynet_context *service, int number)
 	(void)pthread_mutex_unlock(&core->signal_lock);
 }
 
+bool
+sk_service_is_ending(struct sk_core *core, uint32_t handle)
+{
+	return find_dying(core, handle) != NULL;
+}
+
 void
 sk_service_interrupt_dying(struct sk_core *core, uint32_t handle)
 {

@@ -34,6 +34,10 @@ int sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason);
  * sends it signal 0, which a Lua service takes as the end of what it does.  [any, online] */
 void sk_service_interrupt_dying(struct sk_core *core, uint32_t handle);
 
+/* Whether the service was killed, and its instance is not released yet: its turn may go on, and its
+ * last one is to come.  [any, online] */
+bool sk_service_is_ending(struct sk_core *core, uint32_t handle);
+
 /* Why a service ends; NULL: it lives.  [turn] */
 const char *sk_service_end_reason(const struct skynet_context *service);
 

@@ -20,7 +20,7 @@ take_over(struct sk_sockets *sockets, struct sk_socket *s, uint32_t caller)
 {
 	if (s->owner != caller && s->stage != SK_SOCKET_WAITING)
 		sk_socket_tell(sockets, s, SKYNET_SOCKET_TYPE_TAKEN, 0, NULL);
-	s->is_orphan = false; /* if the other one is dead: the socket is not its any more */
+	s->owner_state = SK_SOCKET_OWNER_LIVES; /* whether the other one does or not */
 	sk_socket_set_owner(s, caller);
 }
 

@@ -133,8 +133,8 @@ sk_socket_have_told_again(struct sk_sockets *sockets, struct sk_socket *s)
 void
 sk_socket_read_on(struct sk_sockets *sockets, struct sk_socket *s)
 {
-	if (!s->is_reading || !s->is_readable || s->is_read_over || s->is_orphan ||
-	    s->unconsumed > 0 || s->stage != SK_SOCKET_OPEN)
+	if (!s->is_reading || !s->is_readable || s->is_read_over || s->unconsumed > 0 ||
+	    s->owner_state != SK_SOCKET_OWNER_LIVES || s->stage != SK_SOCKET_OPEN)
 		return;
 	s->ops->read(sockets, s);
 }
@@ -232,10 +232,11 @@ void
 sk_socket_leave(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	int lost_id = 0;
-	if (SK_UNLIKELY(s->is_orphan)) {
+	if (SK_UNLIKELY(s->owner_state != SK_SOCKET_OWNER_LIVES)) {
 		lost_id = s->lost_id;
 		s->lost_id = 0;
-		abandon(sockets, s);
+		if (s->owner_state == SK_SOCKET_OWNER_GONE)
+			abandon(sockets, s);
 	}
 	bool is_gone = s->stage == SK_SOCKET_GONE;
 	if (SK_UNLIKELY(is_gone))

@@ -14,7 +14,7 @@
 /* Bytes are read here first, because nobody knows how many there are. One for each thread. */
 extern _Thread_local char sk_socket_scratch[SK_SOCKET_READ_BYTES];
 
-/* Unlocks the slot. Before that it closes the socket if its owner is dead, and gives the slot back
+/* Unlocks the slot. Before that it closes the socket if its owner is gone, and gives the slot back
  * if the socket is GONE; then who waited for its descriptor goes on. */
 void sk_socket_leave(struct sk_sockets *sockets, struct sk_socket *s);
 

@@ -186,7 +186,8 @@ static void
 accept_all(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	int refused = 0;
-	while (s->unconsumed < UNCONSUMED_MAX && !s->is_orphan && refused < REFUSED_MAX) {
+	while (s->unconsumed < UNCONSUMED_MAX && s->owner_state == SK_SOCKET_OWNER_LIVES &&
+	       refused < REFUSED_MAX) {
 		union sk_address_system peer = {0};
 		socklen_t size = sizeof peer;
 		int fd = accept4(s->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -233,7 +233,7 @@ orphan(struct sk_sockets *sockets, int index, uint32_t handle)
 	if (!s)
 		return;
 	if (s->owner == handle)
-		s->is_orphan = true; /* closed by leave */
+		s->owner_state = SK_SOCKET_OWNER_GONE; /* closed by leave */
 	sk_socket_leave(sockets, s);
 }
 

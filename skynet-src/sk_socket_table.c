@@ -97,7 +97,7 @@ fill_slot(struct sk_socket *s, const struct sk_socket_seed *seed)
 	s->is_writable = seed->is_writable;
 	s->is_write_over = false;
 	s->is_close_told = false;
-	s->is_orphan = false;
+	s->owner_state = SK_SOCKET_OWNER_LIVES;
 	s->is_watched = false;
 	s->awaited = 0;
 	s->wants_nodelay = false;

@@ -118,6 +118,12 @@ enum sk_socket_stage {
 	SK_SOCKET_GONE,
 };
 
+enum sk_socket_owner_state {
+	SK_SOCKET_OWNER_LIVES, /* as far as known */
+	SK_SOCKET_OWNER_DIES,  /* it gets nothing any more, but its last turn may still write */
+	SK_SOCKET_OWNER_GONE,  /* to be closed when the lock is released */
+};
+
 struct sk_socket;
 struct sk_sockets;
 
@@ -159,6 +165,7 @@ struct sk_socket {
 	uint32_t owner;	       /* see also sk_socket_chunk.owners */
 	uint32_t summed_steps; /* what sk_sockets.waiting_steps has of this socket's output */
 	uint8_t stage;	       /* enum sk_socket_stage */
+	uint8_t owner_state;   /* enum sk_socket_owner_state */
 	uint8_t unconsumed;    /* R1 */
 	uint8_t warnings;      /* told since the output was empty */
 	uint8_t ip_kind;       /* of a datagram socket: which addresses it can send to */
@@ -169,7 +176,6 @@ struct sk_socket {
 	bool is_writable;   /* W1, W2 */
 	bool is_write_over; /* a write has failed */
 	bool is_close_told; /* C1 */
-	bool is_orphan;	    /* the owner is dead: to be closed when the lock is released */
 	bool is_watched;
 	uint8_t awaited; /* of one that is watched for readiness: what to tell (sk_socket_ready) */
 	bool wants_nodelay;

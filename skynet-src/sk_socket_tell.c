@@ -61,16 +61,25 @@ sk_socket_tell_handle(struct sk_sockets *sockets, uint32_t handle, int id, int t
 	(void)post(sockets, handle, SK_MESSAGE_PLAIN, payload, size);
 }
 
+/* The owner is dead. In its last turn it may still write, and that leaves first: who is only dying
+ * keeps the socket until then. */
+static void
+lose_owner(struct sk_sockets *sockets, struct sk_socket *s)
+{
+	s->owner_state = sk_service_is_ending(sockets->core, s->owner) ? SK_SOCKET_OWNER_DIES
+								       : SK_SOCKET_OWNER_GONE;
+}
+
 void
 sk_socket_tell(struct sk_sockets *sockets, struct sk_socket *s, int type, int ud, const char *text)
 {
 	size_t size;
-	if (s->is_orphan || s->stage >= SK_SOCKET_CLOSING)
+	if (s->owner_state != SK_SOCKET_OWNER_LIVES || s->stage >= SK_SOCKET_CLOSING)
 		return; /* C1 */
 	struct skynet_socket_message *payload =
 		new_payload(type, sk_socket_id(s), ud, NULL, text, &size);
 	if (post(sockets, s->owner, SK_MESSAGE_PLAIN, payload, size) != SK_OK)
-		s->is_orphan = true;
+		lose_owner(sockets, s);
 }
 
 void
@@ -92,7 +101,7 @@ sk_socket_hand_over(struct sk_sockets *sockets, struct sk_socket *s, int type, i
 	s->unconsumed++; /* R1; before the post, because the owner may be faster than its return */
 	if (post(sockets, s->owner, SK_MESSAGE_SOCKET, payload, size) == SK_OK)
 		return true;
-	s->is_orphan = true;
+	lose_owner(sockets, s);
 	return false;
 }
 

@@ -1,7 +1,7 @@
 /* sk_socket_tell.h: what services are told about sockets.
  *
- * Threads    [locked s->lock] where a function takes a socket, and then it may become an orphan:
- *            the telling has found its owner dead.
+ * Threads    [locked s->lock] where a function takes a socket, whose owner_state may change:
+ *            the telling has found the owner dead.
  */
 #ifndef SK_SOCKET_TELL_H
 #define SK_SOCKET_TELL_H

@@ -371,7 +371,7 @@ can_secure(const struct sk_socket *s)
 {
 	return s->ops->kind == SK_SOCKET_STREAM && !s->tls &&
 	       (s->stage == SK_SOCKET_WAITING || s->stage == SK_SOCKET_OPEN) && !s->is_read_over &&
-	       !s->is_write_over && !s->is_orphan;
+	       !s->is_write_over && s->owner_state == SK_SOCKET_OWNER_LIVES;
 }
 
 /* tls: taken. */

@@ -56,7 +56,8 @@ static void
 read_datagrams(struct sk_sockets *sockets, struct sk_socket *s)
 {
 	int errors = 0;
-	while (s->unconsumed < UNCONSUMED_MAX && !s->is_orphan && errors < ERRORS_MAX) {
+	while (s->unconsumed < UNCONSUMED_MAX && s->owner_state == SK_SOCKET_OWNER_LIVES &&
+	       errors < ERRORS_MAX) {
 		union sk_address_system system = {0};
 		struct sk_address from;
 		socklen_t system_size = sizeof system;

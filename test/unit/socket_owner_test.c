@@ -79,12 +79,35 @@ data_for_a_dead_owner_closes_the_socket(void **state)
 {
 	struct world *w = *state;
 	struct pair pair = world_pair(w);
-	/* Dead, but its sockets have not been looked for yet. */
+	/* Its last turn is over, but its sockets have not been looked for yet. */
 	(void)sk_registry_remove(&w->core.registry, w->service->handle);
 	assert_int_equal(write(pair.fd, "anybody there?", 14), 14);
 	world_expect_end(w, pair.fd);
 	assert_int_equal(sk_sockets_count(w->core.sockets), 0);
 	(void)close(pair.fd);
+}
+
+/* What a service writes while it ends leaves, whatever comes in meanwhile. */
+static void
+what_a_dying_owner_writes_leaves_first(void **state)
+{
+	struct world *w = *state;
+	struct pair pair = world_pair(w);
+	char bytes[8];
+	int port;
+	(void)world_listen(w, &port);
+	int late = world_client(port);
+	world_begin_death(w, w->service);
+	assert_int_equal(write(pair.fd, "are you there?", 14), 14);
+	world_settle(w);
+	assert_int_equal(world_send_pattern(w, pair.id, 0, sizeof bytes), 0);
+	world_kill(w, &w->service);
+	assert_int_equal(world_receive(w, pair.fd, bytes, sizeof bytes), sizeof bytes);
+	world_expect_end(w, pair.fd);
+	world_expect_end(w, late);
+	assert_int_equal(sk_sockets_count(w->core.sockets), 0);
+	(void)close(pair.fd);
+	(void)close(late);
 }
 
 static void
@@ -238,6 +261,7 @@ main(void)
 		world_test(a_transferred_socket_goes_on_when_the_old_owner_dies_with_a_chunk),
 		world_test(a_dead_owners_sockets_are_closed_after_their_output),
 		world_test(data_for_a_dead_owner_closes_the_socket),
+		world_test(what_a_dying_owner_writes_leaves_first),
 		world_test(an_unread_accept_of_a_dead_service_closes_the_connection),
 		world_test(a_pipe_can_be_read_to_its_end),
 		world_test(a_pipe_can_be_written_and_its_broken_end_is_told),

@@ -95,6 +95,7 @@ world_new(const char *const *settings)
 		.discard = sk_sockets_discard,
 		.expired = sk_sockets_expired,
 	};
+	(void)pthread_mutex_init(&w->core.dying_lock, NULL);
 	assert_int_equal(sk_quiesce_init(&w->core.quiesce), SK_OK);
 	assert_int_equal(sk_registry_init(&w->core.registry, &w->core.quiesce, 0, 1), SK_OK);
 	assert_int_equal(sk_scheduler_init(&w->core.scheduler, 1, &w->core.quiesce, &hooks), SK_OK);
@@ -115,11 +116,22 @@ world_discard_all(struct world *w, struct skynet_context *service)
 		sk_post_discard(&w->core, message);
 }
 
+/* The service is killed; its last turn, which is world_kill, is to come. */
+static inline void
+world_begin_death(struct world *w, struct skynet_context *service)
+{
+	assert_null(w->core.dying);
+	(void)sk_registry_remove(&w->core.registry, service->handle);
+	w->core.dying = service;
+}
+
 /* What the last turn of a service does. */
 static inline void
 world_kill(struct world *w, struct skynet_context **service)
 {
 	(void)sk_registry_remove(&w->core.registry, (*service)->handle);
+	if (w->core.dying == *service)
+		w->core.dying = NULL;
 	world_discard_all(w, *service);
 	sk_sockets_release_owner(w->core.sockets, (*service)->handle);
 	world_discard_all(w, *service);
@@ -138,6 +150,7 @@ world_free(struct world *w)
 	sk_scheduler_fini(&w->core.scheduler);
 	sk_registry_fini(&w->core.registry);
 	sk_quiesce_fini(&w->core.quiesce);
+	(void)pthread_mutex_destroy(&w->core.dying_lock);
 	sk_env_free(w->core.env);
 	sk_this_core = NULL;
 	free(w);
