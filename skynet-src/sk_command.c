@@ -114,7 +114,7 @@ set_global_name(struct skynet_context *ctx, const char *name, uint32_t handle)
 	}
 	const char *stored = sk_waiting_name(core, name, handle, has_network);
 	/* Dead meanwhile: its names are forgotten already, so this one has to go too. */
-	if (stored && !sk_service_is_remote(core, handle) &&
+	if (stored && !sk_registry_is_remote(&core->registry, handle) &&
 	    !sk_registry_find(&core->registry, handle)) {
 		sk_names_remove(&core->global_names, handle);
 		stored = NULL;
@@ -153,7 +153,7 @@ command_lasthandle(struct skynet_context *ctx, const char *parm)
 	char *end;
 	unsigned long handle = parm[0] == ':' ? strtoul(parm + 1, &end, 16) : ULONG_MAX;
 	if (handle > UINT32_MAX || end == parm + 1 || *end != '\0' ||
-	    sk_service_is_remote(ctx->core, (uint32_t)handle)) {
+	    sk_registry_is_remote(&ctx->core->registry, (uint32_t)handle)) {
 		skynet_error(ctx, "error: LASTHANDLE takes a handle of this node as :HEX, not %s",
 			     parm);
 		return NULL;
@@ -178,7 +178,7 @@ command_kill(struct skynet_context *ctx, const char *parm)
 		return NULL;
 	if (handle == ctx->handle)
 		return command_exit(ctx, NULL);
-	if (sk_service_is_remote(ctx->core, handle)) {
+	if (sk_registry_is_remote(&ctx->core->registry, handle)) {
 		skynet_error(ctx, "error: can't kill :%08x: only its own node, number %u, can",
 			     handle, handle >> 24);
 		return NULL;
@@ -387,7 +387,7 @@ static uint32_t
 group_member(struct skynet_context *ctx, const char *address)
 {
 	uint32_t handle = *address ? to_handle(ctx, address) : ctx->handle;
-	if (handle == 0 || !sk_service_is_remote(ctx->core, handle))
+	if (handle == 0 || !sk_registry_is_remote(&ctx->core->registry, handle))
 		return handle;
 	skynet_error(ctx, "Can't add remote handle %x", handle);
 	return 0;

@@ -106,7 +106,7 @@ sk_forward(struct skynet_context *service, struct sk_message *message)
 	uint32_t destination = service->forward_to;
 	struct skynet_context *receiver = sk_registry_find(&service->core->registry, destination);
 	service->forward_to = 0;
-	if (!receiver && sk_service_is_remote(service->core, destination))
+	if (!receiver && sk_registry_is_remote(&service->core->registry, destination))
 		return forward_away(service, message, destination);
 	if (!receiver)
 		return drop(service, message, destination, "there is no such service on this node");

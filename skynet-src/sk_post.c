@@ -5,7 +5,6 @@
 
 #include "sk_packet.h"
 #include "sk_remote.h"
-#include "sk_service.h"
 #include "skynet_socket.h"
 
 #include <stdarg.h>
@@ -49,13 +48,29 @@ sk_post_rare_weight(const struct sk_message *message)
 	return bytes;
 }
 
+/* To a handle of another node, past all bounds; refused when the node is absent. message: taken. */
+static void
+post_remote(struct sk_core *core, uint32_t handle, struct sk_message *message)
+{
+	struct skynet_context *harbor;
+	if (sk_remote_state(core, handle, PTYPE_SYSTEM, &harbor) == SKYNET_NODE_ABSENT) {
+		sk_post_refusal(core, message->source, handle, message->type, message->session);
+		sk_post_discard(core, message);
+		return;
+	}
+	message = sk_remote_wrap(message, handle);
+	if (sk_this_service)
+		sk_context_charge(sk_this_service, -sk_post_weight_of(message));
+	sk_post_push(harbor, message);
+}
+
 int
 sk_post(struct sk_core *core, uint32_t handle, struct sk_message *message)
 {
 	struct skynet_context *service = sk_registry_find(&core->registry, handle);
 	if (SK_UNLIKELY(!service)) {
-		if (sk_service_is_remote(core, handle)) {
-			sk_remote_post(core, handle, message);
+		if (sk_registry_is_remote(&core->registry, handle)) {
+			post_remote(core, handle, message);
 			return SK_OK;
 		}
 		sk_post_discard(core, message);
@@ -86,4 +101,17 @@ sk_post_error(struct sk_core *core, uint32_t to, uint32_t source, int32_t sessio
 	struct sk_message *message = sk_message_new(SK_MESSAGE_PLAIN, PTYPE_ERROR, source, session,
 						    skynet_strdup(text), strlen(text));
 	(void)sk_post(core, to, message); /* a receiver that is gone wants no answer */
+}
+
+void
+sk_post_refusal(struct sk_core *core, uint32_t source, uint32_t destination, int type,
+		int32_t session)
+{
+	type &= 0xff;
+	if (source == 0 || type == PTYPE_ERROR)
+		return;
+	/* A response's session is none of its sender's: as with a local service that ends. */
+	sk_post_error(core, source, destination, type == PTYPE_RESPONSE ? 0 : session,
+		      "service :%08x: no link to its node, number %u%s", destination,
+		      destination >> SK_HANDLE_NODE_SHIFT, sk_remote_reason(core, destination));
 }

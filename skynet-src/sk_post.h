@@ -25,6 +25,11 @@ void sk_post_empty(struct sk_core *core, uint32_t to, int type, uint32_t source,
 void sk_post_error(struct sk_core *core, uint32_t to, uint32_t source, int32_t session,
 		   const char *format, ...) SK_PRINTF(5, 6);
 
+/* Tells source that the node of destination is absent, unless nobody is to be told (R3 in
+ * sk_remote.h).  [any, online] */
+void sk_post_refusal(struct sk_core *core, uint32_t source, uint32_t destination, int type,
+		     int32_t session);
+
 /* Frees an envelope and its payload.  [any] */
 void sk_post_discard(struct sk_core *core, struct sk_message *message);
 

@@ -55,6 +55,14 @@ void sk_registry_fini(struct sk_registry *r);
 SK_MUST_CHECK int sk_registry_add(struct sk_registry *r, struct skynet_context *service,
 				  uint32_t *handle);
 
+/* Whether the handle belongs to another node.  [any] */
+static inline bool
+sk_registry_is_remote(const struct sk_registry *r, uint32_t handle)
+{
+	uint32_t node_bits = handle & ~SK_HANDLE_MASK;
+	return node_bits != 0 && node_bits != r->node_bits;
+}
+
 /* Returns the service, or NULL: none there (any more), or the handle is another node's. */
 static inline struct skynet_context *
 sk_registry_find(struct sk_registry *r, uint32_t handle)

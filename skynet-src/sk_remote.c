@@ -4,9 +4,8 @@
  * itself. A reason is a block that never changes, and is retired when another takes its place. */
 #include "sk_remote.h"
 
+#include "sk_context.h"
 #include "sk_packet.h"
-#include "sk_service.h"
-#include "sk_waiting.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -15,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NODES 256
 /* What is kept of a reason, with the ": " before it and the NUL. */
 #define REASON_BYTES 163
 
@@ -34,7 +32,7 @@ struct sk_remotes {
 	struct sk_quiesce *quiesce;
 	pthread_mutex_t lock;	 /* held by writers */
 	_Atomic uint32_t harbor; /* handle, or 0 */
-	struct node nodes[NODES];
+	struct node nodes[SK_REMOTE_NODES];
 };
 
 struct sk_remotes *
@@ -51,7 +49,7 @@ sk_remotes_free(struct sk_remotes *remotes)
 {
 	if (!remotes)
 		return;
-	for (int i = 0; i < NODES; i++)
+	for (int i = 0; i < SK_REMOTE_NODES; i++)
 		free(atomic_load_explicit(&remotes->nodes[i].reason, memory_order_relaxed));
 	(void)pthread_mutex_destroy(&remotes->lock);
 	free(remotes);
@@ -123,70 +121,47 @@ set_state_locked(struct sk_remotes *remotes, int number, int state, const char *
 	atomic_store_explicit(&node->state, state, memory_order_release);
 }
 
-void
-sk_remote_ended(struct sk_core *core, uint32_t handle)
+bool
+sk_remote_set(struct sk_core *core, uint32_t harbor, int node, int state, const char *reason)
+{
+	struct sk_remotes *remotes = core->remotes;
+	(void)pthread_mutex_lock(&remotes->lock);
+	bool is_harbor = atomic_load(&remotes->harbor) == harbor;
+	if (is_harbor)
+		set_state_locked(remotes, node, state, reason);
+	(void)pthread_mutex_unlock(&remotes->lock);
+	return is_harbor;
+}
+
+bool
+sk_remote_adopt(struct sk_core *core, uint32_t handle)
+{
+	struct sk_remotes *remotes = core->remotes;
+	(void)pthread_mutex_lock(&remotes->lock);
+	uint32_t harbor = atomic_load(&remotes->harbor);
+	if (harbor == 0)
+		atomic_store(&remotes->harbor, handle);
+	(void)pthread_mutex_unlock(&remotes->lock);
+	return harbor == 0 || harbor == handle;
+}
+
+bool
+sk_remote_end(struct sk_core *core, uint32_t handle)
 {
 	struct sk_remotes *remotes = core->remotes;
 	if (SK_LIKELY(atomic_load(&remotes->harbor) != handle))
-		return;
+		return false;
 	(void)pthread_mutex_lock(&remotes->lock);
 	bool was_harbor = atomic_load(&remotes->harbor) == handle;
 	if (was_harbor) {
-		for (int i = 0; i < NODES; i++)
+		for (int i = 0; i < SK_REMOTE_NODES; i++)
 			if (atomic_load(&remotes->nodes[i].state) != SKYNET_NODE_ABSENT)
 				set_state_locked(remotes, i, SKYNET_NODE_ABSENT,
 						 "the harbor of this node has ended");
 		atomic_store(&remotes->harbor, 0);
 	}
 	(void)pthread_mutex_unlock(&remotes->lock);
-	if (was_harbor)
-		sk_waiting_refuse_all(core, handle);
-}
-
-/* --- what the harbor calls ------------------------------------------------------------------ */
-
-int
-skynet_harbor_start(struct skynet_context *ctx)
-{
-	struct sk_core *core = ctx->core;
-	struct sk_remotes *remotes = core->remotes;
-	(void)pthread_mutex_lock(&remotes->lock);
-	uint32_t harbor = atomic_load(&remotes->harbor);
-	if (harbor == 0)
-		atomic_store(&remotes->harbor, ctx->handle);
-	(void)pthread_mutex_unlock(&remotes->lock);
-	/* Killed meanwhile, maybe before it was the harbor: then nobody else notices. */
-	if (!sk_registry_find(&core->registry, ctx->handle))
-		sk_remote_ended(core, ctx->handle);
-	return atomic_load(&remotes->harbor) == ctx->handle ? 0 : -1;
-}
-
-int
-skynet_harbor_node(struct skynet_context *ctx, int node, int state, const char *reason)
-{
-	struct sk_remotes *remotes = ctx->core->remotes;
-	int own = (int)(ctx->handle >> SK_HANDLE_NODE_SHIFT);
-	if (node < 0 || node >= NODES || node == own || state < SKYNET_NODE_ABSENT ||
-	    state > SKYNET_NODE_BLOCKED)
-		return -1;
-	(void)pthread_mutex_lock(&remotes->lock);
-	bool is_harbor = atomic_load(&remotes->harbor) == ctx->handle;
-	if (is_harbor)
-		set_state_locked(remotes, node, state, reason);
-	(void)pthread_mutex_unlock(&remotes->lock);
-	return is_harbor ? 0 : -1;
-}
-
-const struct skynet_remote *
-skynet_remote(struct skynet_context *ctx)
-{
-	return ctx->remote;
-}
-
-int
-skynet_harbor_names(struct skynet_context *ctx, size_t *bytes, uint64_t *refused)
-{
-	return (int)sk_waiting_count(ctx->core->waiting, bytes, refused);
+	return was_harbor;
 }
 
 /* --- envelopes ------------------------------------------------------------------------------ */
@@ -257,40 +232,10 @@ sk_remote_unwrap(struct sk_message *message)
 	return plain;
 }
 
-/* --- refusals ------------------------------------------------------------------------------- */
-
-void
-sk_remote_refuse(struct sk_core *core, uint32_t source, uint32_t destination, int type,
-		 int32_t session)
-{
-	type &= 0xff;
-	if (source == 0 || type == PTYPE_ERROR)
-		return;
-	/* A response's session is none of its sender's: as with a local service that ends. */
-	sk_post_error(core, source, destination, type == PTYPE_RESPONSE ? 0 : session,
-		      "service :%08x: no link to its node, number %u%s", destination,
-		      destination >> SK_HANDLE_NODE_SHIFT, sk_remote_reason(core, destination));
-}
-
 uint32_t
 sk_remote_refuser(const struct skynet_context *service, const struct sk_message *message)
 {
 	if (SK_UNLIKELY(message->kind == SK_MESSAGE_REMOTE))
 		return ((const struct sk_remote_message *)message)->where.destination;
 	return service->handle;
-}
-
-void
-sk_remote_post(struct sk_core *core, uint32_t handle, struct sk_message *message)
-{
-	struct skynet_context *harbor;
-	if (sk_remote_state(core, handle, PTYPE_SYSTEM, &harbor) == SKYNET_NODE_ABSENT) {
-		sk_remote_refuse(core, message->source, handle, message->type, message->session);
-		sk_post_discard(core, message);
-		return;
-	}
-	message = sk_remote_wrap(message, handle);
-	if (sk_this_service)
-		sk_context_charge(sk_this_service, -sk_post_weight_of(message));
-	sk_post_push(harbor, message);
 }

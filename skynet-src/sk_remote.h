@@ -25,6 +25,8 @@ struct sk_core;
 struct sk_quiesce;
 struct sk_remotes;
 
+#define SK_REMOTE_NODES 256 /* ids */
+
 /* The envelope of kind SK_MESSAGE_REMOTE. */
 struct sk_remote_message {
 	struct sk_message message; /* first */
@@ -35,6 +37,15 @@ struct sk_remote_message {
 struct sk_remotes *sk_remotes_new(struct sk_quiesce *quiesce);
 /* NULL does nothing. */
 void sk_remotes_free(struct sk_remotes *remotes);
+
+/* Makes a service the harbor, unless there is another one (R1). Returns whether it is. */
+bool sk_remote_adopt(struct sk_core *core, uint32_t handle);
+/* A service is unfindable from now on: if it was the harbor, there is none any more (R1). Returns
+ * whether it was. */
+bool sk_remote_end(struct sk_core *core, uint32_t handle);
+/* Sets what becomes of messages for a node: state and reason as skynet_harbor_node has them.
+ * Returns false, and does nothing, when harbor is not the harbor. */
+bool sk_remote_set(struct sk_core *core, uint32_t harbor, int node, int state, const char *reason);
 
 /* The harbor, or NULL. */
 struct skynet_context *sk_remote_harbor(struct sk_core *core);
@@ -55,22 +66,11 @@ struct sk_message *sk_remote_wrap(struct sk_message *message, uint32_t destinati
 /* The other way: for a service of this node. message: taken. */
 struct sk_message *sk_remote_unwrap(struct sk_message *message);
 
-/* sk_post to a handle of another node, past all bounds; refused when the node is absent.
- * message: taken. */
-void sk_remote_post(struct sk_core *core, uint32_t handle, struct sk_message *message);
-
-/* Tells source that a node is absent, unless R3 says that nobody is told. */
-void sk_remote_refuse(struct sk_core *core, uint32_t source, uint32_t destination, int type,
-		      int32_t session);
 /* Why the node of the handle is absent, as ": TEXT", or "". */
 const char *sk_remote_reason(struct sk_core *core, uint32_t destination);
 
 /* Who does not take a message that a service refuses: it, or the one of another node that the
  * message was for. */
 uint32_t sk_remote_refuser(const struct skynet_context *service, const struct sk_message *message);
-
-/* A service is unfindable from now on: if it was the harbor, there is none any more (R1), and what
- * waits for names is refused (sk_waiting.h). */
-void sk_remote_ended(struct sk_core *core, uint32_t handle);
 
 #endif

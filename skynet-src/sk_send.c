@@ -56,7 +56,7 @@ send_away(struct skynet_context *ctx, const struct skynet_remote *where, uint32_
 	struct skynet_context *harbor;
 	int state = sk_remote_state(ctx->core, where->destination, type, &harbor);
 	if (state == SKYNET_NODE_ABSENT) { /* as when the destination ends before it took it */
-		sk_remote_refuse(ctx->core, source, where->destination, type, session);
+		sk_post_refusal(ctx->core, source, where->destination, type, session);
 		return give_up(type, msg, session);
 	}
 	if (state == SKYNET_NODE_BLOCKED)
@@ -93,7 +93,7 @@ skynet_send(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 	}
 	struct skynet_context *receiver = sk_registry_find(&core->registry, destination);
 	if (SK_UNLIKELY(!receiver)) {
-		if (!sk_service_is_remote(core, destination))
+		if (!sk_registry_is_remote(&core->registry, destination))
 			return give_up(type, msg, SEND_NO_DESTINATION);
 		struct skynet_remote where = {.destination = destination};
 		return send_away(ctx, &where, source, type, session, msg, sz);
@@ -215,7 +215,7 @@ push_packet(struct skynet_context *ctx, uint32_t source, uint32_t destination, i
 	struct sk_core *core = ctx->core;
 	struct skynet_context *receiver = sk_registry_find(&core->registry, destination);
 	if (SK_UNLIKELY(!receiver))
-		return sk_service_is_remote(core, destination)
+		return sk_registry_is_remote(&core->registry, destination)
 			       ? push_packet_away(ctx, source, destination, type, packet)
 			       : SEND_NO_DESTINATION;
 	if (sk_bound_is_full(&receiver->bound, &receiver->mailbox, type)) {
@@ -331,5 +331,5 @@ skynet_isremote(struct skynet_context *ctx, uint32_t handle, int *harbor)
 {
 	if (harbor)
 		*harbor = (int)(handle >> SK_HANDLE_NODE_SHIFT);
-	return sk_service_is_remote(ctx->core, handle);
+	return sk_registry_is_remote(&ctx->core->registry, handle);
 }

@@ -18,6 +18,7 @@
  */
 #include "sk_service.h"
 
+#include "sk_harbor.h"
 #include "sk_memory.h"
 #include "sk_record.h"
 #include "sk_remote.h"
@@ -254,7 +255,7 @@ sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
 		sk_context_charge(sk_this_service, bytes - sk_memory_thread_bytes());
 	sk_names_remove(&core->names, handle);
 	sk_names_remove(&core->global_names, handle);
-	sk_remote_ended(core, handle);
+	sk_harbor_ended(core, handle);
 	uint32_t monitor = atomic_load(&core->monitor);
 	if (monitor != 0 && !atomic_load(&core->is_aborting))
 		sk_post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
@@ -415,13 +416,6 @@ const char *
 sk_service_end_reason(const struct skynet_context *service)
 {
 	return sk_service_is_dying(service) ? service->end_reason : NULL;
-}
-
-bool
-sk_service_is_remote(const struct sk_core *core, uint32_t handle)
-{
-	return (handle & ~SK_HANDLE_MASK) != 0 &&
-	       (handle & ~SK_HANDLE_MASK) != core->registry.node_bits;
 }
 
 uint32_t

@@ -86,7 +86,4 @@ int32_t sk_service_new_session(struct skynet_context *service);
  * Returns 0 if unknown. [any, online] */
 uint32_t sk_service_resolve(struct sk_core *core, const char *address);
 
-/* Whether handle belongs to another node. [any] */
-bool sk_service_is_remote(const struct sk_core *core, uint32_t handle);
-
 #endif

@@ -9,7 +9,6 @@
 #include "sk_post.h"
 #include "sk_registry.h"
 #include "sk_remote.h"
-#include "sk_service.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -172,7 +171,7 @@ send_on(struct sk_core *core, uint32_t handle, struct skynet_context *receiver,
 		return;
 	}
 	take_charge(message);
-	sk_remote_post(core, handle, message);
+	(void)sk_post(core, handle, message);
 }
 
 int
@@ -190,7 +189,7 @@ sk_waiting_add(struct sk_core *core, const char *name, struct sk_message *messag
 	if (owner == 0)
 		return result;
 	struct skynet_context *receiver = sk_registry_find(&core->registry, owner);
-	if (!receiver && !sk_service_is_remote(core, owner))
+	if (!receiver && !sk_registry_is_remote(&core->registry, owner))
 		return SK_ESTOPPED;
 	send_on(core, owner, receiver, message);
 	return SK_OK;
@@ -203,7 +202,7 @@ sk_waiting_name(struct sk_core *core, const char *name, uint32_t handle, bool ma
 	struct skynet_context *receiver = sk_registry_find(&core->registry, handle);
 	struct sk_message *message;
 	const char *stored;
-	if (!receiver && !sk_service_is_remote(core, handle))
+	if (!receiver && !sk_registry_is_remote(&core->registry, handle))
 		return NULL;
 	(void)pthread_mutex_lock(&waiting->lock);
 	struct name *waited = take_name_locked(waiting, find_locked(waiting, name));
