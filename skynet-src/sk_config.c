@@ -14,7 +14,6 @@
 #include "skynet.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -32,21 +31,6 @@ warn_if_misspelt(const struct sk_config_loading *l, const struct sk_setting *set
 }
 
 /* --- checks: each returns 0, or SK_EINVAL with the error written --- */
-
-int
-sk_config_refuse(const struct sk_config_loading *l, const struct sk_setting *setting,
-		 const char *format, ...)
-{
-	int length =
-		snprintf(l->error, l->error_size, "%skey '%s': ", setting->where, setting->key);
-	if (length < 0 || (size_t)length >= l->error_size)
-		return SK_EINVAL;
-	va_list args;
-	va_start(args, format);
-	(void)vsnprintf(l->error + length, l->error_size - (size_t)length, format, args);
-	va_end(args);
-	return SK_EINVAL;
-}
 
 /* Gives the setting the text that the whole node expects, however the user wrote it. */
 static void

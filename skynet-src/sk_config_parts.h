@@ -2,6 +2,8 @@
  * bad setting is told.
  *
  * Parts      sk_config_keys.c     which keys there are
+ *            sk_config_refuse.c   how a bad setting is told
+ *            sk_config_address.c  what addresses look like
  *            sk_config_network.c  whether the keys of the network of nodes fit together
  *            sk_config.c          checks each key, and puts all into the environment
  * Threads    [boot]
@@ -72,6 +74,8 @@ bool sk_config_is_address(const char *text, long port_min);
 bool sk_config_is_etcd(const char *text);
 /* Whether only processes of this machine reach the address host:port. */
 bool sk_config_is_loopback(const char *address);
+/* Whether the address host:port stands for all addresses of the machine. */
+bool sk_config_is_unspecified(const char *address);
 
 /* The id of a node that has none in its config: "0", or "1" where a key tells of a network. */
 const char *sk_config_default_node(struct sk_env *env);
