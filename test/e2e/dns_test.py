@@ -57,10 +57,8 @@ class Server:
     def __init__(self, handle):
         self.handle = handle
         self.queries = []  # (name, type, is_tcp) in their order
-        self._stream = socket.socket()
-        self._stream.bind(("127.0.0.1", 0))
-        self._stream.listen()
-        self.port = self._stream.getsockname()[1]
+        self.port = free_port()  # for both: what the system hands out may be free for one only
+        self._stream = socket.create_server(("127.0.0.1", self.port))
         self._datagram = socket.socket(type=socket.SOCK_DGRAM)
         self._datagram.bind(("127.0.0.1", self.port))
         self._threads = [

@@ -70,9 +70,11 @@ class Cluster:
 
     def _is_ready(self, member):
         try:
-            return self.call("/v3/kv/range", {"key": _encode("x")}, member=member)
+            answer = self.call("/v3/kv/range", {"key": _encode("x")}, member=member)
         except (OSError, Refused):
-            return None
+            answer = None
+        member.check_running()
+        return answer
 
     def restart(self, number):
         """Starts a member again that has ended."""

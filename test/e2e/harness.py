@@ -256,6 +256,13 @@ class Process:
             raise AssertionError(f"no line /{pattern}/ ({state}); it printed:\n{self.text()}")
         return match
 
+    def check_running(self):
+        """Fails if it has ended: what the test waits for will never come."""
+        if not self.is_running():
+            raise AssertionError(
+                f"{self._name()} ended, {self._status_text()}; it printed:\n{self.text()}"
+            )
+
     def text(self):
         """All it has printed so far."""
         return "\n".join(self.output.all())
@@ -486,19 +493,40 @@ def _lua_value(value):
 # --- network ---------------------------------------------------------------------------------
 
 
+_reserved = []  # an abstract Unix socket for each port: its name is free again when we end
+
+
 def free_port():
-    """A TCP port of 127.0.0.1 that nobody uses, outside the range that the system hands out, so
-    that no outgoing connection takes it meanwhile."""
+    """A TCP port that nobody uses, for this test alone until it ends. It is outside the range that
+    the system hands out, so that no outgoing connection takes it meanwhile."""
     for _ in range(200):
         port = random.randrange(10000, 32000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("0.0.0.0", port))
-                return port
-            except OSError:
-                continue
+        if _reserve(port) and _is_free(port):
+            return port
     raise AssertionError("found no free port in 200 tries")
+
+
+def _reserve(port):
+    """Marks a port as taken, for all tests on this machine. Like a port, the mark is something in
+    the network namespace that the system takes back, however this process ends."""
+    mark = socket.socket(socket.AF_UNIX)
+    try:
+        mark.bind(f"\0skynet test port {port}")
+    except OSError:
+        mark.close()
+        return False
+    _reserved.append(mark)
+    return True
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+            return True
+        except OSError:
+            return False
 
 
 def connect(port, host="127.0.0.1", deadline_s=DEADLINE_S):

@@ -6,6 +6,7 @@ local cache = require("skynet.dns.cache")
 local dns = require("skynet.dns")
 local test = require("skynet.test")
 local check = require("check")
+local datagrams = require("datagrams")
 local tasks = require("tasks")
 
 local case <const> = test.case
@@ -16,23 +17,12 @@ local DAY <const> = 24 * HOUR
 dns.DEFAULT_HOSTS = nil
 dns.DEFAULT_RESOLV_CONF = "/dev/null" -- no search list
 
---- Opens a UDP socket on any port that is free.
-local function listen(f)
-	for port = 20000, 30000 do
-		local ok, id = pcall(socket.udp_listen, "127.0.0.1", port, f)
-		if ok then
-			return id, port
-		end
-	end
-	error("no port is free")
-end
-
 --- A name server: answers 10.0.0.N to the N-th question, to hold for ttl_s. Returns a table with
 --- the number of questions; is_silent in it makes it silent.
 local function serve(ttl_s)
 	local state = { count = 0 }
 	local id, port
-	id, port = listen(function(data, from)
+	id, port = datagrams.listen(socket.udp_listen, function(data, from)
 		state.count = state.count + 1
 		if state.is_silent then
 			return

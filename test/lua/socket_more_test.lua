@@ -2,14 +2,8 @@
 local skynet = require("skynet")
 require("skynet.manager")
 local socket = require("skynet.socket")
+local datagrams = require("datagrams")
 local test = require("skynet.test")
-
---- A port that nobody uses now.
-local function free_port()
-	local id, _, port = socket.listen("127.0.0.1", 0)
-	socket.close(id)
-	return port
-end
 
 --- Collects what a function of a UDP socket gets.
 local function inbox()
@@ -32,10 +26,9 @@ end
 -- UDP -------------------------------------------------------------------------------------------
 
 test.case("datagrams go there and back", function()
-	local port = free_port()
 	local server_put, server_take = inbox()
 	local client_put, client_take = inbox()
-	local server = socket.udp_listen("127.0.0.1", port, server_put)
+	local server, port = datagrams.listen(socket.udp_listen, server_put)
 	local client = socket.udp(client_put)
 	socket.udp_connect(client, "127.0.0.1", port)
 	test.equal(socket.write(client, "question"), true)
@@ -60,12 +53,11 @@ test.case("datagrams go there and back", function()
 end)
 
 test.case("a UDP socket may have a default peer, and a new function", function()
-	local port = free_port()
 	local first_put, first_take = inbox()
 	local second_put, second_take = inbox()
 	local put, take = inbox()
-	local server
-	server = socket.udp_listen("127.0.0.1", port, function(data, from)
+	local server, port
+	server, port = datagrams.listen(socket.udp_listen, function(data, from)
 		put(data)
 		socket.sendto(server, from, data:upper())
 	end)
@@ -89,8 +81,7 @@ test.case("a datagram for the other family is dropped, with a line", function()
 end)
 
 test.case("wrong UDP sockets raise", function()
-	local port = free_port()
-	local id = socket.udp_listen("127.0.0.1", port, print)
+	local id, port = datagrams.listen(socket.udp_listen, print)
 	test.raises("udp listen host failed", socket.udp_listen, "127.0.0.1", port, print)
 	test.raises("udp init failed", socket.udp, print, "127.0.0.1", port)
 	test.raises("port", socket.udp_listen, "127.0.0.1", 0, print)

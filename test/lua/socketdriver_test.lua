@@ -4,6 +4,7 @@ require("skynet.manager")
 local driver = require("skynet.socketdriver")
 local check = require("check")
 local child = require("child")
+local datagrams = require("datagrams")
 local log = require("log")
 
 local DATA <const>, CONNECT <const>, CLOSE <const>, ACCEPT <const>, ERROR <const> = 1, 2, 3, 4, 5
@@ -360,13 +361,7 @@ case("what_is_shared_can_be_sent_again_and_again", function()
 end)
 
 case("datagrams_go_both_ways", function()
-	local probe = driver.udp("127.0.0.1")
-	local port
-	for _, socket in ipairs(driver.info()) do
-		port = socket.id == probe and tonumber(socket.peer:match(":(%d+)$")) or port
-	end
-	close(probe) -- so the port is free, and any
-	local server = driver.udp_listen("127.0.0.1", port)
+	local server, port = datagrams.listen(driver.udp_listen)
 	local client = driver.udp_dial("127.0.0.1:" .. port)
 	check.equal(driver.udp_send(client, nil, "question"), true)
 	local event = expect(UDP, server)

@@ -1,28 +1,36 @@
 /* socket_connect_test.c: connections that go out, by number and by name. */
 #include "socket_world.h"
 
-/* A port of the test's own, on 127.0.0.1. Returns the listening descriptor. */
+/* A port of the test's own, on 127.0.0.1. Returns the descriptor that is bound to it. */
 static int
-open_port(int *port, int backlog)
+bind_port(int *port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-	assert_int_equal(listen(fd, backlog), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 	*port = ntohs(address.sin_port);
 	return fd;
 }
 
-/* A port on which nobody listens. */
+/* The same, and listens. */
+static int
+open_port(int *port, int backlog)
+{
+	int fd = bind_port(port);
+	assert_int_equal(listen(fd, backlog), 0);
+	return fd;
+}
+
+/* A port on which nobody listens, and nobody will: it is bound as long as the process lives. */
 static int
 unused_port(void)
 {
-	int port;
-	int fd = open_port(&port, 1);
-	(void)close(fd);
+	static int port, fd = -1;
+	if (fd < 0)
+		fd = bind_port(&port);
 	return port;
 }
 
@@ -246,9 +254,9 @@ the_addresses_of_a_name_are_tried_in_turn(void **state)
 	struct world *w = *state;
 	int port;
 	int server = open_port(&port, 8);
-	int fds = world_fd_count();
 	const char *const hosts[] = {"127.0.0.1", "::ffff:127.0.0.1", "127.0.0.1", "127.0.0.1"};
 	const int ports[] = {unused_port(), unused_port(), port, port};
+	int fds = world_fd_count();
 	int id = resolving_socket(w);
 	answer_with(w, id, hosts, ports, 4);
 	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_CONNECT, id);
@@ -266,9 +274,9 @@ static void
 the_last_address_gives_the_reason(void **state)
 {
 	struct world *w = *state;
-	int fds = world_fd_count();
 	const char *const hosts[] = {"127.0.0.1", "127.0.0.1", "255.255.255.255"};
 	const int ports[] = {unused_port(), unused_port(), 80};
+	int fds = world_fd_count();
 	int id = resolving_socket(w);
 	answer_with(w, id, hosts, ports, 2);
 	struct told told = world_expect(w, w->service, SKYNET_SOCKET_TYPE_ERROR, id);
