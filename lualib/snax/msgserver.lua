@@ -7,8 +7,9 @@
 ---     S -> C   content, 1 byte 1 (ok) or 0 (failed), 4 bytes session
 ---
 --- M1  A user has one connection at most. A later one, with a higher index, takes its place.
---- M2  A request with a session that was used on an earlier connection is not handled again: what
----     it was answered is sent once more, or goes to the new connection when it is there.
+--- M2  A request with a session that was used on an earlier connection is not handled again: it
+---     gets the response of the former one, at once or when that is there. So each request on a
+---     connection is answered once; what nobody asks for again is not sent.
 --- M3  Of each user so many requests are under way at most, and so many responses are kept.
 --- M4  A connection that does not say who it is within a time ends.
 local skynet = require("skynet")
@@ -241,8 +242,8 @@ local function request(conf, user, id, packet)
 		local response = respond(conf.request_handler, user.username, content, session)
 		user.replies:finish(reply, response)
 	end
-	-- M2: whichever connection the user has now; none after a logout.
-	if reply.packet and user.id then
+	-- M2: to the connection that has asked last, if the user still has that.
+	if reply.packet and user.id and reply.connection == user.index then
 		driver.send(user.id, reply.packet)
 	end
 end
