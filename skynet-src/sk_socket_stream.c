@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -90,10 +91,18 @@ read_chunk(struct sk_sockets *sockets, struct sk_socket *s)
 		sk_socket_fail_system(sockets, s, errno);
 }
 
+/* Asks the kernel: the poller may not have told yet of what has come in last. */
+static bool
+has_unread_bytes(const struct sk_socket *s)
+{
+	int size = 0;
+	return ioctl(s->fd, FIONREAD, &size) == 0 && size > 0;
+}
+
 void
 sk_socket_swallow(struct sk_socket *s)
 {
-	if (!s->is_readable || s->is_read_over || s->fd < 0)
+	if (s->is_read_over || s->fd < 0 || !has_unread_bytes(s))
 		return;
 	if (shutdown(s->fd, SHUT_WR) < 0)
 		return; /* not connected any more: nothing to be careful about */

@@ -110,6 +110,21 @@ what_a_dying_owner_writes_leaves_first(void **state)
 	(void)close(late);
 }
 
+/* Nor does what has come in unseen: a connection that is closed over unread bytes is reset. */
+static void
+what_has_come_in_unseen_resets_no_last_words(void **state)
+{
+	struct world *w = *state;
+	struct pair pair = world_pair(w);
+	world_begin_death(w, w->service);
+	assert_int_equal(write(pair.fd, "an answer", 9), 9); /* nobody polls */
+	assert_int_equal(world_send(w, pair.id, "goodbye"), 0);
+	world_kill(w, &w->service);
+	world_expect_bytes(w, pair.fd, "goodbye");
+	world_expect_end(w, pair.fd);
+	(void)close(pair.fd);
+}
+
 static void
 an_unread_accept_of_a_dead_service_closes_the_connection(void **state)
 {
@@ -262,6 +277,7 @@ main(void)
 		world_test(a_dead_owners_sockets_are_closed_after_their_output),
 		world_test(data_for_a_dead_owner_closes_the_socket),
 		world_test(what_a_dying_owner_writes_leaves_first),
+		world_test(what_has_come_in_unseen_resets_no_last_words),
 		world_test(an_unread_accept_of_a_dead_service_closes_the_connection),
 		world_test(a_pipe_can_be_read_to_its_end),
 		world_test(a_pipe_can_be_written_and_its_broken_end_is_told),
