@@ -2,8 +2,12 @@
 
 import socket
 import threading
+from pathlib import Path
 
 import harness
+
+# As /proc/net/tcp has it.
+ESTABLISHED = "01"
 
 
 class Server:
@@ -137,12 +141,15 @@ class Proxy(Server):
                     break
                 if self.mute.is_set():
                     continue
-                client.sendall(data if left is None else data[:left])
+                self.pass_on(client, data if left is None else data[:left])
                 left = left if left is None else left - len(data)
                 if left is not None and left <= 0:
                     break
             end(client)
             end(server)
+
+    def pass_on(self, client, data):
+        client.sendall(data)
 
     def turn(self, port):
         """Passes on to another port from now on."""
@@ -159,3 +166,44 @@ class Proxy(Server):
         except OSError:
             pass  # the other direction ends it
         end(server)
+
+
+class Holder(Proxy):
+    """Passes on, but for answers while they are held. `held` has the connections they belong to."""
+
+    def __init__(self, port):
+        self.held = []
+        self._goes_on = threading.Event()
+        self._goes_on.set()
+        super().__init__(port)
+
+    def pass_on(self, client, data):
+        if not self._goes_on.is_set():
+            self.held.append(client)
+            self._goes_on.wait()
+        super().pass_on(client, data)
+
+    def hold(self):
+        self.held = []
+        self._goes_on.clear()
+
+    def release(self):
+        self._goes_on.set()
+
+    def close(self):
+        self.release()
+        super().close()
+
+
+def unread(connection):
+    """How many bytes that have reached the other end of a connection (on this machine, IPv4) its
+    process has not read; None: it has closed it."""
+    try:
+        ends = connection.getpeername()[1], connection.getsockname()[1]
+    except OSError:
+        return None
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        _, local, remote, state, queues = line.split()[:5]
+        if ends == tuple(int(address.split(":")[1], 16) for address in (local, remote)):
+            return int(queues.split(":")[1], 16) if state == ESTABLISHED else None
+    return None

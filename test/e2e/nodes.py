@@ -27,8 +27,7 @@ class NetworkNode(Node):
         self._client = None
         super().__init__(
             harbor=id,
-            thread=2,
-            **{"start": "evaluator", "evaluator_port": self.port, **settings},
+            **{"thread": 2, "start": "evaluator", "evaluator_port": self.port, **settings},
         )
 
     def wait_ready(self, deadline_s=DEADLINE_S):
