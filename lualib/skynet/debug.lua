@@ -1,6 +1,7 @@
 --- What every Lua service answers to messages of type "debug": questions and orders of tools, such
 --- as the debug console. Loaded with the first of them.
 local skynet = require("skynet")
+local internals = require("skynet.internals")
 
 local module = {}
 
@@ -69,6 +70,16 @@ function commands.TASK(session)
 	local tasks = {}
 	skynet.task(tasks)
 	skynet.retpack(tasks)
+end
+
+function commands.GIVENUP(sessions)
+	local over = {}
+	for _, session in ipairs(sessions) do
+		if internals.is_over(session) then
+			over[#over + 1] = session
+		end
+	end
+	skynet.retpack(over)
 end
 
 function commands.UNIQTASK()

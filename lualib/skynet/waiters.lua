@@ -2,16 +2,25 @@
 --- service_mgr, whose QUERY waits until somebody has started a service.
 ---
 --- All lists of a service together hold at most as many as the config key `waiterlimit` says. Those
---- whose requester has died are let go when room is needed, and each time their number has doubled.
+--- that nobody waits for any more are let go when room becomes scarce, and each time their number
+--- has doubled: of a requester that has died at once; and a requester of many is asked which of
+--- them it has given up, because their deadlines were over or their tasks have ended.
 local skynet = require("skynet")
 
 local LIMIT <const> = math.tointeger(tonumber(skynet.getenv("waiterlimit")))
 --- So few are not worth a look.
 local FEW <const> = 64
+--- A requester of fewer is not asked: it would have to load what answers that.
+local MANY <const> = math.max(1, math.min(8, LIMIT // 16))
+--- How long a requester may take to tell; if it does not, all its requests stay.
+local TELL_CS <const> = 500
+--- So long it is not asked again when it waits for all of them.
+local PAUSE_CS <const> = 100
 
 ---@class skynet.waiter
 ---@field respond fun(ok: boolean|"TEST", ...): boolean
 ---@field requester integer its address
+---@field session integer of its request
 ---@field subject any what add was given
 ---@field is_answered boolean
 
@@ -24,8 +33,16 @@ local mt = { __index = methods }
 local all = setmetatable({}, { __mode = "k" })
 local count = 0
 local refused_count = 0
-local look_at = math.min(FEW, LIMIT)
 local looked_cs = -1
+---@type table<integer, true> requesters that are being asked
+local asked = {}
+
+--- At how many to look next: when they are twice as many, or when half of the room is taken.
+local function next_look()
+	return math.min(math.max(FEW, 2 * count), count + (LIMIT - count + 1) // 2)
+end
+
+local look_at = next_look()
 
 --- Lets those go that keep(waiter) is false for.
 local function retain(waiters, keep)
@@ -41,6 +58,51 @@ local function is_alive(waiter)
 	return waiter.respond("TEST")
 end
 
+--- Lets those go that the requester does not wait for any more. Returns how many.
+local function let_go(requester, is_over)
+	local before = count
+	for waiters in pairs(all) do
+		waiters:settle(function(waiter)
+			if waiter.requester == requester and is_over[waiter.session] then
+				waiter.respond(false, "the requester has given up") -- it forgets the call
+			end
+		end)
+	end
+	look_at = next_look()
+	return before - count
+end
+
+--- Lets those go of the requests that their requester, which is asked, does not wait for. Waits.
+local function ask(requester, sessions)
+	local ok, over = pcall(skynet.call_within, TELL_CS, requester, "debug", "GIVENUP", sessions)
+	local is_over = {}
+	for _, session in ipairs(ok and type(over) == "table" and over or {}) do
+		is_over[session] = true
+	end
+	if let_go(requester, is_over) == 0 then
+		skynet.sleep(PAUSE_CS)
+	end
+	asked[requester] = nil
+end
+
+--- Asks all who wait for many.
+local function ask_requesters()
+	local sessions_of = {}
+	for waiters in pairs(all) do
+		for _, waiter in ipairs(waiters.list) do
+			local sessions = sessions_of[waiter.requester] or {}
+			sessions[#sessions + 1] = waiter.session
+			sessions_of[waiter.requester] = sessions
+		end
+	end
+	for requester, sessions in pairs(sessions_of) do
+		if #sessions >= MANY and not asked[requester] then
+			asked[requester] = true
+			skynet.fork(ask, requester, sessions)
+		end
+	end
+end
+
 local function make_room()
 	if count < look_at or looked_cs == skynet.now() then
 		return -- where there is no room, not each request searches for some
@@ -48,7 +110,8 @@ local function make_room()
 	for waiters in pairs(all) do
 		retain(waiters, is_alive)
 	end
-	look_at = math.min(math.max(FEW, 2 * count), LIMIT)
+	ask_requesters()
+	look_at = next_look()
 	looked_cs = skynet.now()
 end
 
@@ -60,9 +123,14 @@ function methods:add(subject)
 		refused_count = refused_count + 1
 		error(("too many requests wait: %d (config key waiterlimit)"):format(count), 0)
 	end
-	local _, requester = skynet.context()
+	local session, requester = skynet.context()
 	local respond = skynet.response()
-	local waiter = { requester = requester, subject = subject, is_answered = false }
+	local waiter = {
+		requester = requester,
+		session = session,
+		subject = subject,
+		is_answered = false,
+	}
 	function waiter.respond(ok, ...)
 		waiter.is_answered = waiter.is_answered or ok ~= "TEST"
 		return respond(ok, ...)

@@ -124,6 +124,16 @@ l_kill_task(lua_State *L)
 	return 1;
 }
 
+/* is_over(session) -> whether the call with this session has ended */
+static int
+l_is_over(lua_State *L)
+{
+	lua_Integer session = luaL_checkinteger(L, 1);
+	luaL_argcheck(L, session > 0 && session <= INT32_MAX, 1, "a session expected");
+	lua_pushboolean(L, wait_is_over(engine_of(L), (int32_t)session));
+	return 1;
+}
+
 /* rename(name): what the service is called in errors. At first that is its script. */
 static int
 l_rename(lua_State *L)
@@ -195,13 +205,11 @@ int
 api_open_internals(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{"rename", l_rename},	    {"cancel", l_cancel},
-		{"tasks", l_tasks},	    {"timers", l_timers},
-		{"count", l_count},	    {"starting", l_starting},
-		{"innermost", l_innermost}, {"kill", l_kill_task},
-		{"protocol", l_protocol},   {"references", l_references},
-		{"coroutine", l_coroutine}, {"profile", l_profile},
-		{"queue", api_new_section}, {NULL, NULL},
+		{"rename", l_rename},	      {"cancel", l_cancel},	  {"tasks", l_tasks},
+		{"timers", l_timers},	      {"count", l_count},	  {"starting", l_starting},
+		{"innermost", l_innermost},   {"kill", l_kill_task},	  {"protocol", l_protocol},
+		{"references", l_references}, {"coroutine", l_coroutine}, {"profile", l_profile},
+		{"queue", api_new_section},   {"is_over", l_is_over},	  {NULL, NULL},
 	};
 	luaL_newlib(L, functions);
 	return 1;

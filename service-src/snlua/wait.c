@@ -10,6 +10,7 @@
 #include "coroutine.h"
 #include "failure.h"
 
+#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -229,6 +230,16 @@ wait_fail(struct engine *engine, int32_t session, const void *text, size_t size)
 	waiter.task->wake = WAKE_FAILED;
 	waiter.task->reason = copy_text(text, size);
 	return waiter.task;
+}
+
+bool
+wait_is_over(const struct engine *engine, int32_t session)
+{
+	const struct waiter *waiter = session_map_find(&engine->waiters, session);
+	if (waiter)
+		return waiter->kind == WAITER_LATE;
+	/* It has ended long ago, unless the program itself waits for answers. */
+	return engine->unknown_response == LUA_NOREF;
 }
 
 void

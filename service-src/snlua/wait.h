@@ -62,6 +62,8 @@ bool wait_for_room(struct engine *engine, uint32_t service, int64_t deadline_ms)
 /* The call with this session has failed: returns its task, or NULL when no call waits for it. text:
  * borrowed, may be NULL. */
 struct task *wait_fail(struct engine *engine, int32_t session, const void *text, size_t size);
+/* Whether the call with this session has ended, so that its answer would be dropped. */
+bool wait_is_over(const struct engine *engine, int32_t session);
 /* Forgets what a waiting task waits for. */
 void wait_abandon(struct engine *engine, struct task *task);
 /* Wakes a sleeping or waiting task. */

@@ -353,6 +353,24 @@ def who_asks_a_cslave_for_too_much_is_counted():
 
 
 @case
+def who_asks_a_cslave_again_and_again_with_a_deadline_is_not_refused():
+    network = LocalNetwork()
+    first = network.start(1, waiterlimit=32)
+    second = network.start(2)
+    # Services of this node and of another one may give up.
+    ask = """
+        for i = 1, 200 do
+            local ok, text = pcall(skynet.call_within, 1, {0}, "lua", "QUERYNAME", "NOBODY")
+            assert(not ok and text:find("no answer within"), text)
+        end
+    """
+    first.run(ask.format('".cslave"'))
+    second.run(ask.format(1 << 24))
+    stat = 'local stat = skynet.call(".cslave", "lua", "STAT") return '
+    assert first.run(f"{stat} stat.requests.refused") == "0"
+
+
+@case
 def all_nodes_see_changes_in_one_order():
     network = LocalNetwork()
     nodes = [network.start(id) for id in (1, 2, 3)]

@@ -100,6 +100,63 @@ case("EXIT_ends_the_service", function()
 	check.raises("call", ask, other, "LINK")
 end)
 
+--- Makes calls that end in different ways, and some that do not; tells their sessions.
+local function caller(callee)
+	callee = math.tointeger(tonumber(callee))
+	local sessions = {}
+	local function call(key, limit, command, argument)
+		sessions[key] = skynet.fork(pcall, skynet.call_within, limit, callee, "lua", command, argument)
+	end
+	local function note_sessions()
+		for key, task in pairs(sessions) do
+			sessions[key] = skynet.task(task)
+		end
+	end
+	skynet.start(function()
+		call("answered", false, "add", 1)
+		call("failed", false, "no such command")
+		call("late", 1, "hold")
+		call("ended", false, "hold")
+		call("awaited", false, "hold")
+		local ended = sessions.ended
+		skynet.yield()
+		skynet.dispatch("lua", function(_, _, is_own_answer)
+			if is_own_answer then
+				skynet.dispatch_unknown_response(function() end)
+			end
+			skynet.retpack(sessions)
+		end)
+		note_sessions()
+		skynet.killthread(ended)
+		skynet.sleep(2)
+	end)
+end
+
+case("GIVENUP_tells_which_calls_are_not_waited_for", function()
+	local service = child.start(caller, child.start(idle))
+	local function given_up(sessions)
+		local list = {}
+		for _, name in ipairs({ "answered", "failed", "late", "ended", "awaited" }) do
+			list[#list + 1] = assert(sessions[name])
+		end
+		local names = {}
+		for _, session in ipairs(ask(service, "GIVENUP", list)) do
+			for name, value in pairs(sessions) do
+				names[#names + 1] = value == session and name or nil
+			end
+		end
+		return table.concat(names, " ")
+	end
+	check.equal(given_up(skynet.call(service, "lua")), "answered failed late ended")
+	-- Who takes answers that no task waits for may wait for those that are not known.
+	check.equal(given_up(skynet.call(service, "lua", true)), "late ended")
+	check.equal(ask(service, "GIVENUP", {}), {})
+	for _, wrong in ipairs({ 0, -1, 1 << 31, "x" }) do
+		check.raises("bad argument #1", ask, service, "GIVENUP", { wrong })
+	end
+	skynet.kill(service)
+end)
+
 case("TASK_and_UNIQTASK_show_where_tasks_wait", function()
 	local service = child.start(idle)
 	check.equal(ask(service, "TASK"), {})

@@ -142,6 +142,87 @@ case("the_dead_do_not_pile_up_below_the_limit", function()
 	check.ok(count <= 300, count)
 end)
 
+--- A service that waits in the room again and again, with a deadline, and for one request without;
+--- POLL count -> how many were refused.
+local function impatient(room, ...)
+	room = math.tointeger(tonumber(room))
+	local is_silent = ... == "silent"
+	skynet.start(function()
+		skynet.fork(pcall, skynet.call, room, "lua", "WAIT", 0)
+		skynet.dispatch("lua", function(_, _, _, count)
+			local refused = 0
+			for i = 1, count do
+				local _, text = pcall(skynet.call_within, 1, room, "lua", "WAIT", i)
+				refused = refused + (text:find("too many requests", 1, true) and 1 or 0)
+			end
+			skynet.retpack(refused)
+		end)
+		if is_silent then
+			require("skynet.debug")
+			skynet.dispatch("debug", function()
+				skynet.ignoreret()
+			end)
+		end
+	end)
+end
+
+case("who_asks_again_and_again_with_a_deadline_fills_no_room", function()
+	for _, limit in ipairs({ 2, 10, 100, 100000 }) do
+		local room = child.start(waiting_room, limit)
+		local service = child.start(impatient, room)
+		local patient = wait_in(room, 1)
+		if limit > 2 then
+			check.equal(skynet.call(service, "lua", "POLL", 1000), 0)
+			local stat = skynet.call(room, "lua", "STAT")
+			check.ok(stat.waiting <= 64, stat.waiting)
+			check.equal(stat.refused, 0)
+		else -- both places are taken by those who still wait
+			check.equal(skynet.call(service, "lua", "POLL", 10), 10)
+		end
+		check.equal(patient, {})
+		skynet.call(room, "lua", "ANSWER", "all")
+		test.settle()
+		check.equal(patient, { ok = true, value = "all" })
+		skynet.kill(service)
+		skynet.kill(room)
+	end
+end)
+
+case("who_ends_its_tasks_makes_room_too", function()
+	local room = child.start(waiting_room, 100)
+	for _ = 1, 1000 do
+		local task = skynet.fork(skynet.call, room, "lua", "WAIT", 1)
+		skynet.yield()
+		skynet.killthread(task)
+		test.settle()
+	end
+	check.equal(skynet.call(room, "lua", "STAT").refused, 0)
+end)
+
+case("who_does_not_tell_what_it_waits_for_waits_for_all", function()
+	local room = child.start(waiting_room, 100)
+	local service = child.start(impatient, room, "silent")
+	check.equal(skynet.call(service, "lua", "POLL", 1000), 1000 - 99)
+	check.equal(skynet.call(room, "lua", "STAT").waiting, 100)
+	skynet.kill(service)
+	skynet.sleep(1) -- it looks once in that time
+	check.equal(wait_in(room, 1), {})
+	check.equal(skynet.call(room, "lua", "STAT").waiting, 1)
+end)
+
+case("who_waits_for_all_is_not_asked_without_end", function()
+	local room = child.start(waiting_room, 10)
+	child.start(crowd, room, 10)
+	test.settle()
+	local before = skynet.call(room, "debug", "STAT").message
+	for _ = 1, 1000 do
+		check.equal(wait_in(room, 11).ok, false)
+		skynet.sleep(1)
+	end
+	local messages = skynet.call(room, "debug", "STAT").message - before
+	check.ok(messages < 1000 + 1000 / 10, messages)
+end)
+
 case("system_services_are_bound_by_it", function()
 	local service = require("skynet.service")
 	service.close("nobody") -- now service_provider is there, and waits for no start
