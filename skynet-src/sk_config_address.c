@@ -10,7 +10,7 @@
 #define HOST_BYTES 256 /* of a host's name or number, with the NUL */
 #define PORT_DIGITS 5
 
-/* As text, up to length. */
+/* As text, up to length. A host has no slash, so that nobody takes a URL for one. */
 static bool
 is_address(const char *text, size_t length, long port_min)
 {
@@ -20,7 +20,7 @@ is_address(const char *text, size_t length, long port_min)
 		host--;
 	size_t digits = length - host;
 	if (host < 2 || host > HOST_BYTES || digits < 1 || digits > PORT_DIGITS ||
-	    strspn(text + host, "0123456789") < digits)
+	    strcspn(text, "/ \t\r\n") < host || strspn(text + host, "0123456789") < digits)
 		return false;
 	memcpy(port, text + host, digits);
 	port[digits] = '\0';

@@ -103,6 +103,10 @@ test_types_of_known_keys(void **state)
 	expect_error("master = 'host:0'", "is no address");
 	expect_error("master = 'host:65536'", "is no address");
 	expect_error("master = 'host:20x'", "is no address");
+	expect_error("master = 'a host:2013'", "is no address");
+	expect_error("standalone = 'etcd://host:2379'",
+		     "key 'standalone': 'etcd://host:2379' is no address; write host:port");
+	expect_error("address = 'tcp://host:2526'", "is no address");
 	expect_error("master = 2013", "key 'master': '2013' is no address");
 	expect_error("cpath = './cservice/x.so'",
 		     "key 'cpath': the template './cservice/x.so' has no");
