@@ -60,6 +60,22 @@ local function read(id, size)
 	return nil, rest == "" and "the connection has ended" or "the connection was cut off"
 end
 
+-- What programs say first that are no master and none of its nodes, where a length is expected.
+local OTHERS = {
+	["skyn"] = "that of a node, which listens at its config key address",
+	["GET "] = "HTTP",
+	["POST"] = "HTTP",
+	["HTTP"] = "HTTP",
+	["SSH-"] = "SSH",
+}
+
+--- Why these four bytes are not the length of a packet.
+local function tell_stranger(header, size, limit)
+	local text = "a packet of %d bytes was announced; at most %d may come here"
+	local other = OTHERS[header] or header:find("^[\21\22]\3[\1-\4]") and "TLS"
+	return text:format(size, limit) .. (other and (" (the protocol is %s)"):format(other) or "")
+end
+
 --- Reads the next packet; socket.timeout says how long. Waits.
 ---@param id integer
 ---@param limit integer bytes
@@ -73,8 +89,7 @@ function wire.read(id, limit)
 	end
 	local size = string.unpack(">I4", header)
 	if size > limit then
-		local text = "a packet of %d bytes was announced; at most %d may come here"
-		return nil, text:format(size, limit), true
+		return nil, tell_stranger(header, size, limit), true
 	end
 	local bytes = ""
 	if size > 0 then
