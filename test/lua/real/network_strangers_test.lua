@@ -40,8 +40,11 @@ case("garbage_is_refused_with_a_clear_line", function()
 	local service, url = start_master()
 	local hello = wire.packet("hello", handshake.hello(handshake.nonce()))
 	local strangers = {
-		{ "GET / HTTP/1.1\r\n\r\n", "a packet of 1195725856 bytes was announced.*is HTTP%)" },
-		{ "skynet\0\1", "%(the protocol is that of a node, which listens at its config key" },
+		{ "GET / HTTP/1.1\r\n\r\n", "a packet of 1195725856 bytes .*is HTTP%)" },
+		{
+			"skynet\0\1",
+			"%(the protocol is that of a node, which listens at its config key",
+		},
 		{ "\22\3\1\2\0", "%(the protocol is TLS%)" },
 		{ "\255\255\255\255", "a packet of 4294967295 bytes was announced; at most 1024" },
 		{ "\0\0\0\0", "does not begin with a word" },
