@@ -64,7 +64,7 @@ local function let_go(requester, is_over)
 	for waiters in pairs(all) do
 		waiters:settle(function(waiter)
 			if waiter.requester == requester and is_over[waiter.session] then
-				waiter.respond(false, "the requester has given up") -- it forgets the call
+				waiter.respond(false, "its requester has given up")
 			end
 		end)
 	end
@@ -72,7 +72,8 @@ local function let_go(requester, is_over)
 	return before - count
 end
 
---- Lets those go of the requests that their requester, which is asked, does not wait for. Waits.
+--- Asks the requester of these requests which of them it does not wait for any more, and lets those
+--- go. Waits.
 local function ask(requester, sessions)
 	local ok, over = pcall(skynet.call_within, TELL_CS, requester, "debug", "GIVENUP", sessions)
 	local is_over = {}

@@ -105,7 +105,9 @@ local function caller(callee)
 	callee = math.tointeger(tonumber(callee))
 	local sessions = {}
 	local function call(key, limit, command, argument)
-		sessions[key] = skynet.fork(pcall, skynet.call_within, limit, callee, "lua", command, argument)
+		sessions[key] = skynet.fork(
+			pcall, skynet.call_within, limit, callee, "lua", command, argument
+		)
 	end
 	local function note_sessions()
 		for key, task in pairs(sessions) do
