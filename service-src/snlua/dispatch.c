@@ -141,11 +141,34 @@ start_task(struct engine *engine, lua_CFunction body, bool is_request, int proto
 }
 
 static void
+log_unknown(struct engine *engine, const char *more)
+{
+	const struct envelope *message = &engine->message;
+	const struct protocol *protocol = dispatch_protocol(engine, message->type);
+	skynet_error(engine->ctx, "Unknown request (%s, type %d) from :%08x : %d bytes%s",
+		     protocol ? protocol->name : "no protocol registered", message->type,
+		     message->source, (int)message->size, more);
+}
+
+/* The session of a client's frame is the number of its connection. It comes in the name of a
+ * service that only writes, so nobody hears that it is refused. Clients send as many as they like:
+ * one line must do. */
+static void
+log_refused_frame(struct engine *engine)
+{
+	if (!engine->is_frame_told)
+		log_unknown(engine, ", a frame of a client; all of them are lost");
+	engine->is_frame_told = true;
+}
+
+static void
 refuse_unknown(struct engine *engine)
 {
 	const struct envelope *message = &engine->message;
 	const struct protocol *protocol = dispatch_protocol(engine, message->type);
 	if (message->session != 0) {
+		if (message->type == PTYPE_CLIENT)
+			log_refused_frame(engine);
 		(void)failure_answer(engine, message->source, message->session,
 				     "it has no handler for messages of type %d%s%s", message->type,
 				     protocol ? ", " : "", protocol ? protocol->name : "");
@@ -155,9 +178,7 @@ refuse_unknown(struct engine *engine)
 		start_task(engine, run_unknown_request, false, 0);
 		return;
 	}
-	skynet_error(engine->ctx, "Unknown request (%s, type %d) from :%08x : %d bytes",
-		     protocol ? protocol->name : "no protocol registered", message->type,
-		     message->source, (int)message->size);
+	log_unknown(engine, "");
 	if (message->type == PTYPE_SOCKET && message->source == 0)
 		free(((const struct skynet_socket_message *)message->data)->buffer);
 }

@@ -216,6 +216,7 @@ struct engine {
 	enum code_cache_mode code_mode;
 	int unknown_request; /* references to handlers; LUA_NOREF: the default */
 	int unknown_response;
+	bool is_frame_told; /* the log has a line about clients' frames, which it does not handle */
 };
 
 /* parameter: borrowed; its first word is the service's name. parts: live as long as the engine. */

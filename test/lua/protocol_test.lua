@@ -221,6 +221,21 @@ case("a_message_without_handler_is_logged", function()
 	log.wait(mark, "Unknown request %(lua, type 10%)")
 end)
 
+case("frames_of_clients_without_handler_are_logged_once", function()
+	local service = child.start(function()
+		skynet.start(function() end)
+	end)
+	local mark = log.mark()
+	skynet.register_protocol({ name = "client", id = skynet.PTYPE_CLIENT, pack = tostring })
+	for connection = 1, 100 do
+		skynet.redirect(service, service, "client", connection, "frame")
+	end
+	check.raises("no handler", skynet.call, service, "client", "a request")
+	local text = "Unknown request %%(no protocol .-, type 3%%) from :%08x : 5 bytes, a frame"
+	check.equal(#log.lines(mark, text:format(service)), 1)
+	check.equal(#log.lines(mark, "Unknown request"), 1)
+end)
+
 case("unknown_requests_can_be_handled", function()
 	local service = child.start(function()
 		local list = {}
