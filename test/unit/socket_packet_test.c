@@ -1,6 +1,7 @@
 /* socket_packet_test.c: packets that several sockets send without a copy each. */
-#include "sk_packet.h"
 #include "socket_world.h"
+
+#include "sk_packet.h"
 
 #define CLIENTS 8
 

@@ -121,6 +121,7 @@ writers_on_one_socket_keep_their_pieces_whole_and_in_order(void **state)
 	assert_int_equal(setsockopt(pair.fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline),
 			 0);
 	atomic_store(&is_over, false);
+	world_use_all_processors(w);
 	pthread_t poller = start_thread(run_poller, w);
 	for (uint32_t i = 0; i < WRITERS; i++) {
 		writers[i] = (struct writer){.w = w, .id = pair.id, .number = i};
@@ -282,6 +283,7 @@ any_mix_of_operations_ends_every_socket_once(void **state)
 	int fds = world_fd_count();
 	int listener = world_listen(w, &port);
 	atomic_store(&is_over, false);
+	world_use_all_processors(w);
 	pthread_t poller = start_thread(run_poller, w);
 	pthread_t owner = start_thread(run_owner, w);
 	for (uint32_t i = 0; i < MEDDLERS; i++) {
@@ -546,6 +548,7 @@ any_mix_of_kinds_ends_every_socket_once(void **state)
 	watched_fd = ends[0];
 	open_listeners(w);
 	atomic_store(&is_over, false);
+	world_use_all_processors(w);
 	threads[MEDDLERS] = start_thread(run_poller, w);
 	threads[MEDDLERS + 1] = start_thread(run_storm_owner, w);
 	threads[MEDDLERS + 2] = start_thread(run_clock, w);

@@ -7,6 +7,10 @@
 #ifndef SOCKET_WORLD_H
 #define SOCKET_WORLD_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_setaffinity */
+#endif
+
 #include "sk_clock.h"
 #include "sk_core.h"
 #include "sk_service.h"
@@ -22,6 +26,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +44,8 @@ struct world {
 	struct skynet_context *other;
 	char log[1024];		 /* the last line */
 	struct sk_worker worker; /* for turns */
+	int echo;		 /* a UDP socket that is connected with itself */
+	cpu_set_t processors;	 /* of the test before it had to stay on one */
 };
 
 /* A message that was taken out of a mailbox; world_done frees it. */
@@ -75,6 +82,43 @@ world_add_service(struct world *w)
 	return service;
 }
 
+/* A busy kernel hands on later what was sent over loopback, but in order on each processor. So the
+ * test stays on one, and what it has sent before a datagram to itself is there when that is. */
+static inline void
+world_open_echo(struct world *w)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof address;
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	assert_int_equal(sched_getaffinity(0, sizeof w->processors, &w->processors), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+	w->echo = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(w->echo, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(getsockname(w->echo, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(connect(w->echo, (struct sockaddr *)&address, size), 0);
+}
+
+/* For tests with threads: they may run where they like. */
+static inline void
+world_use_all_processors(struct world *w)
+{
+	assert_int_equal(sched_setaffinity(0, sizeof w->processors, &w->processors), 0);
+}
+
+/* Waits until all has come that was sent before. */
+static inline void
+world_arrive(struct world *w)
+{
+	struct pollfd wait = {.fd = w->echo, .events = POLLIN};
+	char byte = 0;
+	assert_int_equal(send(w->echo, &byte, 1, 0), 1);
+	assert_int_equal(poll(&wait, 1, WORLD_DEADLINE_MS), 1);
+	assert_int_equal(recv(w->echo, &byte, 1, 0), 1);
+}
+
 /* settings: key, value, key, value, ..., NULL */
 static inline struct world *
 world_new(const char *const *settings)
@@ -105,6 +149,7 @@ world_new(const char *const *settings)
 	w->worker.scheduler = &w->core.scheduler;
 	w->service = world_add_service(w);
 	w->other = world_add_service(w);
+	world_open_echo(w);
 	return w;
 }
 
@@ -153,6 +198,8 @@ world_free(struct world *w)
 	(void)pthread_mutex_destroy(&w->core.dying_lock);
 	sk_env_free(w->core.env);
 	sk_this_core = NULL;
+	world_use_all_processors(w);
+	(void)close(w->echo);
 	free(w);
 }
 
@@ -186,12 +233,13 @@ world_expire(struct world *w, uint64_t after_ms)
 	return count;
 }
 
-/* Polls until nothing happens any more for the time it takes to look. */
+/* Polls until nothing happens any more: all that was sent has come and is handled. */
 static inline void
 world_settle(struct world *w)
 {
-	while (world_poll(w, 0) > 0)
-		;
+	do
+		world_arrive(w);
+	while (world_poll(w, 0) > 0);
 }
 
 static inline void

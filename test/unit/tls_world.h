@@ -5,6 +5,10 @@
 #ifndef TLS_WORLD_H
 #define TLS_WORLD_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_setaffinity */
+#endif
+
 #include "certificates.h"
 #include "socket_world.h"
 
