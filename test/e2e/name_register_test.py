@@ -46,6 +46,9 @@ def check_names(network):
         node.wait_run(NAME_COUNT, str(base + 1))
     other = start_echo(second)
     assert first.run(REGISTER.format("FAR", other)) == owner(other)
+    # Who has asked is answered by node 2, and may hear of the name itself a little later.
+    for node in (first, second):
+        node.wait_run(NAME_COUNT, str(base + 2))
     return first, second, far, other
 
 
