@@ -57,6 +57,12 @@ function connection.open(host, port, options)
 	}, class)
 end
 
+--- Whether it can carry a request, as far as is known: no end has closed it.
+---@return boolean
+function methods:is_usable()
+	return self.is_open and socket.disconnected(self.id) == false
+end
+
 --- Ends the connection. A task that reads from it gets the reason.
 ---@param reason? string
 function methods:close(reason)

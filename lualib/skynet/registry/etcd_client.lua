@@ -71,7 +71,8 @@ end
 
 local function take_idle(self)
 	local other = table.remove(self.idle)
-	while other and not other.is_open do
+	while other and not other:is_usable() do
+		other:close()
 		other = table.remove(self.idle)
 	end
 	return other
@@ -364,7 +365,7 @@ end
 local function find_connection(self)
 	local other = take_idle(self)
 	for busy, kind in pairs(self.busy) do
-		other = other or kind == "call" and busy.is_open and busy or nil
+		other = other or kind == "call" and busy:is_usable() and busy or nil
 	end
 	return other
 end

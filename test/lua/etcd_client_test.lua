@@ -1,0 +1,115 @@
+-- skynet.registry.etcd_client, with a server that is written here: where the last call goes.
+local skynet = require("skynet")
+local socket = require("skynet.socket")
+local test = require("skynet.test")
+local tasks = require("tasks")
+
+local case <const> = test.case
+
+if not pcall(require, "cjson") then
+	case("cjson_is_not_installed_so_nothing_is_tried", function() end)
+	return
+end
+
+local client = require("skynet.registry.etcd_client")
+
+local SOUND <const> = '{"header":{"member_id":"1"}}'
+local ANSWER <const> = ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#SOUND, SOUND)
+
+--- A server that answers when it is told to.
+---@class etcd_client_test.server
+---@field port integer
+---@field requests string[] "NUMBER PATH" of each, with the number of its connection
+---@field sockets integer[] of the connections
+local methods = {}
+local class = { __index = methods }
+
+local function serve(self, id)
+	socket.start(id)
+	table.insert(self.sockets, id)
+	local number = #self.sockets
+	local head = socket.readline(id, "\r\n\r\n")
+	while head do
+		local size = tonumber(head:match("Content%-Length: (%d+)")) or 0
+		local body = size > 0 and socket.read(id, size)
+		table.insert(self.requests, ("%d %s"):format(number, head:match("^%u+ (%S+)")))
+		skynet.wakeup(self)
+		head = body ~= false and socket.readline(id, "\r\n\r\n")
+	end
+	table.insert(self.requests, ("%d end"):format(number))
+	skynet.wakeup(self)
+end
+
+--- Waits until so many requests and ends have come.
+function methods:await(count)
+	while #self.requests < count do
+		skynet.wait(self)
+	end
+end
+
+function methods:answer(number)
+	socket.write(self.sockets[number], ANSWER)
+end
+
+--- A server, and a client of it.
+local function start()
+	local server = setmetatable({ requests = {}, sockets = {} }, class)
+	local listener, _, port = socket.listen("127.0.0.1", 0)
+	socket.start(listener, function(id)
+		serve(server, id)
+	end)
+	return server, client.new({ hosts = { { host = "127.0.0.1", port = port, name = "it" } } })
+end
+
+--- Begins a call that goes to a connection of its own. Returns a function that waits for its end.
+local function begin_call(server, etcd)
+	local count = #server.requests
+	local finish = tasks.begin(etcd.call, etcd, "/call", {}, skynet.now() + 1000)
+	server:await(count + 1)
+	return function(number)
+		server:answer(number)
+		local ok, answer = finish()
+		test.equal(ok and answer.header.member_id, "1")
+	end
+end
+
+case("the last call goes to a connection that has nothing to do", function()
+	local server, etcd = start()
+	begin_call(server, etcd)(1)
+	etcd:close("/last", "{}")
+	server:await(4)
+	test.equal(table.concat(server.requests, ", "), "1 /call, 1 /last, 1 /version, 1 end")
+end)
+
+case("the last call follows one whose answer has not come", function()
+	local server, etcd = start()
+	begin_call(server, etcd)
+	etcd:close("/last", "{}")
+	server:await(4)
+	test.equal(table.concat(server.requests, ", "), "1 /call, 1 /last, 1 /version, 1 end")
+end)
+
+case("a connection that the server has ended does not get the last call", function()
+	local server, etcd = start()
+	local finish_first, finish_second = begin_call(server, etcd), begin_call(server, etcd)
+	finish_first(1)
+	finish_second(2) -- so it is the one to be used next
+	socket.shutdown(server.sockets[2])
+	server:await(3)
+	test.equal(server.requests[3], "2 end")
+	while etcd.idle[2]:is_usable() do
+		skynet.sleep(1)
+	end
+	etcd:close("/last", "{}")
+	server:await(6)
+	test.equal(table.concat(server.requests, ", ", 4), "1 /last, 1 /version, 1 end")
+end)
+
+case("without a connection the last call gets one, as long as tasks run", function()
+	local server, etcd = start()
+	etcd:close("/last", "{}")
+	server:await(1)
+	server:answer(1)
+	server:await(2)
+	test.equal(table.concat(server.requests, ", "), "1 /last, 1 end")
+end)
