@@ -120,4 +120,16 @@ def nor_do_they_with_tls():
             )
 
 
+@case
+def connections_that_were_lost_before_are_back_for_the_end():
+    with Cluster() as cluster, Holder(cluster.ports[0]) as proxy:
+        node = begin(cluster, proxy).wait_ready()
+        before = set(proxy.answered)
+        proxy.cut()
+        # Nobody asks for anything: one is for the watch, the other has renewed the lease.
+        wait_until(lambda: len(set(proxy.answered) - before) >= 2, "two connections")
+        node.stop()
+        wait_left(cluster)
+
+
 main()

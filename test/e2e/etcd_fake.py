@@ -169,10 +169,12 @@ class Proxy(Server):
 
 
 class Holder(Proxy):
-    """Passes on, but for answers while they are held. `held` has the connections they belong to."""
+    """Passes on, but for answers while they are held. `held` has the connections they belong to,
+    `answered` those of the answers that were passed on."""
 
     def __init__(self, port):
         self.held = []
+        self.answered = []
         self._goes_on = threading.Event()
         self._goes_on.set()
         super().__init__(port)
@@ -182,6 +184,7 @@ class Holder(Proxy):
             self.held.append(client)
             self._goes_on.wait()
         super().pass_on(client, data)
+        self.answered.append(client)
 
     def hold(self):
         self.held = []

@@ -353,14 +353,16 @@ local function keep(self)
 	end
 end
 
---- What is known is what etcd has by now. One that was restored from a backup may have less.
+--- What is known is what etcd has by now. One that was restored from a backup may have less. The
+--- lease is renewed at once: then there is a connection that can take the last call, too, where all
+--- were lost with the last watch.
 local function note_live(self)
 	note_success(self)
 	local member = self.follower:member(self.options.id)
 	if not member or member.incarnation ~= self.options.incarnation then
 		self.is_doubtful = true
-		skynet.wakeup(self.pulse)
 	end
+	skynet.wakeup(self.pulse)
 	skynet.fork(restore_missing, self)
 end
 
