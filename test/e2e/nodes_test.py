@@ -6,6 +6,7 @@ import socket
 import struct
 
 from certificates import Files
+from etcd_fake import Holder
 from evaluator import failure
 from harness import case, connect, free_port, main, wait_closed, wait_until
 from nodes import LocalNetwork
@@ -499,6 +500,27 @@ def a_node_that_comes_back_too_late_ends():
     second.wait_log("error: this node ends: .*node 2 is there already, and lives")
     second.wait()
     first.wait_run(CALL.format(start_echo(other)), "hello")
+
+
+class WelcomeHolder(Holder):
+    """Holds what a master says when it makes a node a member."""
+
+    def pass_on(self, client, data):
+        if b"welcome" in data:
+            self.hold()
+        super().pass_on(client, data)
+
+
+@case
+def a_node_that_ends_as_it_joins_leaves_at_once():
+    network = LocalNetwork(harbor_timeout=3600)
+    first = network.start(1)
+    with WelcomeHolder(network.master_port) as proxy:
+        second = network.begin(2, master=f"127.0.0.1:{proxy.port}")
+        wait_until(lambda: proxy.held, "it is welcome")
+        assert first.run("return harbor.members()[2] ~= nil") == "true"
+        second.stop()
+        first.wait_run("return harbor.members()[2]", "nil")
 
 
 @case

@@ -30,6 +30,7 @@ local ANSWER_CS <const> = 1000
 ---@field private number integer the highest local number given here
 ---@field private deadline_cs integer? of join
 ---@field private socket integer? of a connection whose claim was accepted
+---@field private claiming integer? of one whose claim has no answer yet
 ---@field private requests table<integer, table> registrations that are not answered yet
 ---@field private given_back table<string, integer> names, of which the master has not said so yet
 ---@field private last_request integer
@@ -123,7 +124,9 @@ local function claim(self, id, prove)
 	local text = skynet.packstring(claim_of(self))
 	socket.write(id, wire.packet("claim", text, prove(text)))
 	socket.timeout(id, limited(self, CLAIM_TIMEOUTS * self.options.timeout_cs + ANSWER_CS))
+	self.claiming = id
 	local packet, failure = expect(self, id, "welcome", wire.LIMIT)
+	self.claiming = nil
 	if not packet then
 		return nil, failure
 	end
@@ -414,11 +417,14 @@ function backend:status()
 	}
 end
 
+--- This may be called by a finalizer in the last turn of the service. A claim whose answer is on the
+--- way makes this node a member, too.
 function backend:close()
 	finish(self, "the registry is closed")
-	if self.socket then
-		socket.write(self.socket, wire.packet("bye"))
-		socket.close(self.socket)
+	local id = self.socket or self.claiming
+	if id then
+		socket.write(id, wire.packet("bye"))
+		socket.close(id)
 	end
 end
 
