@@ -417,8 +417,8 @@ function backend:status()
 	}
 end
 
---- This may be called by a finalizer in the last turn of the service. A claim whose answer is on the
---- way makes this node a member, too.
+--- This may be called by a finalizer in the last turn of the service. A claim whose answer is on
+--- the way makes this node a member, too.
 function backend:close()
 	finish(self, "the registry is closed")
 	local id = self.socket or self.claiming
