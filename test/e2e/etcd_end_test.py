@@ -1,4 +1,4 @@
-"""Nodes whose registry is an etcd, and how they end: whatever happens at that moment, their place is
+"""Nodes whose registry is an etcd, and how they end: whatever happens then, their place is
 free at once. Their leases would not run out during a test."""
 
 import signal

@@ -165,7 +165,7 @@ local function check_all(nodes)
 		end
 	end
 	for name, handle in pairs(names) do
-		-- Not always in `own`: etcd may have lost it as it was registered, and got it again.
+		-- Not always in `own`: etcd may have lost it once, and got it again.
 		local owner = nodes[handle >> 24]
 		local has_it = owner and owner.backend.own[name] == handle
 		check.ok(has_it and not owner.ended[handle], name .. " is that of nobody")
