@@ -1,5 +1,7 @@
 """Networks of whole nodes whose registry is an etcd: no node is the master, whichever is lost."""
 
+import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -269,7 +271,7 @@ def a_daemon_claims_its_id_in_the_background():
             key = "/test/node/1"
             wait_until(lambda: cluster.get().get(key, "-")[0] != "-", "it has joined")
         finally:
-            run("kill", str(pid))
+            os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not pid_path.exists(), "it has ended")
         wait_until(lambda: nodes_in(cluster) == set(), "it has left")
 
