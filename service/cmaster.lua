@@ -82,12 +82,17 @@ local function host_of(address)
 	return (address:gsub(":%d+$", ""))
 end
 
+--- Once for each host, however often it tries: each time it comes with another port.
+local function log_refusal(peer, reason)
+	log:error(host_of(peer), ("error: %s is refused: %s"):format(peer, reason), reason)
+end
+
 --- Tells both sides why somebody may not come in.
 ---@param kind "wrong"|"taken"|"failed" what a slave does about it: skynet.registry.master
 local function refuse(session, reason, kind)
 	count.refused = count.refused + 1
 	session:send(wire.packet("refused", reason, kind))
-	log:error(host_of(session.peer), ("error: %s is refused: %s"):format(session.peer, reason))
+	log_refusal(session.peer, reason)
 end
 
 -- From a connection to a member -----------------------------------------------------------------
@@ -278,7 +283,7 @@ local function accept(id, peer)
 	if not ok then
 		leave_pending(session)
 		count.refused = count.refused + 1
-		log:error(host_of(peer), ("error: %s is refused: %s"):format(peer, reason))
+		log_refusal(peer, reason)
 	end
 end
 

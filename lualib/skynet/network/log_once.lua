@@ -1,5 +1,5 @@
 --- Lines of the log that would come again and again while something is wrong that tries again and
---- again: each text about each subject comes once in a minute at most.
+--- again: what is said about each subject comes once in a minute at most.
 local skynet = require("skynet")
 
 local AGAIN_CS <const> = 6000
@@ -7,17 +7,19 @@ local AGAIN_CS <const> = 6000
 local SUBJECT_MAX <const> = 256
 
 ---@class skynet.network.log_once
----@field private said table<string, { text: string, cs: integer }>
+---@field private said table<string, { what: string, cs: integer }>
 ---@field private count integer
 local log_once = {}
 local mt = { __index = log_once }
 
---- Logs the text, unless it was the last one about the subject, less than a minute ago.
----@param subject string who it is about, such as the address of a peer
+--- Logs the text, unless the same was the last about the subject, less than a minute ago.
+---@param subject string who it is about, such as the host of a peer
 ---@param text string
-function log_once:error(subject, text)
+---@param what string? what makes it the same; the text, which may have numbers that always change
+function log_once:error(subject, text, what)
+	what = what or text
 	local last = self.said[subject]
-	if last and last.text == text and skynet.now() - last.cs < AGAIN_CS then
+	if last and last.what == what and skynet.now() - last.cs < AGAIN_CS then
 		return
 	end
 	if not last then
@@ -26,7 +28,7 @@ function log_once:error(subject, text)
 		end
 		self.count = self.count + 1
 	end
-	self.said[subject] = { text = text, cs = skynet.now() }
+	self.said[subject] = { what = what, cs = skynet.now() }
 	skynet.error(text)
 end
 

@@ -36,6 +36,15 @@ local function knock(url, bytes)
 	return packet[1], packet[2]
 end
 
+case("who_knocks_again_and_again_is_told_of_once", function()
+	local service, url = start_master()
+	for _ = 1, 5 do
+		knock(url, "GET / HTTP/1.1\r\n\r\n")
+	end
+	check.equal(counted(service, "refused"), 5)
+	check.equal(#test.log("error: 127.0.0.1:%d+ is refused: a packet"), 1)
+end)
+
 case("garbage_is_refused_with_a_clear_line", function()
 	local service, url = start_master()
 	local hello = wire.packet("hello", handshake.hello(handshake.nonce()))
