@@ -64,6 +64,14 @@ act_locked(struct sk_signals *signals, int number)
 		do_wanted_locked(signals);
 }
 
+/* A stop that comes as the thread ends would be lost with it: the process may go on. */
+static void
+act_late_locked(struct sk_signals *signals, int number)
+{
+	if (number != SIGHUP && signals->stop_ms == 0)
+		signals->stop_ms = sk_clock_ms();
+}
+
 static void *
 wait_for_signals(void *arg)
 {
@@ -75,7 +83,9 @@ wait_for_signals(void *arg)
 			continue; /* EINTR, by a handler that somebody else has installed */
 		(void)pthread_mutex_lock(&signals->lock);
 		is_over = signals->is_over;
-		if (!is_over)
+		if (is_over)
+			act_late_locked(signals, number);
+		else
 			act_locked(signals, number);
 		(void)pthread_mutex_unlock(&signals->lock);
 	}
@@ -114,7 +124,7 @@ sk_signals_fini(struct sk_signals *signals)
 	(void)pthread_mutex_lock(&signals->lock);
 	signals->is_over = true;
 	(void)pthread_mutex_unlock(&signals->lock);
-	(void)pthread_kill(signals->thread, SIGTERM); /* to be read by sigwait */
+	(void)pthread_kill(signals->thread, SIGHUP); /* to be read by sigwait */
 	(void)pthread_join(signals->thread, NULL);
 	(void)pthread_mutex_destroy(&signals->lock);
 }

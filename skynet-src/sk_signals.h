@@ -41,7 +41,7 @@ SK_MUST_CHECK int sk_signals_init(struct sk_signals *signals, struct sk_node *no
 				  const struct sk_daemon *daemon);
 /* The node runs: from now on signals act, and those that came before act now. */
 void sk_signals_started(struct sk_signals *signals);
-/* Ends the thread. The signals stay blocked. */
+/* Ends the thread. The signals stay blocked; a stop that has come until now is in stop_ms. */
 void sk_signals_fini(struct sk_signals *signals);
 
 #endif
