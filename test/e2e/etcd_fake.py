@@ -169,12 +169,11 @@ class Proxy(Server):
 
 
 class Holder(Proxy):
-    """Passes on, but for answers while they are held. `held` has the connections they belong to,
-    `answered` those of the answers that were passed on."""
+    """Passes on, but for answers while they are held. `held` has the connections they belong to."""
 
     def __init__(self, port):
         self.held = []
-        self.answered = []
+        self._answered = []
         self._goes_on = threading.Event()
         self._goes_on.set()
         super().__init__(port)
@@ -184,7 +183,11 @@ class Holder(Proxy):
             self.held.append(client)
             self._goes_on.wait()
         super().pass_on(client, data)
-        self.answered.append(client)
+        self._answered.append(client)
+
+    def answered_count(self):
+        """How many connections there are over which an answer was passed on."""
+        return sum(unread(connection) is not None for connection in set(self._answered))
 
     def hold(self):
         self.held = []
