@@ -518,7 +518,7 @@ def a_node_that_ends_as_it_joins_leaves_at_once():
     with WelcomeHolder(network.master_port) as proxy:
         second = network.begin(2, master=f"127.0.0.1:{proxy.port}")
         wait_until(lambda: proxy.held, "it is welcome")
-        assert first.run("return harbor.members()[2] ~= nil") == "true"
+        first.wait_run("return harbor.members()[2] ~= nil", "true")
         second.stop()
         first.wait_run("return harbor.members()[2]", "nil")
 
