@@ -337,28 +337,32 @@ case("both_sides_notice_silence", function()
 	check.equal(slave.told, {})
 end)
 
-case("a_slave_that_does_not_read_is_cut_off", function()
-	local service, url = start_master()
-	local id = intrude(url, claim_of())
-	check.equal(wire.read(id, wire.LIMIT)[1], "welcome")
-	socket.pause(id)
-	local slave = join(url, 1, "a")
-	local is_cut = false
-	skynet.fork(function()
-		test.logged("Harbor 9 is away: it does not read", 6000)
-		is_cut = true
-	end)
-	local number = 0
-	while not is_cut do
-		for _ = 1, 5000 do
-			number = number + 1
-			slave.backend:report(number)
-		end
-		skynet.sleep(1)
-		socket.write(id, wire.packet("beat"))
+--- Reports of a node, as bytes, and what all nodes are told of them. Each number is after the one
+--- before, also the first after the last.
+local function reports(id, count)
+	local said, told = "", ""
+	for i = 1, 4 do
+		said = said .. wire.packet("report", i % 4 << 22)
+		told = told .. wire.packet("number", id, i % 4 << 22)
 	end
-	check.equal(counted(service, "cut_off"), 1)
-	check.equal(slave.told, {})
+	return said:rep(count // 4), told:rep(count // 4)
+end
+
+case("a_slave_that_does_not_read_is_cut_off", function()
+	local service, url = start_master(nil, 6000) -- it is not silence that ends it
+	local deaf = intrude(url, claim_of())
+	check.equal(wire.read(deaf, wire.LIMIT)[1], "welcome")
+	socket.pause(deaf)
+	local other = intrude(url, claim_of({ id = 8, incarnation = ("8"):rep(16) }))
+	check.equal(wire.read(other, wire.LIMIT)[1], "welcome")
+	local said, told = reports(8, 4000)
+	while counted(service, "cut_off") == 0 do
+		socket.write(other, said)
+		check.equal(socket.read(other, #told), told) -- who reads is served as before
+		socket.write(deaf, wire.packet("beat"))
+	end
+	test.logged("Harbor 9 is away: it does not read", 6000)
+	check.equal(counted(service, "lost"), 1)
 end)
 
 return cases
