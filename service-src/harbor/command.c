@@ -130,12 +130,12 @@ write_stat(const struct harbor_peer *peer, char line[STAT_LINE_BYTES])
 	(void)snprintf(line, STAT_LINE_BYTES,
 		       "node=%d state=%s address=%s sent=%" PRIu64 " sent_bytes=%" PRIu64
 		       " received=%" PRIu64 " received_bytes=%" PRIu64
-		       " waiting_bytes=%zu unacknowledged=%" PRIu64 " refused=%" PRIu64
-		       " failed=%" PRIu64 " resent=%" PRIu64 " late=%" PRIu64 " dials=%" PRIu64
-		       " refused_dials=%" PRIu64 " pipes=%" PRIu64 " lost=%" PRIu64
-		       " broken=%" PRIu64 " full=%" PRIu64 " senders=%zu\n",
+		       " waiting_bytes=%zu over_bytes=%zu unacknowledged=%" PRIu64
+		       " refused=%" PRIu64 " failed=%" PRIu64 " resent=%" PRIu64 " late=%" PRIu64
+		       " dials=%" PRIu64 " refused_dials=%" PRIu64 " pipes=%" PRIu64
+		       " lost=%" PRIu64 " broken=%" PRIu64 " full=%" PRIu64 " senders=%zu\n",
 		       peer->id, state_of(peer), address, c->sent, c->sent_bytes, c->received,
-		       c->received_bytes, peer->outbox.bytes,
+		       c->received_bytes, peer->outbox.bytes, peer->late_bytes,
 		       harbor_outbox_unacknowledged(&peer->outbox) + peer->outbox.pending_count,
 		       c->refused, c->failed, c->resent, c->late, c->dials, c->refused_dials,
 		       c->pipes, c->lost, c->broken, c->full, peer->sources.count);
