@@ -55,11 +55,12 @@ def calls_that_wait_for_a_killed_node_fail_and_say_why():
     sleeper = integer(two, 'return skynet.newservice("sequence_receiver")')
     two.run(f'skynet.send({sleeper}, "lua", "pause", 100000)')
     waiting = one.client()
-    waiting.send(f'local ok, text = pcall(skynet.call, {sleeper}, "lua", "ask", 1, {sleeper}) '
+    waiting.send('local ok, text = pcall(skynet.call, '
+                 f'{sleeper}, "lua", "ask", 1, {sleeper}, 0, "") '
                  "return tostring(ok) .. ' ' .. text")
     # It is on its way when a call that begins behind it is answered.
     other = integer(two, 'return skynet.newservice("sequence_receiver")')
-    assert one.run(f'return skynet.call({other}, "lua", "ask", 1, {other})') == "1"
+    assert one.run(f'return skynet.call({other}, "lua", "ask", 1, {other}, 0, "")') == "1"
     two.kill()
     text = waiting.receive()
     assert text.startswith("false ") and "node" in text, text

@@ -18,12 +18,12 @@ class Loop(Traffic):
         self.begin()
         self.wait_answers(20)
 
-    def inject(self, number):
+    def inject(self, number, text=None):
         """Something sends the receiver a number, as if the sender did."""
         sender = self.senders[0][1]
         self.node.run(
             f'skynet.redirect({self.receiver}, {sender}, "lua", 0, '
-            f'skynet.pack("one", {number}, {self.receiver}))')
+            f'skynet.pack("one", {number}, {self.receiver}, 1, "{text or f"{number:17}"}"))')
 
     def complaint(self):
         try:
@@ -57,6 +57,14 @@ def numbers_that_are_missing_are_found():
     loop.begin()
     complaint = loop.complaint()
     assert "came after" in complaint, complaint
+
+
+@case
+def a_text_that_is_damaged_is_found():
+    for text in ("7", f"{8:17}", f"{7:17}" * 2):
+        loop = Loop()
+        loop.inject(7, text)
+        assert "the text of 7 is another one" in loop.complaint()
 
 
 @case

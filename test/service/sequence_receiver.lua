@@ -1,9 +1,10 @@
 -- sequence_receiver.lua [LIMIT]: checks the numbers that sequence senders send: of each sender they
 -- must grow. LIMIT: its mailbox has that limit, and refuses what is beyond it. Messages:
---   "one" NUMBER TO  TO: the handle that it was sent to
---   "ask" NUMBER TO  a request: the number comes back
---   "report"         a request: what it has seen of the one who asks
---   "pause" CS       it computes for so long, and handles nothing
+--   "one" NUMBER TO COUNT TEXT  TO: the handle that it was sent to; TEXT: COUNT times the number,
+--                               17 bytes each, so that no two frames of it are the same
+--   "ask" NUMBER TO COUNT TEXT  a request: the number comes back
+--   "report"                    a request: what it has seen of the one who asks
+--   "pause" CS                  it computes for so long, and handles nothing
 local skynet = require("skynet")
 
 local limit = ...
@@ -21,11 +22,13 @@ local function stream_of(source)
 	return stream
 end
 
-local function note(source, number, to)
+local function note(source, number, to, count, text)
 	local stream = stream_of(source)
 	local fault
 	if to ~= skynet.self() then
 		fault = ("%d was sent to %s"):format(number, skynet.address(to))
+	elseif text ~= ("%17d"):format(number):rep(count) then
+		fault = ("the text of %d is another one"):format(number)
 	elseif number <= stream.last then
 		fault = ("%d came after %d"):format(number, stream.last)
 	elseif number > stream.last + 1 then
@@ -44,12 +47,12 @@ end
 
 local command = {}
 
-function command.one(source, number, to)
-	note(source, number, to)
+function command.one(source, ...)
+	note(source, ...)
 end
 
-function command.ask(source, number, to)
-	note(source, number, to)
+function command.ask(source, number, ...)
+	note(source, number, ...)
 	skynet.retpack(number)
 end
 

@@ -27,7 +27,6 @@ local faults = {}
 local reasons = {} -- text of an error -> how often
 local is_sending = false
 local sending_tasks = 0
-local filler
 local options
 
 local function fault(text, ...)
@@ -65,13 +64,19 @@ local function note_reason(text)
 	reasons[text] = (reasons[text] or 0) + 1
 end
 
+--- What the receiver checks: the number, again and again.
+local function text_of(number)
+	local count = options.size // 17 + 1
+	return count, ("%17d"):format(number):rep(count)
+end
+
 local function ask(row)
 	row.pending = row.pending + 1
 	counts.pending = counts.pending + 1
 	local number = next_number(row)
 	row.waiting[number] = true
-	local receiver = row.receiver
-	local ok, answer = pcall(skynet.call, receiver, "lua", "ask", number, receiver, filler)
+	local to = row.receiver
+	local ok, answer = pcall(skynet.call, to, "lua", "ask", number, to, text_of(number))
 	row.waiting[number] = nil
 	row.asked[number] = ok
 	row.pending = row.pending - 1
@@ -90,7 +95,8 @@ end
 
 local function send(row)
 	local number = next_number(row)
-	if not skynet.send(row.receiver, "lua", "one", number, row.receiver, filler) then
+	local to = row.receiver
+	if not skynet.send(to, "lua", "one", number, to, text_of(number)) then
 		row.refused[number] = true
 		row.last_told = math.max(row.last_told, number)
 		counts.refused = counts.refused + 1
@@ -167,7 +173,6 @@ function command.begin(receivers, wanted)
 	for key, value in pairs(wanted or {}) do
 		options[key] = value
 	end
-	filler = ("x"):rep(options.size)
 	is_sending = true
 	for _, receiver in ipairs(receivers) do
 		rows[receiver] = rows[receiver] or new_row(receiver)
