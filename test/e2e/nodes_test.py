@@ -180,6 +180,7 @@ def the_master_may_be_killed_and_come_back():
     old = start_echo(first, "OLD")
     kept = start_echo(second, "KEPT")
     assert third.run(CALL.format('"OLD"')) == "hello"
+    assert third.run(CALL.format('"KEPT"')) == "hello"  # the master has it
     lost = third.client()
     lost.send('harbor.linkmaster() return "lost"')
     third.run("return harbor.members()[2].up")

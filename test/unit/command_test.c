@@ -288,6 +288,7 @@ timeout_takes_hundredths_of_a_second(void **state)
 {
 	struct world *w = *state;
 	struct actor *a = world_add(w);
+	uint64_t begin_ms = sk_clock_ms();
 	assert_string_equal(run(a, "TIMEOUT", "10000"), "1");
 	assert_string_equal(run(a, "TIMEOUT", "0"), "2");
 	assert_string_equal(run(a, "TIMEOUT", "-5"), "3");
@@ -298,7 +299,7 @@ timeout_takes_hundredths_of_a_second(void **state)
 	for (int session = 2; session <= 5; session++)
 		expect_mail(a, PTYPE_RESPONSE, session, 0, NULL);
 	expect_no_mail(a);
-	world_pass_time(w, 99999);
+	world_reach_time(w, begin_ms + 99999);
 	world_run(w);
 	expect_no_mail(a);
 	world_pass_time(w, 100001);

@@ -123,10 +123,11 @@ timers_fire_in_order(void **state)
 {
 	struct world *w = *state;
 	struct actor *a = world_add(w);
+	uint64_t begin_ms = sk_clock_ms();
 	int late = skynet_timeout(a->ctx, 300000, NULL);
 	int soon = skynet_timeout(a->ctx, 100000, NULL);
 	int middle = skynet_timeout(a->ctx, 200000, NULL);
-	world_pass_time(w, 99999);
+	world_reach_time(w, begin_ms + 99999);
 	world_run(w);
 	expect_no_mail(a); /* never early */
 	world_pass_time(w, 400000);

@@ -145,11 +145,18 @@ world_run(struct world *w)
 	}
 }
 
+/* It is that time, as sk_clock_ms has it: the timers that are due by then fire. */
+static inline void
+world_reach_time(struct world *w, uint64_t ms)
+{
+	sk_service_expired(w->core, sk_timer_expire(w->core->scheduler.timer, ms));
+}
+
 /* The timers that are due in so many milliseconds fire. */
 static inline void
 world_pass_time(struct world *w, uint64_t ms)
 {
-	sk_service_expired(w->core, sk_timer_expire(w->core->scheduler.timer, sk_clock_ms() + ms));
+	world_reach_time(w, sk_clock_ms() + ms);
 }
 
 /* --- actors -------------------------------------------------------------------------------- */
