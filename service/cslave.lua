@@ -171,7 +171,8 @@ skynet.register_protocol({
 
 --- Launches the harbor. Waits until it listens. Returns the address that the others use: the host
 --- of the config, and the port that it has.
-local function start_harbor()
+---@param process string
+local function start_harbor(process)
 	harbor = skynet.launch("harbor", ID, skynet.self())
 	if not harbor then
 		error("the harbor cannot start, for the reason above", 0)
@@ -179,6 +180,7 @@ local function start_harbor()
 	link.link(harbor, function(_, reason)
 		give_up("its harbor has ended: " .. reason)
 	end)
+	tell_harbor("self " .. process)
 	while not listening.address do
 		skynet.wait(listening)
 	end
@@ -354,11 +356,12 @@ end
 local function join()
 	local url = skynet.getenv("master")
 	skynet.error("slave connect to master " .. url:gsub("//[^/]*@", "//")) -- without a password
+	local incarnation = skynet.getenv("harbor_incarnation") or draw_incarnation()
 	backend = registry.open({
 		url = url,
 		id = ID,
-		address = start_harbor(),
-		incarnation = skynet.getenv("harbor_incarnation") or draw_incarnation(),
+		address = start_harbor(fields.process_of(incarnation)),
+		incarnation = incarnation,
 		timeout_cs = settings.timeout_cs(),
 		join_timeout_cs = settings.join_timeout_cs(),
 		secret = settings.secret(),

@@ -88,15 +88,37 @@ run_node(const struct request *request, char *rest)
 	return true;
 }
 
-/* gone ID TEXT */
+/* Reads what tells a process from others with its id: up to 8 hexadecimal digits. Returns false
+ * after an answer. */
+static bool
+read_process(const struct request *request, const char *word, uint32_t *process)
+{
+	size_t length = strlen(word);
+	if (length == 0 || length > 8 || strspn(word, "0123456789abcdefABCDEF") < length) {
+		fail(request, "%s is no process (1 to 8 hexadecimal digits)", word);
+		return false;
+	}
+	*process = (uint32_t)strtoul(word, NULL, 16);
+	return true;
+}
+
+/* self PROCESS: before the first node is told of */
+static bool
+run_self(const struct request *request, char *rest)
+{
+	return read_process(request, next_word(&rest), &request->harbor->settings.process);
+}
+
+/* gone ID PROCESS TEXT: that process is no member any more; 0: whichever it is */
 static bool
 run_gone(const struct request *request, char *rest)
 {
+	uint32_t process;
 	int id = read_node(request, next_word(&rest));
-	if (id == 0)
+	if (id == 0 || !read_process(request, next_word(&rest), &process))
 		return false;
 	if (request->harbor->peers[id] != NULL)
-		harbor_peer_leave(request->harbor->peers[id],
+		harbor_peer_leave(request->harbor->peers[id], process,
 				  rest[0] != '\0' ? rest : "it has left");
 	return true;
 }
@@ -178,6 +200,7 @@ run(const struct request *request, char *text)
 		const char *name;
 		bool (*run)(const struct request *request, char *rest);
 	} commands[] = {
+		{"self", run_self},
 		{"node", run_node},
 		{"gone", run_gone},
 		{"sync", run_sync},
@@ -193,7 +216,7 @@ run(const struct request *request, char *text)
 		     name);
 		return false;
 	}
-	fail(request, "unknown command %s: it knows node, gone, sync and stat", name);
+	fail(request, "unknown command %s: it knows self, node, gone, sync and stat", name);
 	return false;
 }
 

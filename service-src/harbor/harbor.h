@@ -20,10 +20,10 @@
  *              tick.c       everything that time does
  *              command.c    the commands
  *              harbor.c     messages in, launch, release
- * Ties       For each peer there is a random number, our tie, told in every handshake. A session is
- *            a pair of ties: what is counted is counted from its beginning to its end, and it ends
- *            when either end draws another tie: because it has given the other up, or has started
- *            anew.
+ * Ties       For each peer there is a random number, our tie, told in every handshake; its upper
+ *            half is the same for all peers, and tells the process. A session is a pair of ties:
+ *            what is counted is counted from its beginning to its end, and it ends when either end
+ *            draws another tie: because it has given the other up, or has started anew.
  *              T1  Whoever gives a peer up draws a new tie; whoever learns of a new tie keeps its
  *                  own. So both ends begin anew, and once.
  *              T2  A handshake counts only if both ties are still what it has told, or what it has
@@ -82,6 +82,7 @@
 
 struct harbor_settings {
 	int id;
+	uint32_t process;		/* the upper half of all ties; 0: not told yet */
 	uint32_t owner;			/* .cslave */
 	char host[HARBOR_HOST_MAX + 1]; /* of the config's `address` */
 	int port;
@@ -296,8 +297,9 @@ void harbor_shake_input(struct harbor *harbor, struct harbor_pipe *pipe, const c
 
 /* The node is part of the network, at that address. */
 void harbor_peer_join(struct harbor *harbor, int id, const char *host, int port);
-/* It is not any more. */
-void harbor_peer_leave(struct harbor_peer *peer, const char *reason);
+/* That process is not any more; 0: whichever it is. A session with another one goes on, which is to
+ * be a member next. */
+void harbor_peer_leave(struct harbor_peer *peer, uint32_t process, const char *reason);
 /* A handshake is over; its pipe has no peer yet if it came in. Returns false if the pipe is to be
  * closed: it is a late one, or the handshake is REFUSED now (T4). */
 bool harbor_peer_meet(struct harbor_peer *peer, struct harbor_pipe *pipe);

@@ -15,14 +15,28 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Never 0. Without chance, the clocks make a number that no earlier run of this node has had. */
+#define PROCESS_SHIFT 32 /* in a tie */
+
+/* Without chance, the clocks make a number that no earlier run of this node has had. */
 static uint64_t
-draw_tie(void)
+draw(void)
 {
-	uint64_t tie = 0;
-	if (RAND_bytes((unsigned char *)&tie, sizeof tie) != 1)
-		tie = skynet_wall_ns() ^ skynet_hpc() << 20;
-	return tie != 0 ? tie : 1;
+	uint64_t number = 0;
+	if (RAND_bytes((unsigned char *)&number, sizeof number) != 1)
+		number = skynet_wall_ns() ^ skynet_hpc() << 20;
+	return number;
+}
+
+/* Another one than the last. Never 0. */
+static uint64_t
+draw_tie(const struct harbor *harbor, uint64_t last)
+{
+	uint64_t process = (uint64_t)harbor->settings.process << PROCESS_SHIFT;
+	uint64_t tie;
+	do
+		tie = process != 0 ? process | (uint32_t)draw() : draw();
+	while (tie == 0 || tie == last);
+	return tie;
 }
 
 /* --- the end of a session -------------------------------------------------------------------- */
@@ -128,7 +142,7 @@ end_session(struct harbor_peer *peer, const char *reason)
 void
 harbor_peer_give_up(struct harbor_peer *peer, const char *reason)
 {
-	peer->tie = draw_tie(); /* T1 */
+	peer->tie = draw_tie(peer->harbor, peer->tie); /* T1 */
 	end_session(peer, reason);
 	harbor_dial_end(&peer->dial);
 	if (peer->is_member)
@@ -273,7 +287,7 @@ new_peer(struct harbor *harbor, int id)
 	struct harbor_peer *peer = skynet_calloc(1, sizeof *peer);
 	peer->harbor = harbor;
 	peer->id = (uint8_t)id;
-	peer->tie = draw_tie();
+	peer->tie = draw_tie(harbor, 0);
 	peer->message_limit = harbor->settings.message_limit;
 	peer->node_state = SKYNET_NODE_ABSENT;
 	harbor->peers[id] = peer;
@@ -285,11 +299,15 @@ static void
 become_member(struct harbor_peer *peer)
 {
 	peer->is_member = true;
+	peer->harbor->member_count++;
+	if (peer->is_up) { /* it was met before */
+		harbor_tell(peer->harbor, "up %d", peer->id);
+		return;
+	}
 	peer->is_waited_for = true;
 	peer->is_unreached_told = false;
 	peer->refusals_told = 0;
 	peer->contact_ticks = 0;
-	peer->harbor->member_count++;
 	harbor_set_node(peer, SKYNET_NODE_OPEN, NULL);
 }
 
@@ -312,13 +330,15 @@ harbor_peer_join(struct harbor *harbor, int id, const char *host, int port)
 }
 
 void
-harbor_peer_leave(struct harbor_peer *peer, const char *reason)
+harbor_peer_leave(struct harbor_peer *peer, uint32_t process, const char *reason)
 {
 	if (!peer->is_member)
 		return;
 	peer->is_member = false;
 	peer->harbor->member_count--;
-	harbor_peer_give_up(peer, reason);
+	/* The session may be with the one that has taken its place: .cslave will tell of it. */
+	if (process == 0 || peer->other_tie == 0 || peer->other_tie >> PROCESS_SHIFT == process)
+		harbor_peer_give_up(peer, reason);
 }
 
 void

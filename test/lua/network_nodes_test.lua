@@ -63,7 +63,12 @@ case("the_harbor_is_told_of_members", function()
 	nodes:leave(2, "it has ended")
 	nodes:leave(2, "again")
 	nodes:join(2, B, "h:3")
-	check.equal(texts, { "node 2 h:1", "node 2 h:2", "gone 2 it has ended", "node 2 h:3" })
+	check.equal(texts, {
+		"node 2 h:1",
+		"node 2 h:2",
+		"gone 2 aaaaaaaa it has ended",
+		"node 2 h:3",
+	})
 	check.equal(nodes:list(), { [2] = { address = "h:3", incarnation = B, up = false } })
 end)
 

@@ -232,7 +232,7 @@ who_leaves_is_not_dialled_and_may_come_back(void **state)
 	(void)state;
 	assert_int_equal(say(&a.voices[0], b.voices[0].handle, 5, "x"), 5);
 	hears(&b.voices[0], PTYPE_TEXT, 5, a.voices[0].handle, "x");
-	command(&a, "gone 2 the master says so");
+	command(&a, "gone 2 0 the master says so");
 	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "down 2 the master says so");
 	struct heard heard = take_heard(&a.voices[0], "an end");
 	if (heard.session == 5) /* the word that it had come was not there */
@@ -250,6 +250,33 @@ who_leaves_is_not_dialled_and_may_come_back(void **state)
 }
 
 /* What the harbor has taken leaves with the end of the node. */
+/* The word that a process has another one in its place may come when that one is met already. */
+static void
+a_link_with_the_next_process_outlives_the_end_of_the_last(void **state)
+{
+	(void)state;
+	host_stop(&b);
+	host_start(&b, 2, NULL);
+	wire_set(&to_b, target, b.port);
+	command(&b, "self b2b2b2b2");
+	introduce(&b, &a, to_a.port);
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "down 2 *");
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "up 2");
+	hears(&b.control, PTYPE_TEXT, 0, b.harbor, "up 1");
+	long pipes = stat_of(&a, 2, "pipes");
+	assert_int_equal(say(&a.voices[0], b.voices[0].handle, 5, "x"), 5);
+	hears(&b.voices[0], PTYPE_TEXT, 5, a.voices[0].handle, "x");
+	command(&a, "gone 2 b1b1b1b1 it has been started anew");
+	introduce(&a, &b, to_b.port);
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "up 2"); /* for who counts from that word on */
+	assert_int_equal(say(&a.voices[0], b.voices[0].handle, 6, "y"), 6);
+	hears(&b.voices[0], PTYPE_TEXT, 6, a.voices[0].handle, "y");
+	assert_int_equal(stat_of(&a, 2, "pipes"), pipes);
+	assert_int_equal(count_heard(&a.log, "*lost*"), 1);
+	command(&a, "gone 2 b2b2b2b2 the master says so");
+	hears(&a.control, PTYPE_TEXT, 0, a.harbor, "down 2 the master says so");
+}
+
 static void
 last_words_arrive(void **state)
 {
@@ -509,6 +536,7 @@ main(void)
 		wired_test(many_breaks_in_a_stream_keep_its_order, start_test),
 		wired_test(a_restart_is_told_to_all_who_have_sent_there, start_test),
 		wired_test(who_leaves_is_not_dialled_and_may_come_back, start_test),
+		wired_test(a_link_with_the_next_process_outlives_the_end_of_the_last, start_test),
 		wired_test(last_words_arrive, start_test),
 		wired_test(who_has_moved_goes_on, start_test),
 		wired_test(a_silent_peer_is_given_up_and_found_again, start_hasty),

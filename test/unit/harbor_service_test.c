@@ -231,7 +231,7 @@ senders_to_a_full_mailbox_are_told(void **state)
 static void
 do_dismiss_and_send(struct voice *voice, void *argument)
 {
-	static char gone[] = "gone 2 for a test";
+	static char gone[] = "gone 2 0 for a test";
 	(void)argument;
 	(void)skynet_send(voice->ctx, 0, a.harbor, PTYPE_TEXT, 0, gone, strlen(gone));
 	for (int session = 5; session <= 6; session++)
@@ -402,7 +402,7 @@ links_end_with_their_owners_node(void **state)
 	in_turn(&a.voices[0], do_link, &asking);
 	in_turn(&a.voices[0], do_probe, &asking);
 	hears(&a.voices[0], PTYPE_RESPONSE, asking.session, asking.destination, "");
-	command(&b, "gone 1 for a test");
+	command(&b, "gone 1 0 for a test");
 	hears(&b.control, PTYPE_TEXT, 0, b.harbor, "down 1 for a test");
 	assert_int_equal(stat_of(&b, 2, "links"), 0);
 	in_turn(&b.voices[0], do_exit, NULL);
@@ -414,7 +414,7 @@ static void
 commands_are_checked(void **state)
 {
 	static const char *const cases[][2] = {
-		{"", "*unknown command : it knows node, gone, sync and stat"},
+		{"", "*unknown command : it knows self, node, gone, sync and stat"},
 		{"nodes", "*unknown command nodes: *"},
 		{"node", "* is no id of another node (1 to 255)"},
 		{"node 0 h:1", "*0 is no id of another node*"},
@@ -427,6 +427,9 @@ commands_are_checked(void **state)
 		{"node 3 host:65536", "*host:65536 is no address*"},
 		{"node 3 :1", "*:1 is no address*"},
 		{"gone x", "*x is no id*"},
+		{"gone 3", "* is no process (1 to 8 hexadecimal digits)"},
+		{"gone 3 x y", "*x is no process*"},
+		{"self 123456789", "*123456789 is no process*"},
 	};
 	char longest[1100];
 	(void)state;
@@ -440,7 +443,7 @@ commands_are_checked(void **state)
 	hears(&a.control, PTYPE_ERROR, 5, a.harbor, "*a command has at most 1023 bytes");
 	assert_int_equal(say(&a.voices[0], a.harbor, 5, "node 3 h:1"), 5);
 	hears(&a.voices[0], PTYPE_ERROR, 5, a.harbor, "*only .cslave (:0100000*) may say node");
-	assert_int_equal(say(&a.control, a.harbor, 5, "gone 9 x"), 5);
+	assert_int_equal(say(&a.control, a.harbor, 5, "gone 9 0 x"), 5);
 	hears(&a.control, PTYPE_RESPONSE, 5, a.harbor, "");
 	assert_int_equal(say_bytes(&a.voices[0], a.harbor, TYPE_ANY, 5, "x", 1), 5);
 	hears(&a.voices[0], PTYPE_ERROR, 5, a.harbor, "*it knows commands in text only");

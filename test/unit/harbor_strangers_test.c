@@ -254,7 +254,7 @@ impostor_end(struct impostor *impostor)
 	(void)close(impostor->listener);
 	(void)close(impostor->in);
 	(void)close(impostor->out);
-	command(&a, "gone 9 test");
+	command(&a, "gone 9 0 test");
 }
 
 static void
@@ -298,7 +298,7 @@ frames_that_break_the_rules_end_the_session(void **state)
 		(void)snprintf(pattern, sizeof pattern, "down 9 it breaks the protocol: %s",
 			       reasons[i]);
 		hears(&a.control, PTYPE_TEXT, 0, a.harbor, pattern);
-		command(&a, "gone 9 test");
+		command(&a, "gone 9 0 test");
 		(void)close(impostor.listener);
 		(void)close(impostor.in);
 		(void)close(impostor.out);

@@ -14,6 +14,13 @@ function fields.is_incarnation(value)
 	return type(value) == "string" and #value == 16 and not value:find("[^0-9a-f]")
 end
 
+--- What the harbor tells processes by: the begin of their incarnation.
+---@param incarnation string
+---@return string
+function fields.process_of(incarnation)
+	return incarnation:sub(1, 8)
+end
+
 --- An era is made like an incarnation.
 fields.is_era = fields.is_incarnation
 

@@ -6,6 +6,7 @@
 --- number; the last EVENT_MAX are kept, for those who ask what came after some number.
 local skynet = require("skynet")
 local waiters = require("skynet.waiters")
+local fields = require("skynet.network.fields")
 local signal = require("skynet.network.signal")
 
 --- Each of 255 nodes may come and go so often while somebody who watches is busy.
@@ -115,7 +116,8 @@ end
 ---@param reason string
 function nodes:leave(id, reason)
 	if self.nodes[id] then
-		self.tell_harbor(("gone %d %s"):format(id, reason))
+		local process = fields.process_of(self.nodes[id].incarnation)
+		self.tell_harbor(("gone %d %s %s"):format(id, process, reason))
 		set_down(self, id, reason)
 		self.nodes[id] = nil
 		self.news:raise()
