@@ -396,6 +396,7 @@ local function start()
 end
 
 skynet.start(function()
+	skynet.call_timeout(false) -- what holds a node together has deadlines of its own
 	start()
 	skynet.dispatch("lua", function(session, _, name, ...)
 		local run = command[name]

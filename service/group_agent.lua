@@ -323,6 +323,7 @@ end
 local SILENT <const> = { ADD = true, END = true }
 
 skynet.start(function()
+	skynet.call_timeout(false) -- what nodes tell each other has no deadline but their link
 	skynet.dispatch("lua", function(_, source, name, ...)
 		local run = command[name]
 		if not run then

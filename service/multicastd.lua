@@ -282,6 +282,7 @@ skynet.register_protocol({
 })
 
 skynet.start(function()
+	skynet.call_timeout(false) -- what nodes tell each other has no deadline but their link
 	skynet.dispatch("lua", function(session, source, name, ...)
 		local run = command[name]
 		if not run then

@@ -264,6 +264,7 @@ if skynet.getenv("harbor") ~= "0" then
 end
 
 skynet.start(function()
+	skynet.call_timeout(false) -- a start may take its time; the askers have their deadlines
 	skynet.dispatch("lua", function(_, source, name, ...)
 		local run = command[name]
 		if not run then

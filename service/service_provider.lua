@@ -117,6 +117,7 @@ function command.CLOSE(name)
 end
 
 skynet.start(function()
+	skynet.call_timeout(false) -- a start may take its time; the askers have their deadlines
 	skynet.dispatch("lua", function(_, _, word, name, ...)
 		local run = command[word]
 		if not run or type(name) ~= "string" then

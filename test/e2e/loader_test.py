@@ -172,6 +172,42 @@ def calls_have_the_deadline_of_the_config():
 
 
 @case
+def a_deadline_of_all_calls_is_none_for_the_start_of_a_shared_service():
+    slow = """
+        require "skynet.manager"
+        local token = {}
+        skynet.register ".slow"
+        skynet.dispatch("lua", function() skynet.wakeup(token) end)
+        skynet.wait(token)
+    """
+    ask = {
+        "unique": 'pcall(skynet.uniqueservice, "slow")',
+        "provided": f"""pcall(require("skynet.service").new, "slow", function()
+            local skynet = require "skynet"
+            {slow}
+        end)""",
+    }
+    for kind, call in ask.items():
+        with Tree(
+            main=service(f"""
+                local function ask() return {call} end
+                for i = 1, 3 do
+                    skynet.error("asked", ask())
+                end
+                skynet.send(".slow", "lua")
+                while not ask() do
+                end
+                skynet.error("{kind}", ask())
+            """),
+            slow=service(slow),
+        ) as tree:
+            with tree.node(calltimeout=10) as node:
+                node.wait_log(rf"{kind} true \d+$")
+                given_up = re.findall(r"asked false .*: no answer within 0\.10 s", node.text())
+                assert len(given_up) == 3, node.text()
+
+
+@case
 def a_start_service_that_fails_ends_the_node_with_its_reason():
     with Tree(main=service('error("not today")')) as tree:
         with tree.node() as node:
