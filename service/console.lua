@@ -47,6 +47,7 @@ local function read_lines(input)
 end
 
 skynet.start(function()
+	skynet.call_timeout(false) -- the next line may need what this one starts
 	local input, reason = socket.stdin()
 	if not input then
 		skynet.error("console: the standard input cannot be read: " .. reason)

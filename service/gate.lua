@@ -106,6 +106,7 @@ function command.kick(_, fd)
 end
 
 skynet.start(function()
+	skynet.call_timeout(false) -- a gate in C always answers, and whoever asks has a deadline
 	skynet.dispatch("lua", function(_, source, name, ...)
 		local run = command[name]
 		if not run then

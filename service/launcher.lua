@@ -226,4 +226,6 @@ skynet.register_protocol({
 	end,
 })
 
-skynet.start(function() end)
+skynet.start(function()
+	skynet.call_timeout(false) -- those that are asked for STAT have the asker's limit
+end)

@@ -166,6 +166,7 @@ local function run()
 end
 
 skynet.start(function()
+	skynet.call_timeout(false) -- a case has its own deadlines
 	-- In a task of its own: the bootstrap is to end before the case begins.
 	skynet.fork(function()
 		skynet.sleep(1)

@@ -85,6 +85,13 @@ function skynet.exit() end
 ---@return integer? address nil when the service has ended by itself meanwhile
 function skynet.newservice(name, ...) end
 
+--- The same with a deadline of its own, as of call_within. A start that is given up goes on.
+---@param deadline integer|false in 1/100 s; false: none
+---@param name string
+---@param ... string|number
+---@return integer? address
+function skynet.newservice_within(deadline, name, ...) end
+
 --- The service of this name of which the node has only one: starts it, or gives the one that is
 --- there. The first caller's arguments count; who asks while it starts waits too. Waits.
 ---

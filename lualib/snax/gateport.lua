@@ -147,7 +147,8 @@ function gateport.open(conf, watchdog, tag, options)
 	if not gate then
 		error(("Listen error: %s (the reason is in the log)"):format(binding_of(conf)), 0)
 	end
-	local ok, where = pcall(skynet.call, gate, "lua", "address")
+	-- It answers or ends. Without an answer it would be closed though it listens.
+	local ok, where = pcall(skynet.call_within, false, gate, "lua", "address")
 	if not ok then
 		skynet.send(gate, "lua", "close")
 		error(("Listen error: %s: %s"):format(binding_of(conf), where), 0)

@@ -72,7 +72,7 @@ local function forget_helper(address)
 end
 
 local function start_helper()
-	local helper_address = skynet.newservice(SERVICE_NAME)
+	local helper_address = skynet.newservice_within(false, SERVICE_NAME)
 	helpers[#helpers + 1] = helper_address
 	link.link(helper_address, function(_, reason)
 		skynet.error("a helper of the login server has ended, another starts: " .. reason)
@@ -123,8 +123,8 @@ end
 
 --- From the first line to the last.
 local function serve(conf, client)
-	local function call(...)
-		return pcall(skynet.call, client.helper, "lua", ...)
+	local function call(...) -- the client's time is for the helper to limit
+		return pcall(skynet.call_within, false, client.helper, "lua", ...)
 	end
 	local ok, is_known, server, user, secret = call("identify", client.id)
 	client.is_ended = ok and not is_known

@@ -43,7 +43,7 @@ struct api_address api_check_service(lua_State *L, int index);
 
 /* Checks the arguments that become the words of a launch parameter: strings and numbers. Drops nils
  * at the end. */
-void api_check_words(lua_State *L);
+void api_check_words(lua_State *L, int first);
 
 /* The index of the protocol that the argument names, by name or id, or -1. */
 int api_find_protocol(lua_State *L, const struct engine *engine, int index);

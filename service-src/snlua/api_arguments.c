@@ -122,13 +122,13 @@ api_drop_payload(const struct api_payload *payload)
 }
 
 void
-api_check_words(lua_State *L)
+api_check_words(lua_State *L, int first)
 {
 	int count = lua_gettop(L);
-	luaL_checkstring(L, 1);
+	luaL_checkstring(L, first);
 	while (lua_isnil(L, count))
 		lua_settop(L, --count);
-	for (int i = 2; i <= count; i++)
+	for (int i = first + 1; i <= count; i++)
 		if (!lua_isstring(L, i)) /* true for numbers */
 			luaL_typeerror(L, i, "string or number");
 }

@@ -438,17 +438,31 @@ call_again(lua_State *L, int status, lua_KContext context)
 			   context & AGAIN_PACKED);
 }
 
-/* newservice(name, ...) is call(".launcher", "lua", "LAUNCH", "snlua", name, ...). */
+/* newservice(name, ...), with the name at index `first`, is
+ * call(".launcher", "lua", "LAUNCH", "snlua", name, ...). */
 static int
-l_newservice(lua_State *L)
+start_service(lua_State *L, int first, int64_t deadline_ms)
 {
-	api_check_words(L);
+	api_check_words(L, first);
 	lua_pushliteral(L, ".launcher");
 	lua_pushliteral(L, "lua");
 	lua_pushliteral(L, "LAUNCH");
 	lua_pushliteral(L, "snlua");
-	lua_rotate(L, 1, 4);
-	return l_call(L);
+	lua_rotate(L, first, 4);
+	return call_packed(L, first, deadline_ms, false);
+}
+
+static int
+l_newservice(lua_State *L)
+{
+	return start_service(L, 1, engine_of(L)->call_timeout_ms);
+}
+
+/* newservice_within(deadline, name, ...) */
+static int
+l_newservice_within(lua_State *L)
+{
+	return start_service(L, 2, check_deadline_ms(L, 1));
 }
 
 const luaL_Reg api_message_functions[] = {
@@ -462,5 +476,6 @@ const luaL_Reg api_message_functions[] = {
 	{"rawcall", l_rawcall},
 	{"tracecall", l_tracecall},
 	{"newservice", l_newservice},
+	{"newservice_within", l_newservice_within},
 	{NULL, NULL},
 };

@@ -272,7 +272,7 @@ l_endless(lua_State *L)
 static int
 l_launch(lua_State *L)
 {
-	api_check_words(L);
+	api_check_words(L, 1);
 	const char *address = skynet_command(context_of(L), "LAUNCH", join_arguments(L, NULL));
 	if (address)
 		lua_pushinteger(L, (lua_Integer)strtoul(address + 1, NULL, 16));

@@ -208,6 +208,32 @@ def a_deadline_of_all_calls_is_none_for_the_start_of_a_shared_service():
 
 
 @case
+def a_deadline_of_all_calls_is_none_for_services_of_the_framework():
+    names = ["launcher", "service_mgr", "gate", "group_agent", "multicastd", "service_provider"]
+    with Tree(
+        main=service("""
+            require "skynet.manager"
+            skynet.call_timeout(false)
+            skynet.newservice "gate"
+            for _, name in ipairs { "group_agent", "multicastd", "service_provider" } do
+                skynet.uniqueservice(name)
+            end
+            local list = skynet.call(".launcher", "lua", "LIST")
+            list[skynet.address(skynet.localname(".launcher"))] = "snlua launcher"
+            local source = "print(require('skynet').call_timeout())"
+            for address, name in pairs(list) do
+                skynet.error("deadline of", name, skynet.call(address, "debug", "RUN", source))
+            end
+            skynet.error("these are all")
+        """),
+    ) as tree:
+        with tree.node(calltimeout=10) as node:
+            node.wait_log("these are all")
+            for name in names:
+                assert f"deadline of snlua {name} true false\n" in node.text(), name
+
+
+@case
 def a_start_service_that_fails_ends_the_node_with_its_reason():
     with Tree(main=service('error("not today")')) as tree:
         with tree.node() as node:

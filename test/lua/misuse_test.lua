@@ -232,6 +232,13 @@ case("newservice", {
 	{ "bad argument #3.*string or number expected, got table", "script", "x", {} },
 	{ "bad argument #2.*string or number expected, got nil", "script", nil, "x" },
 })
+case("newservice_within", {
+	{ "bad argument #1.*number expected", nil, "script", n = 2 },
+	{ "bad argument #1.*2%^31%-1 hundredths", 0, "script" },
+	{ "bad argument #2.*string expected", false },
+	{ "bad argument #3.*string or number expected, got boolean", 1, "script", true },
+	{ "bad argument #4.*string or number expected, got table", false, "script", "x", {} },
+})
 case("launch", {
 	{ "bad argument #1.*string expected" },
 	{ "bad argument #2.*string or number expected, got function", "snlua", print },

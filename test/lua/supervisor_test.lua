@@ -367,6 +367,28 @@ case("a_start_that_fails_is_tried_again_until_the_limit", function()
 	check.matches(told[4], "gave up stubborn .*is not wanted")
 end)
 
+case("a_deadline_of_calls_is_none_for_a_start", function()
+	local function slow(parent)
+		skynet.start(function()
+			skynet.sleep(10)
+			skynet.send(tonumber(parent), "lua", "started", "slow")
+		end)
+	end
+	local former = skynet.call_timeout(2)
+	local group = start_group({}, {
+		name = "slow",
+		service = { "script", child.key(slow), skynet.self() },
+	})
+	kill_and_wait(group, "slow")
+	check.equal(take_events(1), { "started slow" })
+	skynet.call_timeout(former)
+	skynet.sleep(1)
+	check.equal(math.type(group:address("slow")), "integer")
+	skynet.sleep(20)
+	check.equal(events, {}) -- no second one was started beside it
+	group:stop()
+end)
+
 case("restarts_are_spaced_more_and_more", function()
 	local group = start_group({ backoff = 2, backoff_max = 3, limit = 10 }, specification("a"))
 	local waits = {}

@@ -91,13 +91,15 @@ local function run_within(limit_cs, f, discard)
 	return true, table.unpack(result, 1, result.n)
 end
 
+--- Its only deadline is start_limit: with another one a service would be given up that is there
+--- soon after, and the next one started beside it.
 local function launch(specification)
 	if specification.start then
 		return specification.start()
 	elseif type(specification.service) == "string" then
-		return skynet.newservice(specification.service)
+		return skynet.newservice_within(false, specification.service)
 	end
-	return skynet.newservice(table.unpack(specification.service))
+	return skynet.newservice_within(false, table.unpack(specification.service))
 end
 
 --- A start that has taken too long: nobody wants its service any more.
