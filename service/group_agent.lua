@@ -50,24 +50,40 @@ local groups = {}
 local manager ---@type integer? who has our report, and lives
 local holder ---@type integer? who is the manager now, as far as known
 local absence = "nobody has the office yet"
-local waiting, waiting_count = {}, 0 -- the requests that need a manager
+local waiting = {} -- tokens of tasks that need a manager
 local changed = {} -- woken when the manager ends, or another one takes its place
+
+--- The requests that may have to wait for a manager, or for others that do.
+local request_count = 0
+local request_class = {
+	__close = function()
+		request_count = request_count - 1
+	end,
+}
+
+--- Returns what is closed when the request is over, and until when it waits for a manager: those
+--- that wait for their turn with it have no longer than the first.
+local function begin_request()
+	if request_count >= WAITER_LIMIT then
+		local text = "too many requests wait: %d (config key waiterlimit)"
+		error(text:format(request_count), 0)
+	end
+	request_count = request_count + 1
+	return setmetatable({}, request_class), skynet.now() + MANAGER_LIMIT_CS
+end
 
 local function await_manager(cs)
 	local token = {}
-	if cs > 0 and waiting_count < WAITER_LIMIT then
+	if cs > 0 then
 		waiting[token] = true
-		waiting_count = waiting_count + 1
 		skynet.sleep(cs, token)
 		waiting[token] = nil
-		waiting_count = waiting_count - 1
 	end
 end
 
 --- The manager's answer; raises what it refuses. When it ends meanwhile the next one is asked, for
 --- whom it is all the same whether the former one has done it. Waits for one, but not for ever.
-local function ask_manager(...)
-	local until_cs = skynet.now() + MANAGER_LIMIT_CS
+local function ask_manager(until_cs, ...)
 	while true do
 		if not manager then
 			await_manager(until_cs - skynet.now())
@@ -140,7 +156,8 @@ local function mend()
 	to_mend = {}
 	for id in pairs(ids) do
 		if manager and groups[id] then
-			local ok, receivers = pcall(ask_manager, "JOIN", id, groups[id].receiver)
+			local ok, receivers =
+				pcall(ask_manager, skynet.now(), "JOIN", id, groups[id].receiver)
 			if ok and groups[id] then
 				add_tunnels(id, receivers)
 			end
@@ -173,13 +190,18 @@ local function end_group(id)
 	end
 end
 
-local function take_part(id, does_receive)
+--- The group, if this node takes part in it already.
+local function known_group(id, does_receive)
 	local group = groups[id]
-	if group and (group.receiver or not does_receive) then
+	return group and (group.receiver or not does_receive) and group
+end
+
+local function take_part(id, does_receive, until_cs)
+	if known_group(id, does_receive) then
 		return
 	end
 	local receiver = does_receive and skynet.query_group(2 * id)
-	local ok, answer = pcall(ask_manager, "JOIN", id, receiver)
+	local ok, answer = pcall(ask_manager, until_cs, "JOIN", id, receiver)
 	if ok then
 		add_group(id, receiver)
 		add_tunnels(id, answer)
@@ -193,16 +215,21 @@ end
 local section = queue()
 
 local function find(id, does_receive)
-	section(take_part, id, does_receive)
+	local group = known_group(id, does_receive)
+	if group then
+		return group -- without a wait for others
+	end
+	local _request <close>, until_cs = begin_request()
+	section(take_part, id, does_receive, until_cs)
 	return groups[id] or error(("group %d was released meanwhile"):format(id), 0)
 end
 
 local counter = skynet.self() & COUNTER_MASK -- another one in each life of the node
 
-local function draw_id()
+local function draw_id(until_cs)
 	for _ = 1, DRAWS_MAX do
 		counter = (counter + 1) & COUNTER_MASK
-		if ask_manager("CREATE", ID_BASE | counter) == "new" then
+		if ask_manager(until_cs, "CREATE", ID_BASE | counter) == "new" then
 			return ID_BASE | counter
 		end
 	end
@@ -212,7 +239,8 @@ end
 local command = {}
 
 function command.CREATE()
-	local id = section(draw_id)
+	local _request <close>, until_cs = begin_request()
+	local id = section(draw_id, until_cs)
 	add_group(id)
 	return id
 end
@@ -233,7 +261,8 @@ function command.LEAVE(_, id, address)
 end
 
 function command.RELEASE(_, id)
-	ask_manager("RELEASE", id)
+	local _request <close>, until_cs = begin_request()
+	ask_manager(until_cs, "RELEASE", id)
 end
 
 function command.ADD(_, id, receiver)

@@ -230,6 +230,57 @@ case("groups_go_on_without_a_manager", function()
 	check.misuse("there is no group manager now: ", mcgroup.release, id)
 end)
 
+--- Calls f(i) in so many tasks at once. Returns what each has raised, in the order in which they
+--- have ended.
+local function fail_at_once(count, f)
+	local texts = {}
+	for i = 1, count do
+		skynet.fork(function()
+			local _, text = pcall(f, i)
+			texts[#texts + 1] = text
+		end)
+	end
+	test.eventually(function()
+		return #texts == count
+	end)
+	return texts
+end
+
+case("requests_without_a_manager_wait_together", function()
+	local id = mcgroup.create()
+	local known = mcgroup.address(id)
+	skynet.kill(skynet.uniqueservice("group_mgr"))
+	test.settle()
+	local began, answered = skynet.now(), nil
+	check.misuse("there is no group manager now: ", mcgroup.create)
+	local limit = skynet.now() - began
+	began = skynet.now()
+	skynet.timeout(100, function()
+		check.equal(mcgroup.address(id), known) -- it waits for none of them
+		answered = skynet.now() - began
+	end)
+	local failures = fail_at_once(20, function(i)
+		return i % 2 == 0 and mcgroup.create() or mcgroup.enter(id + i)
+	end)
+	for _, text in ipairs(failures) do
+		check.matches(text, "there is no group manager now: ")
+	end
+	check.ok(skynet.now() - began < 2 * limit, skynet.now() - began)
+	check.ok(answered and answered < 110, answered)
+end)
+
+case("so_many_requests_wait_for_a_manager", function()
+	local limit = tonumber(skynet.getenv("waiterlimit"))
+	skynet.kill(skynet.uniqueservice("group_mgr"))
+	test.settle()
+	local texts = fail_at_once(limit + 3, mcgroup.create)
+	local too_many = ("too many requests wait: %d %%(config key waiterlimit%%)"):format(limit)
+	for i, text in ipairs(texts) do
+		check.matches(text, i <= 3 and too_many or "there is no group manager now: ")
+	end
+	check.misuse("there is no group manager now: ", mcgroup.create) -- there is room again
+end)
+
 case("two_who_enter_at_once_meet", function()
 	local id = mcgroup.create()
 	local services, entered = {}, 0
