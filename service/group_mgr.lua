@@ -49,6 +49,8 @@ end
 local has_office = false
 --- Whether there is no group that this manager could not know of yet.
 local is_settled = false
+--- The timer that ends the time in which the agents report.
+local grace ---@type integer?
 --- Tasks that wait for that, or for a report.
 local waiting = {}
 
@@ -185,6 +187,10 @@ local function forget_all()
 	agents, groups, group_count = {}, {}, 0
 	released = { ids = {}, ring = {}, next = 1 }
 	has_office, is_settled = false, false
+	if grace then
+		skynet.cancel(grace)
+		grace = nil
+	end
 	wake_waiting()
 end
 
@@ -200,7 +206,7 @@ local function take_office()
 			forget_all()
 		elseif not has_office then
 			has_office = true
-			skynet.timeout(GRACE_CS, settle)
+			grace = skynet.timeout(GRACE_CS, settle)
 		end
 	end)
 end

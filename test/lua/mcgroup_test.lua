@@ -213,6 +213,46 @@ case("a_manager_that_ends_is_replaced_and_gets_reports", function()
 	check.equal(ask(manager, "CREATE", 5), "new")
 end)
 
+--- A group_mgr that is told who has the office by messages of type "holder".
+local function manager_of_a_network()
+	local getenv = skynet.getenv
+	skynet.getenv = function(key)
+		return key == "harbor" and "1" or getenv(key)
+	end
+	local tell
+	package.loaded["skynet.network.office"] = {
+		stand = function(_, on_holder)
+			tell = on_holder
+		end,
+	}
+	skynet.register_protocol({
+		name = "holder",
+		id = 250,
+		unpack = skynet.unpack,
+		dispatch = function(_, _, holder)
+			tell(holder)
+			skynet.ret()
+		end,
+	})
+	dofile("./service/group_mgr.lua")
+end
+
+case("who_has_the_office_once_more_expects_all_reports_once_more", function()
+	skynet.register_protocol({ name = "holder", id = 250, pack = skynet.pack })
+	local manager = child.start(manager_of_a_network)
+	local function tell(holder)
+		skynet.rawcall(manager, "holder", skynet.packstring(holder))
+	end
+	check.raises("another service has the office GROUP_MGR", ask, manager, "JOIN", 5, false)
+	tell(manager)
+	skynet.sleep(150)
+	tell(skynet.self())
+	tell(manager)
+	check.raises("no answer within", skynet.call_within, 100, manager, "lua", "JOIN", 5, false)
+	check.equal({ ask(manager, "JOIN", 5, false) }, { nil, "there is no group 5" })
+	skynet.kill(manager)
+end)
+
 case("groups_go_on_without_a_manager", function()
 	local one = child.start(member)
 	local id = mcgroup.create()
