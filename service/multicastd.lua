@@ -27,6 +27,8 @@ local packet = require("skynet.packet")
 local queue = require("skynet.queue")
 
 local NODE <const> = skynet.harbor(skynet.self())
+--- That many channels of this node are a leak.
+local CHANNELS_MAX <const> = 1 << 20
 
 ---@class multicast_channel
 ---@field receivers skynet.packet.receivers
@@ -37,7 +39,8 @@ local NODE <const> = skynet.harbor(skynet.self())
 
 ---@type table<integer, multicast_channel>
 local channels = {}
-local channel_count = 0
+local next_number = 0
+local own_count = 0 -- the channels of this node that are there
 
 ---@class multicast_subscriber
 ---@field channels table<integer, true>
@@ -112,6 +115,7 @@ end
 local function finish(number, reason)
 	local channel = channels[number]
 	channels[number] = nil
+	own_count = own_count - (is_here(number) and 1 or 0)
 	local addresses = channel.receivers:all()
 	local message, size = packet.pack(~number, reason)
 	packet.send(message, size, skynet.self(), channel.receivers)
@@ -183,8 +187,12 @@ end
 local command = {}
 
 function command.NEW()
-	local number = channel_count << 8 | NODE
-	channel_count = channel_count + 1
+	if own_count >= CHANNELS_MAX then
+		error(("there are %d channels: delete some"):format(own_count), 0)
+	end
+	local number = next_number << 8 | NODE
+	next_number = next_number + 1
+	own_count = own_count + 1
 	channels[number] = { receivers = packet.receivers(), count = 0 }
 	skynet.retpack(number)
 end
@@ -222,7 +230,11 @@ function command.DEL(source, number)
 end
 
 function command.PUB(source, number, block, size)
-	local message, bytes = packet.pack(number, block, size)
+	if type(block) ~= "string" and skynet.harbor(source) ~= NODE then
+		error("bad argument 'block': another node's memory is not here", 0)
+	end
+	-- A number that is none is refused when the block has its owner.
+	local message, bytes = packet.pack(math.tointeger(number) or -1, block, size)
 	local ok, problem = pcall(function()
 		check_number(number)
 		if is_here(number) then

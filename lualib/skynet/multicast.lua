@@ -77,6 +77,7 @@ function methods:subscribe()
 	if not ok then
 		if subscribed[number] == self then
 			subscribed[number] = nil
+			tell(daemon, "USUB", number) -- a call whose deadline is over may be obeyed
 		end
 		error(problem, 2)
 	end
@@ -164,6 +165,15 @@ local function home_of(number)
 	return answer
 end
 
+--- Answered at once, so it has no deadline: a channel that nobody gets would stay for ever.
+local function new_number()
+	local ok, answer = pcall(skynet.call_within, false, daemon, "lua", "NEW")
+	if not ok then
+		error(answer, 3)
+	end
+	return answer
+end
+
 --- A channel, new or by its number. Waits if it is new, or of another node; raises when that is not
 --- there.
 ---@param options? skynet.multicast.options
@@ -176,7 +186,7 @@ function multicast.new(options)
 	end
 	local home = home_of(options.channel)
 	return setmetatable({
-		channel = options.channel or skynet.call(daemon, "lua", "NEW"),
+		channel = options.channel or new_number(),
 		home = home,
 		handler = options.dispatch,
 		on_end = options.ended,

@@ -364,6 +364,32 @@ case("a_refused_subscription_is_told_to_all_who_wait_for_it", function()
 	check.equal(#ask(one, "heard"), 1)
 end)
 
+case("a_subscription_that_took_too_long_is_none", function()
+	local far = child.start(home)
+	ask(far, "be_slow", 10)
+	local one = child.start(function()
+		local multicast = require("skynet.multicast") -- luacheck: ignore
+		local object
+		skynet.start(function()
+			skynet.dispatch("lua", function(_, _, number)
+				object = object or multicast.new({
+					channel = number,
+					dispatch = print,
+				})
+				skynet.call_timeout(5)
+				object:subscribe()
+			end)
+		end)
+	end)
+	check.raises("no answer within 0%.05 s", ask, one, CHANNEL)
+	skynet.sleep(20)
+	check.equal(ask(far, "told"), {
+		{ "SUB", daemon(), CHANNEL },
+		{ "USUB", daemon(), CHANNEL },
+	})
+	skynet.kill(one)
+end)
+
 case("who_dies_while_the_home_is_asked_leaves_nothing", function()
 	local far = child.start(home)
 	ask(far, "be_slow", 10)

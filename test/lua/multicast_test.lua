@@ -326,10 +326,50 @@ case("the_service_answers_as_users_know_it", function()
 	check.raises(reason, multicast.new, { channel = 0x107 })
 	check.raises(reason, ask, daemon, "HOME", 0x107)
 	check.raises("bad argument 'channel'", ask, daemon, "HOME", -1)
+	check.raises("bad argument 'channel'", ask, daemon, "PUB", 1.5, skynet.pack("freed"))
+	check.raises("bad argument 'channel'", ask, daemon, "PUB", nil, skynet.pack("freed"))
 	check.equal(ask(daemon, "HOME", number), daemon)
 	check.raises("publish at its home", skynet.rawcall, daemon, "multicast",
 		packet.pack(0x107, ""))
 	check.raises("not a message of a channel", skynet.rawcall, daemon, "multicast", "short")
+end)
+
+--- A multicastd with room for so many channels.
+local function small_daemon()
+	local file <close> = assert(io.open("./service/multicastd.lua"))
+	local source, count = file:read("a"):gsub("(CHANNELS_MAX <const> =) 1 << 20", "%1 3")
+	assert(count == 1)
+	assert(load(source, "=multicastd"))()
+end
+
+case("so_many_channels_there_may_be", function()
+	local small = child.start(small_daemon)
+	local numbers = {}
+	for i = 1, 3 do
+		numbers[i] = ask(small, "NEW")
+	end
+	check.raises("there are 3 channels: delete some", ask, small, "NEW")
+	ask(small, "DEL", numbers[2])
+	ask(small, "DEL", numbers[2])
+	numbers[2] = ask(small, "NEW")
+	check.raises("there are 3 channels: delete some", ask, small, "NEW")
+	skynet.kill(small)
+end)
+
+case("bytes_of_another_node_are_not_here", function()
+	daemon = skynet.uniqueservice("multicastd")
+	local number = multicast.new().channel
+	local service = child.start(listener)
+	ask(service, "subscribe", number)
+	local block, size = skynet.pack("in a block")
+	for _, bytes in ipairs({ block, skynet.packstring("in a text") }) do
+		local request = skynet.packstring("PUB", number, bytes, size)
+		skynet.redirect(daemon, 0x07000005, "lua", 0, request)
+	end
+	test.settle()
+	skynet.trash(block, size)
+	check.equal(#test.log("bad argument 'block': another node's memory is not here"), 1)
+	check.equal(ask(service, "heard"), { { number, 0x07000005, "in a text" } })
 end)
 
 case("misuse_is_told", function()
