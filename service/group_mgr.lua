@@ -12,13 +12,15 @@
 
 local skynet = require("skynet")
 local link = require("skynet.link")
+local settings = require("skynet.network.settings")
 
 local GROUPS_MAX <const> = 1 << 20
 --- An agent that was cut off while a group was released is told when it comes back, unless so many
 --- were released meanwhile: then it keeps one that nobody else has.
 local RELEASED_MAX <const> = 1 << 16
---- How long after it has taken the office a manager expects reports of groups.
-local GRACE_CS <const> = 200
+--- How long after it has taken the office a manager expects reports of groups: as long as a node
+--- may be silent, and then some for what it has to say.
+local GRACE_CS <const> = 200 + settings.timeout_cs()
 
 --- Of each group: the receivers by agent.
 ---@type table<integer, table<integer, integer|false>>
