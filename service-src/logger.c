@@ -10,6 +10,8 @@
  * I2  A line that cannot be written to its place goes to stderr. That is said once, and the place
  *     is tried again for every line after RETRY_CS; so a full disk needs nobody to look after the
  *     log.
+ * I3  What the stream has been given since it was flushed last is in `unsure`, too: when it cannot
+ *     be flushed, all of that goes to stderr, whatever part of it was written.
  *
  * Threads    [turn], as every service. */
 #include "skynet.h"
@@ -25,6 +27,8 @@
 #define NS_PER_CS 10000000
 /* "dd/mm/yy HH:MM:SS" and a NUL. */
 #define STAMP_BYTES 18
+/* So much may wait in the stream, and a line. */
+#define UNSURE_MAX 32768
 
 struct logger {
 	struct skynet_context *ctx;
@@ -32,6 +36,9 @@ struct logger {
 	FILE *file; /* NULL: could not be opened */
 	bool is_lost;
 	uint64_t retry_at_cs; /* while lost */
+	char *unsure;	      /* lines, as stderr would have them */
+	size_t unsure_bytes;
+	size_t unsure_room;
 	/* The text of the current second: it stays the same for many lines. */
 	time_t stamp_second;
 	char stamp[STAMP_BYTES];
@@ -59,16 +66,6 @@ static void
 open_file(struct logger *logger)
 {
 	logger->file = logger->path != NULL ? fopen(logger->path, "ae") : stdout;
-}
-
-void
-logger_release(struct logger *logger)
-{
-	if (logger->file != NULL)
-		(void)fflush(logger->file); /* nobody is left to be told of a failure */
-	close_file(logger);
-	skynet_free(logger->path);
-	skynet_free(logger);
 }
 
 /* Makes the text of the time in front of a line of a file. Returns its hundredths. */
@@ -103,6 +100,42 @@ lose_file(struct logger *logger)
 	close_file(logger);
 }
 
+/* The lines in `unsure` need not be kept any longer. */
+static void
+forget_unsure(struct logger *logger)
+{
+	logger->unsure_bytes = 0;
+	if (logger->unsure_room <= 2 * UNSURE_MAX)
+		return;
+	skynet_free(logger->unsure); /* there was a very long one */
+	logger->unsure = NULL;
+	logger->unsure_room = 0;
+}
+
+/* The stream has failed: its lines go where they can be seen (I3). */
+static void
+rescue_unsure(struct logger *logger)
+{
+	lose_file(logger);
+	(void)fwrite(logger->unsure, 1, logger->unsure_bytes, stderr);
+	(void)fflush(stderr);
+	forget_unsure(logger);
+}
+
+/* Hands all that waits in the stream to the operating system. */
+static void
+flush_file(struct logger *logger)
+{
+	if (logger->file == NULL)
+		return; /* lost, and nothing waits */
+	if (!ferror(logger->file) && fflush(logger->file) == 0) {
+		logger->is_lost = false;
+		forget_unsure(logger);
+	} else {
+		rescue_unsure(logger);
+	}
+}
+
 /* Whether lines should be written to their place, which is opened again when it is time. */
 static bool
 is_file_usable(struct logger *logger)
@@ -123,9 +156,25 @@ is_mailbox_empty(struct skynet_context *ctx)
 	return strcmp(skynet_command(ctx, "STAT", "mqlen"), "0") == 0;
 }
 
-/* Writes a line, and with it all that waits in the stream if it should not wait any longer. Returns
- * whether the stream took it. */
-static bool
+/* Keeps a line until the stream has been flushed. */
+static void
+add_unsure(struct logger *logger, uint32_t source, const char *text, size_t size)
+{
+	size_t need = logger->unsure_bytes + size + sizeof("[:00000000] \n");
+	if (need > logger->unsure_room) {
+		logger->unsure_room = need > UNSURE_MAX ? need : UNSURE_MAX;
+		logger->unsure = skynet_realloc(logger->unsure, logger->unsure_room);
+	}
+	char *end = logger->unsure + logger->unsure_bytes;
+	end += sprintf(end, "[:%08x] ", source);
+	if (size > 0)
+		memcpy(end, text, size);
+	end[size] = '\n';
+	logger->unsure_bytes = (size_t)(end + size + 1 - logger->unsure);
+}
+
+/* Gives a line to a stream, which may keep it for a while. */
+static void
 print_line(struct logger *logger, FILE *file, uint32_t source, const char *text, size_t size)
 {
 	bool has_stamp = file == logger->file && logger->path != NULL;
@@ -140,22 +189,21 @@ print_line(struct logger *logger, FILE *file, uint32_t source, const char *text,
 	(void)fwrite(text, 1, size, file); /* the stream remembers any failure */
 	(void)fputc('\n', file);
 	funlockfile(file);
-	if (logger->is_lost || is_mailbox_empty(logger->ctx))
-		(void)fflush(file); /* I1 */
-	return !ferror(file);
 }
 
 static void
 log_line(struct logger *logger, uint32_t source, const char *text, size_t size)
 {
-	if (is_file_usable(logger)) {
-		if (print_line(logger, logger->file, source, text, size)) {
-			logger->is_lost = false;
-			return;
-		}
-		lose_file(logger);
+	if (!is_file_usable(logger)) {
+		print_line(logger, stderr, source, text, size); /* the last place there is */
+		(void)fflush(stderr);
+		return;
 	}
-	(void)print_line(logger, stderr, source, text, size); /* the last place there is */
+	add_unsure(logger, source, text, size);
+	print_line(logger, logger->file, source, text, size);
+	if (logger->is_lost || ferror(logger->file) || logger->unsure_bytes > UNSURE_MAX ||
+	    is_mailbox_empty(logger->ctx))
+		flush_file(logger); /* I1 */
 }
 
 static void
@@ -163,14 +211,23 @@ reopen(struct logger *logger)
 {
 	if (logger->path == NULL)
 		return;
-	if (logger->file != NULL)
-		(void)fflush(logger->file);
+	flush_file(logger);
 	close_file(logger);
 	open_file(logger);
 	if (logger->file == NULL)
 		lose_file(logger);
 	else
 		logger->is_lost = false;
+}
+
+void
+logger_release(struct logger *logger)
+{
+	flush_file(logger);
+	close_file(logger);
+	skynet_free(logger->unsure);
+	skynet_free(logger->path);
+	skynet_free(logger);
 }
 
 /* Nobody waits for a log for ever: a request is answered, with nothing, when it was done. */
@@ -196,8 +253,8 @@ callback(struct skynet_context *ctx, void *ud, int type, int session, uint32_t s
 		log_line(logger, source, msg, sz);
 	else if (type == PTYPE_SYSTEM)
 		reopen(logger);
-	else if (!logger->is_lost && is_mailbox_empty(ctx))
-		(void)fflush(logger->file); /* I1: lines may have waited behind this message */
+	else if (is_mailbox_empty(ctx))
+		flush_file(logger); /* I1: lines may have waited behind this message */
 	answer(ctx, source, type, session);
 	return SKYNET_DONE;
 }

@@ -146,4 +146,30 @@ def lines_that_cannot_be_written_go_to_stderr_until_they_can():
             assert STAMPED.match(line), line
 
 
+@case
+def no_line_is_lost_when_the_disk_becomes_full():
+    many = """
+        local skynet = require "skynet"
+        skynet.start(function()
+            for i = 1, 2000 do
+                skynet.error(("line %d %s"):format(i, ("x"):rep(60)))
+            end
+            skynet.abort()
+        end)
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "many.lua").write_text(many)
+        path = Path(folder) / "node.log"
+        services = f"{folder}/?.lua;./service/?.lua"
+        config = write_config(folder, start="many", logger=path, luaservice=services)
+        # 64 KiB, half of what the lines have; without the signal a write behind that fails.
+        limited = "trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$1\""
+        written = run("sh", "-c", limited, SKYNET, str(config)).error_text()
+        assert f"logger: cannot write to {path}: File too large" in written, written
+        numbers = re.findall(r"line (\d+) x{60}", path.read_text() + written)
+        assert path.stat().st_size == 65536
+        missing = set(range(1, 2001)) - set(map(int, numbers))
+        assert not missing, missing
+
+
 main()
