@@ -24,7 +24,9 @@ function command.QUERYNAME(name)
 		skynet.retpack(address)
 		return
 	end
-	waiting[name] = waiting[name] or waiters.new()
+	waiting[name] = waiting[name] or waiters.new(function()
+		waiting[name] = nil
+	end)
 	waiting[name]:add()
 end
 

@@ -20,6 +20,7 @@ local skynet = require("skynet")
 require("skynet.manager")
 local link = require("skynet.link")
 local queue = require("skynet.queue")
+local waiters = require("skynet.waiters")
 
 local NODE <const> = skynet.harbor(skynet.self())
 --- The number of a group: 1 << 29 | node << 21 | a counter.
@@ -31,7 +32,6 @@ local DRAWS_MAX <const> = 1000
 --- take its place. And how often one is looked for that cannot be reached.
 local MANAGER_LIMIT_CS <const> = 500 + 200 * (tonumber(skynet.getenv("harbor_timeout")) or 0)
 local PAUSE_CS <const> = 50
-local WAITER_LIMIT <const> = math.tointeger(tonumber(skynet.getenv("waiterlimit")))
 
 ---@class network_group
 ---@field sender integer its address
@@ -53,23 +53,10 @@ local absence = "nobody has the office yet"
 local waiting = {} -- tokens of tasks that need a manager
 local changed = {} -- woken when the manager ends, or another one takes its place
 
---- The requests that may have to wait for a manager, or for others that do.
-local request_count = 0
-local request_class = {
-	__close = function()
-		request_count = request_count - 1
-	end,
-}
-
---- Returns what is closed when the request is over, and until when it waits for a manager: those
---- that wait for their turn with it have no longer than the first.
-local function begin_request()
-	if request_count >= WAITER_LIMIT then
-		local text = "too many requests wait: %d (config key waiterlimit)"
-		error(text:format(request_count), 0)
-	end
-	request_count = request_count + 1
-	return setmetatable({}, request_class), skynet.now() + MANAGER_LIMIT_CS
+--- Until when a request that comes now waits for a manager: those that wait for their turn with it
+--- have no longer than the first.
+local function limit_cs()
+	return skynet.now() + MANAGER_LIMIT_CS
 end
 
 local function await_manager(cs)
@@ -219,8 +206,8 @@ local function find(id, does_receive)
 	if group then
 		return group -- without a wait for others
 	end
-	local _request <close>, until_cs = begin_request()
-	section(take_part, id, does_receive, until_cs)
+	local _place <close> = waiters.enter()
+	section(take_part, id, does_receive, limit_cs())
 	return groups[id] or error(("group %d was released meanwhile"):format(id), 0)
 end
 
@@ -239,8 +226,8 @@ end
 local command = {}
 
 function command.CREATE()
-	local _request <close>, until_cs = begin_request()
-	local id = section(draw_id, until_cs)
+	local _place <close> = waiters.enter()
+	local id = section(draw_id, limit_cs())
 	add_group(id)
 	return id
 end
@@ -261,8 +248,8 @@ function command.LEAVE(_, id, address)
 end
 
 function command.RELEASE(_, id)
-	local _request <close>, until_cs = begin_request()
-	ask_manager(until_cs, "RELEASE", id)
+	local _place <close> = waiters.enter()
+	ask_manager(limit_cs(), "RELEASE", id)
 end
 
 function command.ADD(_, id, receiver)

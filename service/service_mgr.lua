@@ -49,10 +49,20 @@ local function problem_of(name)
 end
 
 local function find(name)
-	if not services[name] then
-		services[name] = { waiters = waiters.new() }
+	local service = services[name]
+	if not service then
+		service = {
+			waiters = waiters.new(function()
+				-- Nobody wants it any more, and nobody has started it.
+				local is_known = service.address or service.reason or service.task
+				if not is_known and services[name] == service then
+					services[name] = nil
+				end
+			end),
+		}
+		services[name] = service
 	end
-	return services[name]
+	return service
 end
 
 --- Answers the request of this task, or puts it off until the start has ended.

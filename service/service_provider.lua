@@ -22,15 +22,26 @@ local services = {}
 --- The subject of those who wait for the start to end what it has started.
 local CLOSES <const> = "closes"
 
-local function find(name)
-	if not services[name] then
-		services[name] = { is_starting = false, waiters = waiters.new() }
-	end
-	return services[name]
-end
-
 local function is_settled(service)
 	return service.address ~= nil or service.reason ~= nil
+end
+
+local function find(name)
+	local service = services[name]
+	if not service then
+		service = {
+			is_starting = false,
+			waiters = waiters.new(function()
+				-- Nobody wants it any more, and nobody has started it.
+				local is_known = is_settled(service) or service.is_starting
+				if not is_known and services[name] == service then
+					services[name] = nil
+				end
+			end),
+		}
+		services[name] = service
+	end
+	return service
 end
 
 local function answer(service)

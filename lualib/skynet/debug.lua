@@ -126,26 +126,11 @@ function commands.PING()
 end
 
 --- Those who want to know when this service ends: their requests fail then.
-local links = {}
-local link_check_at = 16
-
---- Forgets the links that nobody waits for any more, each time their number has doubled.
-local function forget_dead_links()
-	local alive = {}
-	for _, link in ipairs(links) do
-		if link("TEST") then
-			alive[#alive + 1] = link
-		end
-	end
-	links = alive
-	link_check_at = math.max(16, 2 * #alive)
-end
+local links ---@type skynet.waiters?
 
 function commands.LINK()
-	links[#links + 1] = skynet.response()
-	if #links >= link_check_at then
-		forget_dead_links()
-	end
+	links = links or require("skynet.waiters").new()
+	links:add()
 end
 
 --- TRACELOG [type,] flag

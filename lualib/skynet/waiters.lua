@@ -1,7 +1,8 @@
 --- Requests that are answered later, when what they ask for is there: for services such as
 --- service_mgr, whose QUERY waits until somebody has started a service.
 ---
---- All lists of a service together hold at most as many as the config key `waiterlimit` says. Those
+--- All lists of a service, and its tasks in which requests wait (module.enter), together hold at
+--- most as many as the config key `waiterlimit` says. Those
 --- that nobody waits for any more are let go when room becomes scarce, and each time their number
 --- has doubled: of a requester that has died at once; and a requester of many is asked which of
 --- them it has given up, because their deadlines were over or their tasks have ended.
@@ -26,6 +27,7 @@ local PAUSE_CS <const> = 100
 
 ---@class skynet.waiters
 ---@field private list skynet.waiter[]
+---@field private on_empty fun()?
 local methods = {}
 local mt = { __index = methods }
 
@@ -54,22 +56,36 @@ local function retain(waiters, keep)
 	waiters.list = kept
 end
 
+--- Lets those go from all lists that keep(waiter) is false for. Returns how many.
+---@param at_hand? skynet.waiters which gets one, so that it is not told that it is empty
+local function let_go(keep, at_hand)
+	local before, emptied = count, {}
+	for waiters in pairs(all) do
+		local had_some = #waiters.list > 0
+		retain(waiters, keep)
+		if had_some and #waiters.list == 0 and waiters ~= at_hand then
+			emptied[#emptied + 1] = waiters.on_empty
+		end
+	end
+	for _, on_empty in ipairs(emptied) do
+		on_empty()
+	end
+	look_at = next_look()
+	return before - count
+end
+
 local function is_alive(waiter)
 	return waiter.respond("TEST")
 end
 
 --- Lets those go that the requester does not wait for any more. Returns how many.
-local function let_go(requester, is_over)
-	local before = count
-	for waiters in pairs(all) do
-		waiters:settle(function(waiter)
-			if waiter.requester == requester and is_over[waiter.session] then
-				waiter.respond(false, "its requester has given up")
-			end
-		end)
-	end
-	look_at = next_look()
-	return before - count
+local function let_given_up_go(requester, is_over)
+	return let_go(function(waiter)
+		if waiter.requester == requester and is_over[waiter.session] then
+			waiter.respond(false, "its requester has given up")
+		end
+		return not waiter.is_answered
+	end)
 end
 
 --- Asks the requester of these requests which of them it does not wait for any more, and lets those
@@ -80,7 +96,7 @@ local function ask(requester, sessions)
 	for _, session in ipairs(ok and type(over) == "table" and over or {}) do
 		is_over[session] = true
 	end
-	if let_go(requester, is_over) == 0 then
+	if let_given_up_go(requester, is_over) == 0 then
 		skynet.sleep(PAUSE_CS)
 	end
 	asked[requester] = nil
@@ -104,26 +120,27 @@ local function ask_requesters()
 	end
 end
 
-local function make_room()
-	if count < look_at or looked_cs == skynet.now() then
-		return -- where there is no room, not each request searches for some
+--- Raises when too many wait already.
+local function make_room(at_hand)
+	-- Where there is no room, not each request searches for some.
+	if count >= look_at and looked_cs ~= skynet.now() then
+		let_go(is_alive, at_hand)
+		ask_requesters()
+		looked_cs = skynet.now()
 	end
-	for waiters in pairs(all) do
-		retain(waiters, is_alive)
+	if count >= LIMIT then
+		refused_count = refused_count + 1
+		if at_hand and at_hand.on_empty and #at_hand.list == 0 then
+			at_hand.on_empty()
+		end
+		error(("too many requests wait: %d (config key waiterlimit)"):format(count), 0)
 	end
-	ask_requesters()
-	look_at = next_look()
-	looked_cs = skynet.now()
 end
 
 --- Has the request at hand wait. Raises when too many wait already.
 ---@param subject? any
 function methods:add(subject)
-	make_room()
-	if count >= LIMIT then
-		refused_count = refused_count + 1
-		error(("too many requests wait: %d (config key waiterlimit)"):format(count), 0)
-	end
+	make_room(self)
 	local session, requester = skynet.context()
 	local respond = skynet.response()
 	local waiter = {
@@ -179,11 +196,27 @@ function module.stat()
 end
 
 --- A list without anybody in it.
+---@param on_empty? fun() called when all who have waited were let go, unanswered, and when it is
+--- empty and there is no room for one; does not wait
 ---@return skynet.waiters
-function module.new()
-	local waiters = setmetatable({ list = {} }, mt)
+function module.new(on_empty)
+	local waiters = setmetatable({ list = {}, on_empty = on_empty }, mt)
 	all[waiters] = true
 	return waiters
+end
+
+local place_class = {
+	__close = function()
+		count = count - 1
+	end,
+}
+
+--- For a request that waits in its task: `local _place <close> = waiters.enter()`. Raises when too
+--- many wait already.
+function module.enter()
+	make_room()
+	count = count + 1
+	return setmetatable({}, place_class)
 end
 
 return module

@@ -260,6 +260,24 @@ case("LINK_fails_when_the_service_ends_and_never_before", function()
 	end
 end)
 
+case("so_many_LINKs_there_may_be", function()
+	local service = child.start(idle)
+	local crowd = child.start(function(address, count)
+		skynet.start(function()
+			for _ = 1, count do
+				skynet.fork(skynet.call, tonumber(address), "debug", "LINK")
+			end
+		end)
+	end, service, skynet.getenv("waiterlimit"))
+	local too_many = "too many requests wait: %d+ %(config key waiterlimit%)"
+	ask(service, "GC")
+	check.raises(too_many, ask, service, "LINK")
+	skynet.kill(crowd)
+	skynet.sleep(1)
+	check.raises("no answer", skynet.call_within, 1, service, "debug", "LINK") -- there is room
+	skynet.kill(service)
+end)
+
 case("unknown_commands_fail_and_new_ones_can_be_added", function()
 	local service = child.start(function()
 		require("skynet.debug").reg_debugcmd("DOUBLE", function(n)

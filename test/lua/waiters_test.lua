@@ -12,18 +12,49 @@ local function case(name, body)
 end
 
 --- A service in which so few may wait; WAIT waits, ANSWER answers all, DOUBLE those with an even
---- subject, COUNT tells how many wait.
+--- subject. WAIT_IN list is for a list that is there as long as somebody waits in it, SLEEP token
+--- waits in its task, until WAKE token.
 local function waiting_room(limit)
 	package.loaded["skynet.waiters"] = nil
 	local getenv = skynet.getenv
 	skynet.getenv = function(key)
 		return key == "waiterlimit" and limit or getenv(key)
 	end
-	local list = require("skynet.waiters").new()
+	local waiters = require("skynet.waiters")
+	local list = waiters.new()
 	local command = {}
 
 	function command.WAIT(subject)
 		list:add(subject)
+	end
+
+	local lists = {}
+
+	function command.WAIT_IN(name)
+		lists[name] = lists[name] or waiters.new(function()
+			lists[name] = nil
+		end)
+		lists[name]:add()
+	end
+
+	function command.LISTS()
+		local names = {}
+		for name in pairs(lists) do
+			names[#names + 1] = name
+		end
+		table.sort(names)
+		skynet.retpack(names)
+	end
+
+	function command.SLEEP(token)
+		local _place <close> = waiters.enter()
+		skynet.wait(token)
+		skynet.ret()
+	end
+
+	function command.WAKE(token)
+		skynet.wakeup(token)
+		skynet.ret()
 	end
 
 	function command.ANSWER(...)
@@ -39,7 +70,7 @@ local function waiting_room(limit)
 	end
 
 	function command.STAT()
-		skynet.retpack(require("skynet.waiters").stat())
+		skynet.retpack(waiters.stat())
 	end
 
 	function command.REQUESTERS()
@@ -128,6 +159,50 @@ case("who_was_answered_after_his_death_is_answered_once", function()
 		skynet.call(room, "lua", "EVEN")
 		check.equal(skynet.call(room, "lua", "REQUESTERS"), { service })
 	end
+end)
+
+case("requests_that_wait_in_their_tasks_count_too", function()
+	local room = child.start(waiting_room, 10)
+	child.start(crowd, room, 9)
+	test.settle()
+	local done
+	skynet.fork(function()
+		skynet.call(room, "lua", "SLEEP", "first")
+		done = true
+	end)
+	test.settle()
+	check.equal(skynet.call(room, "lua", "STAT"), { waiting = 10, refused = 0 })
+	local too_many = "too many requests wait: 10 %(config key waiterlimit%)"
+	check.raises(too_many, skynet.call, room, "lua", "SLEEP", "second")
+	check.raises(too_many, skynet.call, room, "lua", "WAIT", 1)
+	skynet.call(room, "lua", "WAKE", "first")
+	test.settle()
+	check.equal({ done, skynet.call(room, "lua", "STAT") }, { true, { waiting = 9, refused = 2 } })
+	check.equal(wait_in(room, 1), {})
+end)
+
+case("a_list_is_told_when_nobody_waits_in_it_any_more", function()
+	local room = child.start(waiting_room, 4)
+	local dead = child.start(function(where)
+		skynet.start(function()
+			for _, list in ipairs({ "a", "a", "b", "c" }) do
+				skynet.fork(skynet.call, tonumber(where), "lua", "WAIT_IN", list)
+			end
+		end)
+	end, room)
+	test.settle()
+	check.equal(skynet.call(room, "lua", "LISTS"), { "a", "b", "c" })
+	skynet.kill(dead)
+	skynet.sleep(1)
+	skynet.fork(skynet.call, room, "lua", "WAIT_IN", "c") -- not told: it gets one
+	test.settle()
+	check.equal(skynet.call(room, "lua", "LISTS"), { "c" })
+	check.equal(skynet.call(room, "lua", "STAT"), { waiting = 1, refused = 0 })
+	child.start(crowd, room, 3)
+	test.settle()
+	check.raises("too many requests wait", skynet.call, room, "lua", "WAIT_IN", "d")
+	check.raises("too many requests wait", skynet.call, room, "lua", "WAIT_IN", "c")
+	check.equal(skynet.call(room, "lua", "LISTS"), { "c" })
 end)
 
 case("the_dead_do_not_pile_up_below_the_limit", function()
@@ -221,6 +296,34 @@ case("who_waits_for_all_is_not_asked_without_end", function()
 	end
 	local messages = skynet.call(room, "debug", "STAT").message - before
 	check.ok(messages < 1000 + 1000 / 10, messages)
+end)
+
+case("names_that_nobody_waits_for_any_more_are_forgotten", function()
+	local service = require("skynet.service")
+	service.close("nobody")
+	local function ask_for_names()
+		for i = 1, 200 do
+			skynet.fork(pcall, skynet.queryservice, "never" .. i)
+			skynet.fork(pcall, skynet.queryservice, true, "never" .. i)
+		end
+	end
+	local asker = child.start(function()
+		skynet.start(function()
+			for i = 1, 200 do
+				skynet.fork(skynet.queryservice, "dead" .. i)
+			end
+		end)
+	end)
+	test.settle()
+	skynet.kill(asker)
+	skynet.sleep(1)
+	ask_for_names()
+	test.settle()
+	local dead = 0
+	for name in pairs(skynet.call(".service", "lua", "LIST")) do
+		dead = dead + (name:find("^dead") and 1 or 0)
+	end
+	check.equal(dead, 0)
 end)
 
 case("system_services_are_bound_by_it", function()

@@ -15,13 +15,13 @@
 local skynet = require("skynet")
 local entries = require("skynet.datacenter.entries")
 local tree = require("skynet.datacenter.tree")
+local waiters = require("skynet.waiters")
 
 --- Behind a failure.
 local PAUSE_CS <const> = 50
 --- To read everything: however much it is, it comes in small pieces, each with its own limit.
 local TAKE_CS <const> = 6000
 local SILENCE <const> = "the registry does not answer"
-local WAITER_LIMIT <const> = math.tointeger(tonumber(skynet.getenv("waiterlimit")))
 
 ---@class skynet.datacenter.write
 ---@field keys any[]
@@ -47,7 +47,6 @@ local WAITER_LIMIT <const> = math.tointeger(tonumber(skynet.getenv("waiterlimit"
 ---@field private problem string why it cannot be taken over by now
 ---@field private queue skynet.datacenter.write[]
 ---@field private readers table<table, boolean> tokens of tasks that wait for the tree
----@field private waiting_count integer
 ---@field private pulse table the token of the task
 ---@field private is_asleep boolean
 local methods = {}
@@ -265,16 +264,6 @@ end
 
 -- Methods ----------------------------------------------------------------------------------------
 
---- Before a request waits: raises when too many do.
-local function begin_waiting(self)
-	if self.waiting_count >= WAITER_LIMIT then
-		local text = "too many requests wait: %d (config key waiterlimit)"
-		error(text:format(self.waiting_count), 0)
-	end
-	self.waiting_count = self.waiting_count + 1
-	stir(self)
-end
-
 --- There is news about who holds the office.
 ---@param is_held boolean this service
 ---@param reason string? why not
@@ -294,13 +283,13 @@ end
 ---@return table root
 function methods:read()
 	if not self.root then
+		local _place <close> = waiters.enter()
 		self.is_wanted = true
-		begin_waiting(self)
+		stir(self)
 		local token = {}
 		self.readers[token] = true
 		skynet.sleep(self.limit_cs, token)
 		self.readers[token] = nil
-		self.waiting_count = self.waiting_count - 1
 	end
 	return self.root or error(self.problem, 0)
 end
@@ -315,8 +304,9 @@ function methods:set(keys, count, value)
 	if value ~= nil then
 		bytes = skynet.packstring(value)
 	end
+	local _place <close> = waiters.enter()
 	self.is_wanted = self.is_wanted or not self.is_sure
-	begin_waiting(self)
+	stir(self)
 	local write = { keys = keys, count = count, bytes = bytes, state = "waiting" }
 	table.insert(self.queue, write)
 	skynet.sleep(self.limit_cs, write)
@@ -325,7 +315,6 @@ function methods:set(keys, count, value)
 	elseif write.state == "waiting" then
 		write.state, write.reason = "failed", "it is not set: " .. self.problem
 	end
-	self.waiting_count = self.waiting_count - 1
 	if write.state == "failed" then
 		error(write.reason, 0)
 	end
@@ -356,7 +345,6 @@ function module.new(options)
 		problem = SILENCE,
 		queue = {},
 		readers = {},
-		waiting_count = 0,
 		pulse = {},
 		is_asleep = false,
 	}, mt)

@@ -6,17 +6,22 @@ local skynet = require("skynet")
 local signal = {}
 local mt = { __index = signal }
 
---- Waits until it happens next, or so long at most.
+local token_class = {
+	__close = function(token)
+		token.tokens[token] = nil
+	end,
+}
+
+--- Waits until it happens next, or so long at most. The task may be ended meanwhile.
 ---@param limit_cs? integer default: for ever
 function signal:wait(limit_cs)
-	local token = {}
+	local token <close> = setmetatable({ tokens = self.tokens }, token_class)
 	self.tokens[token] = true
 	if limit_cs then
 		skynet.sleep(limit_cs, token)
 	else
 		skynet.wait(token)
 	end
-	self.tokens[token] = nil
 end
 
 --- It has happened: those that wait go on.

@@ -1,7 +1,8 @@
 --- Services that are one of their kind in a whole network of nodes, as service_mgr knows them. Who
 --- holds the office SERVICE (skynet.network.office) decides: it starts them, on its own node, with
 --- the first request. The managers of the other nodes ask it, and keep the answer until the service
---- ends.
+--- ends. A manager asks once for all requests of its node that want the same; they wait with it
+--- (skynet.waiters), and when all of them have given up, so does it.
 ---
 --- A new holder knows nothing, so it waits until the managers of all nodes that are up have
 --- reported what runs on their nodes; for a node that does not report it waits as long as
@@ -13,6 +14,7 @@ local link = require("skynet.link")
 local office = require("skynet.network.office")
 local settings = require("skynet.network.settings")
 local signal = require("skynet.network.signal")
+local waiters = require("skynet.waiters")
 
 local NAME <const> = "SERVICE"
 local AGAIN_CS <const> = 100
@@ -23,6 +25,7 @@ local AGAIN_CS <const> = 100
 ---@field private news skynet.network.signal holder or is_ready have changed, or one has reported
 ---@field private managers table<integer, integer> addresses of those that have reported, by node
 ---@field private known table<string, integer> services that run, as other holders have told
+---@field private questions table<string, skynet.waiters> what is being asked for those that wait
 ---@field private options skynet.network.unique.options
 local unique = {}
 local mt = { __index = unique }
@@ -100,8 +103,8 @@ local function remember(self, name, address)
 	end)
 end
 
---- Asks the holder. Waits. Returns whether there is an answer, and the answer; there is none when
---- another one holds the office by now.
+--- Asks the holder, which may be this one. Waits. Returns whether there is an answer, and the
+--- answer; there is none when another one holds the office by now.
 local function ask(self, ...)
 	local holder = self.holder
 	local ok, address, reason = pcall(skynet.call_within, false, holder, "lua", "HOLDER", ...)
@@ -116,27 +119,58 @@ local function ask(self, ...)
 	return false
 end
 
+--- Asks whoever holds the office until there is an answer. Waits.
+local function find_answer(self, name, ...)
+	local is_answered, address, reason = false, nil, nil
+	while not is_answered do
+		if self.holder then
+			is_answered, address, reason = ask(self, ...)
+		else
+			self.news:wait()
+		end
+	end
+	if address and self.holder ~= skynet.self() then
+		remember(self, name, address)
+	end
+	return address, reason
+end
+
+--- Has the request at hand wait for the answer to a question, which is asked unless it is already.
+local function await_answer(self, command, name, ...)
+	local key = command .. " " .. name
+	local question, task = self.questions[key], nil
+	if question then
+		question:add()
+		return
+	end
+	question = waiters.new(function()
+		if command == "QUERY" and self.questions[key] == question then
+			self.questions[key] = nil
+			skynet.killthread(task)
+		end
+	end)
+	question:add()
+	self.questions[key] = question
+	task = skynet.fork(function(...)
+		local address, reason = find_answer(self, name, command, name, ...)
+		self.questions[key] = nil
+		question:answer(address, reason)
+	end, ...)
+end
+
 --- Answers a request of this node. Waits for a holder.
 ---@param command "LAUNCH"|"QUERY"
 ---@param source integer
 ---@param name string
 ---@param ... any
 function unique:answer(command, source, name, ...)
-	local is_answered, address, reason = false, self.known[name], nil
-	while not (address or is_answered) do
-		if not self.holder or self.holder == skynet.self() and not self.is_ready then
-			self.news:wait()
-		elseif self.holder == skynet.self() then
-			self.options.run(command, source, name, ...)
-			return
-		else
-			is_answered, address, reason = ask(self, command, name, ...)
-			if address then
-				remember(self, name, address)
-			end
-		end
+	if self.known[name] then
+		skynet.retpack(self.known[name])
+	elseif self.holder == skynet.self() and self.is_ready then
+		self.options.run(command, source, name, ...)
+	else
+		await_answer(self, command, name, ...)
 	end
-	skynet.retpack(address, reason)
 end
 
 --- Answers a request of another node's manager.
@@ -146,6 +180,7 @@ end
 ---@param ... any
 function unique:answer_manager(command, source, name, ...)
 	while not self.holder or self.holder == skynet.self() and not self.is_ready do
+		local _place <close> = waiters.enter()
 		self.news:wait()
 	end
 	if self.holder == skynet.self() then
@@ -209,6 +244,7 @@ function module.new(options)
 		news = signal.new(),
 		managers = {},
 		known = {},
+		questions = {},
 		options = options,
 	}, mt)
 end
