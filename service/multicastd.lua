@@ -36,6 +36,7 @@ local CHANNELS_MAX <const> = 1 << 20
 ---@field home integer? of a channel of another node
 ---@field section function? whose tasks join at the home, one at a time
 ---@field has_joined boolean? this service has subscribed at the home
+---@field ended string? why it is not in the table any more; tasks may still wait for its home
 
 ---@type table<integer, multicast_channel>
 local channels = {}
@@ -116,6 +117,7 @@ local function finish(number, reason)
 	local channel = channels[number]
 	channels[number] = nil
 	own_count = own_count - (is_here(number) and 1 or 0)
+	channel.ended = reason
 	local addresses = channel.receivers:all()
 	local message, size = packet.pack(~number, reason)
 	packet.send(message, size, skynet.self(), channel.receivers)
@@ -153,10 +155,23 @@ local function find_far(number, home)
 	return channels[number]
 end
 
---- Subscribes at the home, unless that was done.
+local function check_ended(number, channel)
+	if channel.ended then
+		error(("channel %x has ended: %s"):format(number, channel.ended), 0)
+	end
+end
+
+--- Subscribes at the home, unless that was done. The channel may end meanwhile, and the home answer
+--- all the same, because the link to it was down and is up again: who wanted the channel is told,
+--- and nothing is to come from there, unless somebody has begun anew.
 local function join(number, channel)
+	check_ended(number, channel)
 	if not channel.has_joined then
 		skynet.call(channel.home, "lua", "SUB", number)
+		if channel.ended and not channels[number] then
+			skynet.send(channel.home, "lua", "USUB", number)
+		end
+		check_ended(number, channel)
 		channel.has_joined = true
 		leave_if_empty(number, channel) -- whoever wanted it may have ended meanwhile
 	end

@@ -19,7 +19,7 @@ end
 --- A multicastd of node 7: notes who has subscribed, and sends them what it is told to publish.
 local function home()
 	local packet = require("skynet.packet") -- luacheck: ignore
-	local told, receivers, refused, slowness = {}, packet.receivers(), nil, 0
+	local told, receivers, refused, ended, slowness = {}, packet.receivers(), nil, nil, 0
 	local command = {}
 
 	function command.SUB(source, number)
@@ -29,6 +29,9 @@ local function home()
 			error(refused, 0)
 		end
 		receivers:add(source)
+		if ended then
+			command.finish(source, number, ended)
+		end
 	end
 
 	function command.USUB(source, number)
@@ -54,6 +57,10 @@ local function home()
 
 	function command.refuse(_, reason)
 		refused = reason
+	end
+
+	function command.end_before_answer(_, reason)
+		ended = reason
 	end
 
 	function command.be_slow(_, cs)
@@ -337,6 +344,35 @@ case("the_end_of_an_earlier_subscription_does_not_end_a_new_one", function()
 	ask(far, "finish", CHANNEL, "it was deleted")
 	test.settle()
 	check.equal(ends, 1)
+end)
+
+case("a_channel_that_ends_while_its_home_is_asked_is_not_subscribed_to", function()
+	local far = child.start(home)
+	ask(far, "be_slow", 10)
+	ask(far, "end_before_answer", "the link was down")
+	local failed = 0
+	for _ = 1, 2 do
+		local service = child.start(listener)
+		skynet.fork(function()
+			local text = "channel 107 has ended: the link was down"
+			check.raises(text, ask, service, "subscribe", CHANNEL)
+			failed = failed + 1
+		end)
+	end
+	test.eventually(function()
+		return failed == 2
+	end)
+	test.settle()
+	check.equal(ask(far, "told"), {
+		{ "SUB", daemon(), CHANNEL },
+		{ "USUB", daemon(), CHANNEL },
+	})
+	ask(far, "end_before_answer", nil)
+	local one = child.start(listener)
+	ask(one, "subscribe", CHANNEL)
+	ask(far, "publish", CHANNEL, "welcome")
+	test.settle()
+	check.equal(ask(one, "heard"), { { CHANNEL, skynet.self(), "welcome" } })
 end)
 
 case("a_refused_subscription_is_told_to_all_who_wait_for_it", function()
