@@ -221,6 +221,10 @@ function is_right.beat()
 	return true
 end
 
+function is_right.alive(_, question)
+	return math.type(question) == "integer"
+end
+
 function is_right.bye()
 	return true
 end

@@ -19,7 +19,8 @@ local function new_session(options)
 	function session:send(bytes)
 		local packet = wire.unpack(bytes:sub(5))
 		if packet[1] == "ask" and not self.options.is_mute then
-			skynet.fork(self.options.master.handle, self.options.master, self, "beat")
+			local books = self.options.master
+			skynet.fork(books.handle, books, self, "alive", packet[2])
 		elseif packet[1] ~= "beat" then
 			table.insert(self.packets, packet)
 		end
@@ -177,6 +178,34 @@ case("a_second_living_node_with_the_same_id_is_refused", function()
 	check.equal(second.packets, {})
 	check.equal(changes(first), {})
 	check.equal(first.closed, nil)
+end)
+
+case("what_a_node_has_said_before_its_end_is_no_sign_of_life", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 2, "a", { is_mute = true })
+	local result
+	skynet.fork(function()
+		local _, is_member, reason = claim(books, 2, "b")
+		result = { is_member, reason }
+	end)
+	skynet.sleep(1)
+	books:handle(first, "beat") -- these come after the question, but were sent before
+	books:handle(first, "alive", 0)
+	skynet.sleep(1)
+	books:lost(first)
+	test.eventually(function()
+		return result
+	end)
+	check.equal(result, { true })
+end)
+
+case("an_answer_to_a_question_that_comes_later_counts_for_none", function()
+	local books = master.new(TIMEOUT_CS)
+	local first = claim(books, 2, "a", { is_mute = true })
+	books:handle(first, "alive", 1000)
+	local started = skynet.now()
+	local _, is_member = claim(books, 2, "b")
+	check.equal({ is_member, skynet.now() - started }, { true, TIMEOUT_CS })
 end)
 
 case("a_node_that_does_not_answer_loses_its_place", function()

@@ -11,7 +11,8 @@
 ---
 --- Somebody with another incarnation claims the place of a member:
 ---   present    the member is asked whether it lives. It answers: the claim is refused. Its
----              connection breaks: as below. It says nothing for `timeout_cs`: its place is free
+---              connection breaks: as below. It gives no answer for `timeout_cs`: its place is
+---              free. Nothing else that comes is an answer: it may have been said before the end
 ---   away       its place is free when it has had time to come back; not at once, because a
 ---              connection may break without any fault of the member
 ---
@@ -41,7 +42,7 @@ local UNDECIDED_MAX <const> = 65536
 ---@field session? skynet.network.session who speaks for the member; nil: it is away
 ---@field away_cs? integer since when
 ---@field free_cs? integer from when on somebody else may take the place
----@field heard integer how many packets have come from the member
+---@field answered integer the last question whether it lives that the member has answered
 ---@field told_revision? integer not seen yet: what somebody knew at that revision
 ---@field news skynet.network.signal what those wait for that want the place
 
@@ -62,6 +63,7 @@ local UNDECIDED_MAX <const> = 65536
 ---@field private places table<integer, skynet.network.place>
 ---@field private timeout_cs integer
 ---@field private settled_cs integer
+---@field private asked integer how often somebody was asked whether he lives
 ---@field private undecided table[] registrations of names whose owner's node is away
 ---@field private refused_count integer registrations that were one too many
 local master = {}
@@ -78,7 +80,7 @@ local function broadcast(self, ...)
 end
 
 local function new_place()
-	return { heard = 0, news = signal.new() }
+	return { answered = 0, news = signal.new() }
 end
 
 --- Makes a member be away.
@@ -130,10 +132,11 @@ end
 --- Asks a member that is present whether it lives. Waits. Returns true when it has answered; false
 --- when it is not present any more, for which this sees if it says nothing.
 local function is_living(self, place)
-	local session, heard = place.session, place.heard
+	local session, question = place.session, self.asked + 1
 	local deadline = skynet.now() + self.timeout_cs
-	session:send(wire.packet("ask"))
-	while place.session == session and place.heard == heard do
+	self.asked = question
+	session:send(wire.packet("ask", question))
+	while place.session == session and place.answered < question do
 		local rest = deadline - skynet.now()
 		if rest <= 0 then
 			session:close("it does not answer")
@@ -303,6 +306,13 @@ function handlers.beat(_, session)
 	session:send(wire.packet("beat"))
 end
 
+--- Whoever claims its place is waiting for this.
+function handlers.alive(self, session, question)
+	local place = self.places[session.id]
+	place.answered = math.max(place.answered, math.min(question, self.asked))
+	place.news:raise()
+end
+
 function handlers.bye(self, session)
 	self:leave(session.id, "it has ended")
 	session:close("it has said so")
@@ -315,8 +325,6 @@ end
 function master:handle(session, kind, ...)
 	local place = self.places[session.id]
 	if place and place.session == session then
-		place.heard = place.heard + 1
-		place.news:raise()
 		handlers[kind](self, session, ...)
 	end
 end
@@ -386,6 +394,7 @@ function module.new(timeout_cs)
 		places = {},
 		timeout_cs = timeout_cs,
 		settled_cs = skynet.now() + SETTLE_CS,
+		asked = 0,
 		undecided = {},
 		refused_count = 0,
 	}, mt)

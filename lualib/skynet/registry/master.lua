@@ -222,8 +222,11 @@ function heard.number(self, id, number)
 	self.numbers[id] = number
 end
 
-function heard.ask(self)
-	socket.write(self.socket, wire.packet("beat"))
+function heard.ask(self, question)
+	if math.type(question) ~= "integer" then
+		return false
+	end
+	socket.write(self.socket, wire.packet("alive", question))
 end
 
 function heard.beat() end

@@ -173,6 +173,7 @@ case("a_member_that_says_nonsense_is_cut_off", function()
 		wire.packet("register"),
 		wire.packet("unregister", "X"),
 		wire.packet("report", -1),
+		wire.packet("alive", "1"),
 		wire.packet("become master"),
 		wire.packet("lost"),
 		"\255\255\255\255",
@@ -209,7 +210,9 @@ case("any_bytes_do_a_master_no_harm", function()
 		return table.concat(bytes)
 	end
 	local values <const> = { true, 5, 1.5, "x", ("9"):rep(16), {}, { {} }, 0x09000001, "" }
-	local kinds <const> = { "register", "unregister", "report", "beat", "bye", "claim" }
+	local kinds <const> = {
+		"register", "unregister", "report", "beat", "alive", "bye", "claim",
+	}
 	for _ = 1, 100 do
 		local packets = {}
 		for i = 1, test.random(1, 5) do
@@ -304,15 +307,17 @@ case("who_waits_for_an_answer_is_bounded_too", function()
 	for i = 1, 256 do
 		ids[i] = intrude(url, claim_of({ incarnation = ("a"):rep(16) }))
 	end
+	local question
 	for _ = 1, 256 do -- one for each who wants its place
-		check.equal(wire.read(member, wire.LIMIT)[1], "ask")
+		question = wire.read(member, wire.LIMIT)
+		check.equal(question[1], "ask")
 	end
 	local late = assert(socket.open(url))
 	check.equal(socket.readall(late) or "", "")
 	test.logged("error: 256 nodes wait for an answer, no more may connect")
 	check.equal(counted(service, "turned_away"), 1)
 	check.equal(counted(service, "crowded_out"), 0)
-	socket.write(member, wire.packet("beat"))
+	socket.write(member, wire.packet("alive", question[2]))
 	for _, id in ipairs(ids) do
 		check.matches(wire.read(id, wire.LIMIT)[2], "node 9 is there already, and lives")
 		socket.close(id)
