@@ -183,11 +183,9 @@ def a_gate_of_ones_own_passes_packets_on_to_agents():
             assert ask(client, "enter") == b"Welcome"
             for request in ("later 1", "echo 2", "bye", "", "echo " + "z" * 60000):
                 send_frame(client, request)
-            assert recv_frame(client) == b"2"
-            assert recv_frame(client) == b"unknown 3"
-            assert recv_frame(client) == b"unknown 0"
-            answers = [recv_frame(client), recv_frame(client)]
-            assert sorted(answers) == [b"1", b"z" * 60000]
+            answers = [recv_frame(client) for _ in range(5)]
+            answers.remove(b"1")  # which comes later, behind whatever
+            assert answers == [b"2", b"unknown 3", b"unknown 0", b"z" * 60000]
         for client in clients:
             client.close()
         for _ in clients:
