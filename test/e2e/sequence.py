@@ -182,10 +182,19 @@ class Traffic:
         return texts
 
     def wait_answers(self, count, deadline_s=DEADLINE_S):
-        """Waits until so many more requests were answered."""
-        wanted = self.counts()["answered"] + count
-        wait_until(lambda: self.counts()["answered"] >= wanted,
-                   f"{count} more answers; now {self.counts()}", deadline_s)
+        """Waits until so many more requests were answered. deadline_s: for the next one, as all of
+        them are an amount of work, which takes a slow machine long."""
+        now = self.counts()
+        wanted = now["answered"] + count
+        while now["answered"] < wanted:
+            before = now
+            now = wait_until(lambda: self._newer_counts(before),
+                             f"of {count} more answers the next one; so far {before}", deadline_s)
+
+    def _newer_counts(self, before):
+        """The counts, if there are more answers than before."""
+        now = self.counts()
+        return now["answered"] > before["answered"] and now
 
     def finish(self, dead=(), deadline_s=DEADLINE_S, loses=True):
         """Stops, waits until nothing is pending, and checks the books. dead: handles of receivers
