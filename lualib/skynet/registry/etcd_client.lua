@@ -19,6 +19,8 @@ local ATTEMPT_CS <const> = 200
 local PAUSE_CS <const> = 10
 local PAUSE_MAX_CS <const> = 100
 local IDLE_MAX <const> = 4
+--- Of these no call takes the last one: it is for the last call, which may be made at any moment.
+local RESERVE <const> = 1
 --- Twice as long as the buffer of etcd's connections.
 local PADDING <const> = ("-"):rep(8192)
 --- The log has a member's troubles once in so long.
@@ -69,13 +71,19 @@ local function leave_host(self, index, reason)
 	end
 end
 
-local function take_idle(self)
-	local other = table.remove(self.idle)
-	while other and not other:is_usable() do
-		other:close()
-		other = table.remove(self.idle)
+--- An idle connection, if there are more than `reserve`: the one that was used longest ago, so that
+--- none of them is silent for long.
+local function take_idle(self, reserve)
+	local usable = {}
+	for _, other in ipairs(self.idle) do
+		if other:is_usable() then
+			table.insert(usable, other)
+		else
+			other:close()
+		end
 	end
-	return other
+	self.idle = usable
+	return #usable > reserve and table.remove(usable, 1) or nil
 end
 
 local function give_back(self, other, index)
@@ -120,7 +128,7 @@ end
 --- then there is a second try with a new one. Waits.
 local function exchange(self, path, body, deadline_cs, is_sound)
 	local index = self.current
-	local other, reason = take_idle(self), nil
+	local other, reason = take_idle(self, RESERVE), nil
 	if not other then
 		other, reason = connect(self, deadline_cs)
 	end
@@ -361,13 +369,13 @@ local function send_last(self, other, path, body)
 	other:close() -- what was written leaves first
 end
 
---- A connection that can take a last request, if need be behind another one.
-local function find_connection(self)
-	local other = take_idle(self)
-	for busy, kind in pairs(self.busy) do
-		other = other or kind == "call" and busy:is_usable() and busy or nil
+--- A connection that waits for the answer to a call, and can take one more request.
+local function find_busy(self)
+	for other, kind in pairs(self.busy) do
+		if kind == "call" and other:is_usable() then
+			return other
+		end
 	end
-	return other
 end
 
 --- Tries each member once, until one has answered. Waits.
@@ -387,6 +395,10 @@ end
 --- Closes: what goes on ends with the reason "closed". Before, there may be a last call, whose
 --- answer nobody waits for; it is sent at once if there is a connection for it. This may be called
 --- by a finalizer in the last turn of the service, when no task runs and cjson is no more.
+---
+--- Where all connections are busy the call is sent behind another one. That is the best that can be
+--- done in the last turn, but etcd does not read it if it cannot send the whole answer to the other
+--- one before it sees that nobody wants it. So the call is made once more where tasks run.
 ---@param path? string
 ---@param body? string JSON
 function methods:close(path, body)
@@ -394,12 +406,13 @@ function methods:close(path, body)
 		return
 	end
 	self.is_closed = true
-	local other = path and find_connection(self)
+	local idle = path and take_idle(self, 0)
+	local other = idle or path and find_busy(self)
 	if other then
 		send_last(self, other, path, body)
 	end
 	end_connections(self, "closed")
-	if path and not other then
+	if path and not idle then
 		skynet.fork(call_last, self, path, body)
 	end
 end
