@@ -17,10 +17,25 @@ local view = require("skynet.registry.view")
 local case <const> = test.case
 local TIMEOUT_CS <const> = 300 -- so a lease has 5 s
 
+--- Has hook(path, call) make the calls of a client, by call().
+local function hook_calls(client, hook)
+	local real = client.call
+	function client.call(...)
+		local arguments = table.pack(...)
+		return hook(arguments[2], function()
+			return real(table.unpack(arguments, 1, arguments.n))
+		end)
+	end
+end
+
 local etcd ---@type etcd_store
 package.loaded["skynet.registry.etcd_client"] = {
 	new = function()
-		return etcd_store.client(etcd)
+		local client = etcd_store.client(etcd)
+		if etcd.hook then
+			hook_calls(client, etcd.hook)
+		end
+		return client
 	end,
 }
 local registry = require("skynet.registry")
@@ -257,6 +272,93 @@ case("keys_that_look_like_those_of_nodes_are_none", function()
 	end
 	check.equal(second.members, { first.incarnation, second.incarnation })
 end)
+
+-- Slowness ---------------------------------------------------------------------------------------
+
+case("a_place_that_is_lost_as_its_node_joins_is_taken_again", function()
+	begin()
+	local losses = 0
+	etcd.hook = function(path, call)
+		if path == "/v3/kv/range" and losses < 3 then
+			losses = losses + 1
+			for lease in pairs(etcd.leases) do
+				etcd:revoke(lease)
+			end
+		end
+		return call()
+	end
+	local node = assert(start_node(1))
+	check.equal(losses, 3)
+	skynet.sleep(1000)
+	check_all({ node })
+end)
+
+--- A place of a process that may be on another machine, and its lease.
+local function leave_place(id)
+	local grant = { TTL = "5" }
+	local lease = etcd_store.client(etcd):call("/v3/lease/grant", grant).ID
+	etcd:set("/net/node/" .. id, "127.0.0.1:1 " .. ("e"):rep(16) .. " elsewhere", lease)
+	return lease
+end
+
+local function renew(lease)
+	etcd_store.client(etcd):call("/v3/lease/keepalive", { ID = lease })
+end
+
+case("a_living_node_keeps_its_place", function()
+	begin()
+	local lease = leave_place(1)
+	local is_over = false
+	skynet.fork(function()
+		while not is_over do
+			skynet.sleep(170)
+			renew(lease)
+		end
+	end)
+	local node, reason = start_node(1)
+	is_over = true
+	check.equal(node, nil)
+	check.matches(reason, "node 1 is there already, at 127.0.0.1:1")
+end)
+
+case("what_the_dead_have_asked_for_is_no_sign_of_life", function()
+	begin()
+	local lease = leave_place(1)
+	skynet.timeout(200, function()
+		renew(lease)
+	end)
+	check_all({ (assert(start_node(1))) })
+end)
+
+case("an_election_is_no_sign_of_life", function()
+	begin()
+	leave_place(1)
+	skynet.fork(function()
+		for _ = 1, 5 do
+			skynet.sleep(200)
+			etcd:elect()
+		end
+	end)
+	check_all({ (assert(start_node(1))) })
+end)
+
+case("a_late_look_does_not_see_a_lease_outlast_its_time", function()
+	begin()
+	leave_place(1)
+	local looks = 0
+	etcd.hook = function(path, call)
+		if path ~= "/v3/lease/timetolive" then
+			return call()
+		end
+		local answer = call()
+		looks = looks + 1
+		skynet.sleep(looks == 2 and 1000 or 0) -- as if the process had been stopped
+		return answer
+	end
+	check_all({ (assert(start_node(1))) })
+end)
+
+-- Anything ---------------------------------------------------------------------------------------
 
 local happen = {}
 

@@ -397,22 +397,37 @@ local function explain(self, reason)
 	return nil, ("config key master: %s: %s"):format(self.url.shown, reason)
 end
 
+--- Takes the place, and reads all. The place may be lost between the two, since its lease was there
+--- before the wait for the end of an earlier incarnation. Then it is taken once more. Waits.
+---@return integer? base nil: it can't
+---@return skynet.registry.snapshot|string snapshot or reason
+local function take_place(self, deadline_cs)
+	repeat
+		local base, reason = self.place:take(deadline_cs, true)
+		local snapshot
+		if base then
+			snapshot, reason = self.keys:read_all(self.etcd, deadline_cs)
+		end
+		if not snapshot then
+			return nil, reason or "closed"
+		end
+		local member = snapshot.members[self.options.id]
+		if member and member.incarnation == self.options.incarnation then
+			return base, snapshot
+		end
+		skynet.sleep(PAUSE_CS)
+	until self.is_over or skynet.now() >= deadline_cs
+	return nil, "the place was lost at once"
+end
+
 ---@return skynet.registry.snapshot? snapshot
 ---@return string? reason
 function methods:join()
 	local deadline_cs = skynet.now() + self.options.join_timeout_cs
-	local base, reason = self.place:take(deadline_cs, true)
-	local snapshot
-	if base then
-		snapshot, reason = self.keys:read_all(self.etcd, deadline_cs)
-	end
-	local member = snapshot and snapshot.members[self.options.id]
-	if snapshot and (not member or member.incarnation ~= self.options.incarnation) then
-		snapshot, reason = nil, "the place was lost at once"
-	end
-	if not snapshot or self.is_over then
+	local base, snapshot = take_place(self, deadline_cs)
+	if not base or self.is_over then
 		self:close()
-		return explain(self, reason or "closed")
+		return explain(self, base and "closed" or snapshot)
 	end
 	self.is_kept = true
 	self.follower:begin(snapshot)

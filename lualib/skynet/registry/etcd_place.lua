@@ -4,7 +4,7 @@
 --- own (of the same incarnation). The key of another incarnation is looked at until it is clear
 --- what has become of that one:
 ---
---- * It lives: its lease is renewed, or has outlasted its time. It keeps the place.
+--- * It lives: its lease is renewed, again and again, or outlasts its time. It keeps the place.
 --- * It is dead: nobody listens at its address any more, because this node does, or because the
 ---   connection is refused. (An address such as 127.0.0.1 tells nothing on another machine.) Its
 ---   lease is revoked, which ends its key and its names at once.
@@ -200,21 +200,34 @@ local function is_deserted(self, entry)
 	return reason ~= nil and reason:find("refused", 1, true) ~= nil
 end
 
---- Whether a lease, which is looked at again and again, is renewed. Waits.
----@param seen { lease: string?, left_s: integer, since_cs: integer } the last look
+---@class skynet.registry.etcd_place.seen what was seen of a lease so far; empty at first
+---@field lease string?
+---@field term integer of etcd: a new leader gives all leases their full time once more
+---@field renewals integer how often it must have been renewed
+---@field since_cs integer at this time it had no more than its full time left
+---@field left_s integer at the last look
+
+--- Whether a lease, which is looked at again and again, is renewed. Once is not enough: what the
+--- dead have asked for before their end, a slow etcd may do later. Waits.
+---@param seen skynet.registry.etcd_place.seen
 local function is_renewed(self, lease, seen, deadline_cs)
+	local asked_cs = skynet.now()
 	local answer = self.etcd:call("/v3/lease/timetolive", { ID = lease }, deadline_cs)
 	local left_s = answer and number(answer.TTL)
 	local granted_s = answer and number(answer.grantedTTL)
 	if not left_s or not granted_s then
 		return false -- it has gone, or etcd cannot tell
-	elseif seen.lease ~= lease then
-		seen.lease, seen.since_cs, seen.left_s = lease, skynet.now(), left_s
 	end
-	local has_grown = left_s > seen.left_s
-	local has_outlasted = skynet.now() - seen.since_cs > 100 * (granted_s + 1)
+	local _, term = answers.origin(answer)
+	if seen.lease ~= lease or seen.term ~= term then
+		seen.lease, seen.term, seen.renewals = lease, term, 0
+		seen.since_cs = skynet.now()
+	elseif left_s > seen.left_s or asked_cs - seen.since_cs > 100 * (granted_s + 1) then
+		seen.renewals = seen.renewals + 1
+		seen.since_cs = skynet.now()
+	end
 	seen.left_s = left_s
-	return has_grown or has_outlasted
+	return seen.renewals > 1
 end
 
 --- Ends the place of a dead incarnation. What cannot be done now is tried at the next look. Waits.

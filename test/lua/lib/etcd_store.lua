@@ -12,6 +12,7 @@ local RETRY_CS <const> = 10
 
 ---@class etcd_store
 ---@field revision integer
+---@field term integer
 ---@field kvs table<string, table> by key, as JSON has them
 ---@field leases table<string, { ttl_s: integer, end_cs: integer }>
 ---@field past table<string, table> kvs of earlier revisions, of which not all was read
@@ -36,7 +37,12 @@ end
 
 local function header(self)
 	local revision = tostring(self.revision)
-	return { cluster_id = tostring(self.age), member_id = "2", revision = revision }
+	return {
+		cluster_id = tostring(self.age),
+		member_id = "2",
+		raft_term = tostring(self.term),
+		revision = revision,
+	}
 end
 
 local function note(self, kind, kv)
@@ -218,11 +224,12 @@ end
 --- Puts a key, or deletes it.
 ---@param key string
 ---@param value? string
-function store:set(key, value)
+---@param lease? string
+function store:set(key, value, lease)
 	key = crypt.base64encode(key)
 	self.revision = self.revision + 1
 	if value then
-		put(self, { key = key, value = crypt.base64encode(value) })
+		put(self, { key = key, value = crypt.base64encode(value), lease = lease })
 	elseif self.kvs[key] then
 		delete(self, key)
 	end
@@ -255,6 +262,14 @@ function store:restore(backup)
 	self.revision, self.kvs, self.leases = backup.revision, backup.kvs, backup.leases
 	self.history, self.past, self.compacted = {}, {}, backup.revision
 	self.age = self.age + 1
+	for _, lease in pairs(self.leases) do
+		lease.end_cs = skynet.now() + 100 * lease.ttl_s
+	end
+end
+
+--- Elects a new leader, who gives all leases their full time.
+function store:elect()
+	self.term = self.term + 1
 	for _, lease in pairs(self.leases) do
 		lease.end_cs = skynet.now() + 100 * lease.ttl_s
 	end
@@ -413,6 +428,7 @@ function module.new()
 		past = {},
 		compacted = 0,
 		age = 0,
+		term = 1,
 		watch_count = 0,
 		deaf_count = 0,
 		is_down = false,
