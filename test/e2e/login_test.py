@@ -233,7 +233,11 @@ def a_first_packet_counts_once_and_the_latest_connection_is_the_one():
             enter(1)
             enter(0)
             local second = enter(2)
-            print("first", read_packet(first))
+            local last = read_packet(first)
+            if last:find("^question") then -- it was ready before the second connection
+                last = read_packet(first)
+            end
+            print("first", last)
             socket.send(second, (">s2"):pack("another\\0\\0\\0\\7"))
             print("second", (read_packet(second):gsub("%c", "%%")))
             socket.send(second, (">s2"):pack("bad"))
