@@ -352,6 +352,13 @@ def who_asks_a_cslave_for_too_much_is_counted():
     assert second.run(f"{stat} stat.missed_events, stat.registry.connections") == "0,1"
     second.wait_run(f"{stat} stat.registry.failures > 0", "true")
     assert int(second.run(f"{stat} stat.harbor[1].dials")) >= 1
+    network.start(1)  # those that wait get their names, and others may wait again
+    second.wait_run("return #texts", "20")
+    assert second.run(f"{stat} stat.registrations.waiting, stat.registrations.refused") == "0,12"
+    second.run(ask.format("REGISTER"))
+    second.wait_run("return #texts", "20")
+    assert second.run("return texts[20]") == second.run("return echo")
+    assert second.run(f"{stat} stat.registrations.waiting") == "0"
 
 
 @case
