@@ -12,10 +12,16 @@ local function start_launcher()
 	skynet.name(".launcher", launcher)
 end
 
+--- Raises why it fails, without a place in this file: that is what people read who start the node.
+local function start_service(name)
+	local ok, answer = pcall(skynet.newservice, name)
+	return ok and answer or error(answer or name .. " has ended by itself", 0)
+end
+
 --- This node is a whole network by itself.
 local function start_alone()
 	skynet.setenv("standalone", "true")
-	skynet.name("DATACENTER", skynet.newservice("datacenterd"))
+	skynet.name("DATACENTER", start_service("datacenterd"))
 end
 
 --- Makes this node part of a network of nodes. Waits until it is.
@@ -23,11 +29,11 @@ local function start_network()
 	local office = require("skynet.network.office")
 	local has_master = not skynet.getenv("master"):find("://", 1, true)
 	if has_master and skynet.getenv("standalone") then
-		skynet.newservice("cmaster")
+		start_service("cmaster")
 	end
-	skynet.newservice("cslave")
+	start_service("cslave")
 	if office.has_candidates() then
-		skynet.newservice("datacenterd")
+		start_service("datacenterd")
 	end
 end
 
@@ -39,7 +45,7 @@ local function start_framework()
 	else
 		start_network()
 	end
-	skynet.newservice("service_mgr")
+	start_service("service_mgr")
 end
 
 local function count_services()

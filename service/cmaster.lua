@@ -19,6 +19,7 @@ local handshake = require("skynet.network.handshake")
 local log_once = require("skynet.network.log_once")
 local master = require("skynet.network.master")
 local settings = require("skynet.network.settings")
+local fail_start = require("skynet.network.start_failure")
 local wire = require("skynet.network.wire")
 
 local PENDING_MAX <const> = 256
@@ -305,7 +306,7 @@ local function listen(address)
 	local ok, id, ip, port = pcall(socket.listen, address, nil, nil, { tls = settings.tls() })
 	if not ok then
 		local text = "cannot listen as master on %s (config key standalone): %s"
-		error(text:format(address, id), 0)
+		fail_start("cmaster", text:format(address, id))
 	end
 	local bound = (ip:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(ip, port)
 	skynet.error("master listen socket " .. bound)

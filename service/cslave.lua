@@ -32,6 +32,7 @@ local names_module = require("skynet.network.names")
 local nodes_module = require("skynet.network.nodes")
 local registry = require("skynet.registry")
 local settings = require("skynet.network.settings")
+local fail_start = require("skynet.network.start_failure")
 
 local ID <const> = skynet.harbor(skynet.self())
 --- How often to look how many handles were given.
@@ -175,7 +176,7 @@ skynet.register_protocol({
 local function start_harbor(process)
 	harbor = skynet.launch("harbor", ID, skynet.self())
 	if not harbor then
-		error("the harbor cannot start, for the reason above", 0)
+		fail_start("cslave", "the harbor cannot start, for the reason above")
 	end
 	link.link(harbor, function(_, reason)
 		give_up("its harbor has ended: " .. reason)
@@ -375,7 +376,7 @@ local function join()
 	})
 	local snapshot, reason = backend:join()
 	if not snapshot then
-		error(("node %d cannot join the network: %s"):format(ID, reason), 0)
+		fail_start("cslave", ("node %d cannot join the network: %s"):format(ID, reason))
 	end
 	return snapshot
 end

@@ -291,6 +291,27 @@ def a_node_without_its_master_says_so_and_ends():
     lonely.wait_log(rf"error: the node can't start: .*the master 127.0.0.1:{network.master_port} "
                     r"\(config key master\) cannot be reached: Connection refused")
     lonely.wait()
+    check_is_told_once(lonely, "node 2 cannot join the network")
+
+
+@case
+def a_master_whose_port_is_taken_says_so_and_ends():
+    network = LocalNetwork()
+    network.start(1)
+    other = LocalNetwork(standalone=f"127.0.0.1:{network.master_port}")
+    second = other.begin(2)
+    second.expect_status(1)
+    second.wait_log(rf"error: the node can't start: .*cannot listen as master on 127.0.0.1:"
+                    rf"{network.master_port} \(config key standalone\)")
+    second.wait()
+    check_is_told_once(second, "cannot listen as master")
+
+
+def check_is_told_once(node, text):
+    """What is for people to mend comes without the place in our code where it was found."""
+    assert node.text().count(text) == 1, node.text()
+    assert "stack traceback" not in node.text(), node.text()
+    assert ".lua:" not in node.text(), node.text()
 
 
 @case
