@@ -2,6 +2,7 @@
 --- Keys are strings, numbers or booleans; values are whatever a message can carry, and tables
 --- become branches.
 local skynet = require("skynet")
+local deliver = require("skynet.deliver")
 
 local datacenter = {}
 
@@ -21,7 +22,7 @@ function datacenter.set(key, ...)
 	if select("#", ...) == 0 then
 		error("bad argument 'value': the last argument is the value to set", 2)
 	end
-	return skynet.call("DATACENTER", "lua", "UPDATE", key, ...)
+	return deliver(pcall(skynet.call, "DATACENTER", "lua", "UPDATE", key, ...))
 end
 
 --- The value at the keys; a copy, as a table, of a branch. Waits for the service, not for a value.
@@ -30,7 +31,7 @@ end
 ---@return any value nil: there is none
 function datacenter.get(key, ...)
 	check_key(key)
-	return skynet.call("DATACENTER", "lua", "QUERY", key, ...)
+	return deliver(pcall(skynet.call, "DATACENTER", "lua", "QUERY", key, ...))
 end
 
 --- The value at the keys, as soon as there is one. Raises when something is set below them
@@ -40,7 +41,7 @@ end
 ---@return any value
 function datacenter.wait(key, ...)
 	check_key(key)
-	return skynet.call("DATACENTER", "lua", "WAIT", key, ...)
+	return deliver(pcall(skynet.call, "DATACENTER", "lua", "WAIT", key, ...))
 end
 
 return datacenter

@@ -1,6 +1,7 @@
 --- Messages that are handled strictly one after another, even where their handler waits. For
 --- programs of old; new ones use skynet.queue.
 local skynet = require("skynet")
+local deliver = require("skynet.deliver")
 local queue = require("skynet.queue")
 
 local mqueue = {}
@@ -62,7 +63,7 @@ end
 ---@param ... any
 ---@return any ... what the handler returns
 function mqueue.call(address, ...)
-	return skynet.call(address, "queue", ...)
+	return deliver(pcall(skynet.call, address, "queue", ...))
 end
 
 --- Sends to a service that has a handler registered.

@@ -52,9 +52,13 @@ end
 function methods:publish(...)
 	local number = number_of(self)
 	local message, size = packet.pack(number, self.pack_values(...))
-	skynet.rawcall(self.home, "multicast", message, size)
-	if self.home ~= daemon and subscribed[number] == self then
-		skynet.call(daemon, "lua", "SYNC") -- what comes from the home has passed the daemon
+	local ok, problem = pcall(skynet.rawcall, self.home, "multicast", message, size)
+	if ok and self.home ~= daemon and subscribed[number] == self then
+		-- What comes from the home has passed the daemon.
+		ok, problem = pcall(skynet.call, daemon, "lua", "SYNC")
+	end
+	if not ok then
+		error(problem, 2)
 	end
 end
 

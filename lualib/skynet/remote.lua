@@ -7,6 +7,7 @@
 --- 32 bits), in its field `__remote`. An object lives until it is released or its service ends:
 --- references do not keep it, and what is forgotten by all who had one costs its owner nothing.
 local skynet = require("skynet")
+local deliver = require("skynet.deliver")
 local internals = require("skynet.internals")
 
 --- Numbers that a program chooses are below, those that are drawn are not.
@@ -42,14 +43,6 @@ local function is_reference(value)
 end
 
 -- --- calling ---------------------------------------------------------------------------------
-
---- The results of a call, or its error, for which the line is blamed that has called the method.
-local function deliver(ok, ...)
-	if not ok then
-		error((...), 2) -- the method is no level: it ends with the call of this function
-	end
-	return ...
-end
 
 local function new_method(name)
 	return function(reference, ...)

@@ -6,14 +6,20 @@
 ---         skynet.dispatch("lua", function() skynet.retpack(first) first = first + 1 end)
 ---     end, 1)
 local skynet = require("skynet")
+local deliver = require("skynet.deliver")
 
 local service = {}
 
 ---@type table<string, integer>
 local known = {}
 
-local function provider()
-	return skynet.uniqueservice("service_provider")
+--- What pcall says of the request.
+local function try(...)
+	local ok, provider = pcall(skynet.uniqueservice, "service_provider")
+	if not ok then
+		return false, provider
+	end
+	return pcall(skynet.call, provider, "lua", ...)
 end
 
 local function check_name(name)
@@ -43,9 +49,9 @@ local function check_function(f)
 end
 
 local function ask(command, name, ...)
-	local address, reason = skynet.call(provider(), "lua", command, name, ...)
-	if not address then
-		error(reason, 3)
+	local ok, address, reason = try(command, name, ...)
+	if not (ok and address) then
+		error(ok and reason or address, 3)
 	end
 	known[name] = address
 	return address
@@ -82,7 +88,7 @@ end
 function service.close(name)
 	check_name(name)
 	known[name] = nil
-	return skynet.call(provider(), "lua", "CLOSE", name)
+	return deliver(try("CLOSE", name))
 end
 
 return service

@@ -3,6 +3,7 @@
 --- `skynet --test FILE` runs each case in a service of its own, on a simulated node: time is
 --- virtual, and a seed decides the order of events. Times are in hundredths of a second (cs).
 local skynet = require("skynet")
+local deliver = require("skynet.deliver")
 require("skynet.manager")
 local simulation = require("skynet.simulation")
 local check = require("skynet.test.check")
@@ -107,7 +108,7 @@ end
 ---@param ... string|number
 ---@return integer? address nil when the service has ended by itself meanwhile
 function test.service(f, ...)
-	return skynet.newservice("test_service", service.key(f), ...)
+	return deliver(pcall(skynet.newservice, "test_service", service.key(f), ...))
 end
 
 -- Waits ----------------------------------------------------------------------------------------

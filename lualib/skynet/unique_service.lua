@@ -4,9 +4,9 @@ local skynet = require("skynet")
 local module = {}
 
 local function ask(command, name, ...)
-	local address, reason = skynet.call(".service", "lua", command, name, ...)
-	if not address then
-		error(reason, 4)
+	local ok, address, reason = pcall(skynet.call, ".service", "lua", command, name, ...)
+	if not (ok and address) then
+		error(ok and reason or address, 4)
 	end
 	return address
 end

@@ -66,6 +66,7 @@ end)
 
 case("who_comes_before_the_handler_waits_for_it", function()
 	local service = child.start(server, "late")
+	check.misuse("call failed: .*: it failed", mqueue.call, service, "fail")
 	check.equal({ mqueue.call(service, "early", 1) }, { "early", 1 })
 	skynet.kill(service)
 end)

@@ -367,6 +367,12 @@ case("a_start_that_fails_is_tried_again_until_the_limit", function()
 	check.matches(told[4], "gave up stubborn .*is not wanted")
 end)
 
+case("a_start_that_fails_is_told_without_our_lines", function()
+	check.misuse("can't start 'lost': call failed: no_such_service ", supervisor.start, {
+		children = { { name = "lost", service = "no_such_service" } },
+	})
+end)
+
 case("a_deadline_of_calls_is_none_for_a_start", function()
 	local function slow(parent)
 		skynet.start(function()

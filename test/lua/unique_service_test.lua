@@ -50,6 +50,26 @@ case("the_first_caller_starts_it_and_all_get_the_same", function()
 	check.equal(ask("LIST")[name], skynet.address(service))
 end)
 
+case("a_deadline_blames_the_caller", function()
+	local name = kind("never_ready", [[
+		skynet.start(function() skynet.wait("never") end)
+	]])
+	local service = require("skynet.service")
+	local function never()
+		require("skynet").wait("never")
+	end
+	service.close("nobody") -- now the provider is there
+	local text = "call failed: snlua service_%w+ %(:%x+%): no answer within 0%.02 s$"
+	local former = skynet.call_timeout(2)
+	check.misuse(text, skynet.uniqueservice, name)
+	check.misuse(text, skynet.queryservice, name)
+	check.misuse(text, skynet.uniqueservice, true, name)
+	check.misuse(text, service.new, "never", never)
+	check.misuse(text, service.query, "never")
+	check.misuse(text, service.close, "never")
+	skynet.call_timeout(former)
+end)
+
 case("who_asks_while_it_starts_waits", function()
 	local name = kind("slow", [[
 		skynet.start(function()

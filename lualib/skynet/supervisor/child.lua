@@ -1,6 +1,7 @@
 --- One child of a supervisor: how it is started, named and stopped. See skynet/supervisor.lua.
 local skynet = require("skynet")
 require("skynet.manager")
+local deliver = require("skynet.deliver")
 
 --- How long an orderly stop may take, unless the child's specification says otherwise.
 local STOP_LIMIT_CS <const> = 500
@@ -96,10 +97,10 @@ end
 local function launch(specification)
 	if specification.start then
 		return specification.start()
-	elseif type(specification.service) == "string" then
-		return skynet.newservice_within(false, specification.service)
 	end
-	return skynet.newservice_within(false, table.unpack(specification.service))
+	local service = specification.service
+	local words = type(service) == "string" and { service } or service
+	return deliver(pcall(skynet.newservice_within, false, table.unpack(words)))
 end
 
 --- A start that has taken too long: nobody wants its service any more.
