@@ -1,12 +1,13 @@
 -- agent.lua: has one connection of the gate. What the client asks for:
 --   echo TEXT    TEXT
---   later TEXT   TEXT, after other requests
+--   later TEXT   TEXT, after the next echo
 --   fail         nothing: the handler raises
 --   quit         the connection is closed
 local skynet = require "skynet"
 local socket = require "skynet.socket"
 
 local watchdog, client_fd
+local late = {} -- what those of "later" wait for
 
 local function send_package(pack)
 	socket.write(client_fd, string.pack(">s2", pack))
@@ -15,11 +16,12 @@ end
 local REQUEST = {}
 
 function REQUEST.echo(text)
+	skynet.wakeup(late) -- it runs when this task is through
 	return text
 end
 
 function REQUEST.later(text)
-	skynet.sleep(1)
+	skynet.wait(late)
 	return text
 end
 
