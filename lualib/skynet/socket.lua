@@ -38,20 +38,21 @@ local socket = {
 --- Connects. Waits.
 ---@param address string a host, "ip:port", "[v6]:port" or "unix:/path"
 ---@param port? integer|table the port, or the options if the address has it
----@param options? { timeout?: integer, tls?: boolean|table } timeout: how long to wait, in cs
+---@param options? { timeout?: integer, quiet?: boolean, tls?: boolean|table } timeout: how long to
+--- wait, in cs; quiet: an error that breaks it later is not logged, socket.disconnected tells it
 ---@return integer? id nil when it fails
 ---@return string? reason
 function socket.open(address, port, options)
 	if type(port) == "table" then
 		port, options = nil, port
 	end
-	local driver_options, timeout = arguments.split_options(options)
+	local driver_options, timeout, is_quiet = arguments.split_options(options)
 	arguments.checked(streams.check) -- before there is a socket that nobody would wait for
 	local id, reason = arguments.checked(driver.connect, address, port, driver_options)
 	if not id then
 		return nil, reason or "cannot connect: the reason is in the log"
 	end
-	local opened, text = streams.open(id, timeout)
+	local opened, text = streams.open(id, timeout, is_quiet)
 	if not opened then
 		return nil, text
 	end

@@ -296,11 +296,12 @@ open_new(lua_State *L, enum stream_kind kind)
 	luaL_argcheck(L, !stream_find(engine, id), 1, "this service holds it already");
 	struct stream *stream = stream_hold(engine, id, kind, STREAM_OPENING);
 	stream->is_nameless = true;
+	stream->is_quiet = lua_toboolean(L, 3);
 	return await_outcome(L, engine, stream, timeout_ms);
 }
 
-/* open(id[, timeout]) -> id, text of the CONNECT message, 0; or nil, reason. For an id that was
- * just made. If that fails, or the task is ended meanwhile, the socket is closed. */
+/* open(id[, timeout[, is_quiet]]) -> id, text of the CONNECT message, 0; or nil, reason. For an id
+ * that was just made. If that fails, or the task is ended meanwhile, the socket is closed. */
 static int
 l_open(lua_State *L)
 {
@@ -434,15 +435,18 @@ l_invalid(lua_State *L)
 	return 1;
 }
 
+/* disconnected(id) -> whether it has ended, and the error that has broken it, or nil */
 static int
 l_disconnected(lua_State *L)
 {
 	const struct stream *stream = find_stream(L, engine_of(L));
-	if (!stream)
+	if (!stream) {
 		lua_pushnil(L);
-	else
-		lua_pushboolean(L, stream->stage >= STREAM_BROKEN);
-	return 1;
+		return 1;
+	}
+	lua_pushboolean(L, stream->stage >= STREAM_BROKEN);
+	lua_pushstring(L, stream->failure); /* nil where it is NULL */
+	return 2;
 }
 
 /* limit(id, bytes) */

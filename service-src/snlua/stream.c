@@ -54,6 +54,7 @@ free_stream(struct stream *stream)
 	byte_queue_clear(&stream->bytes);
 	free(stream->separator);
 	free(stream->text);
+	free(stream->failure);
 	free(stream);
 }
 
@@ -272,11 +273,14 @@ take_error(struct engine *engine, const struct skynet_socket_message *event)
 		skynet_error(engine->ctx, "socket: error on unknown %d %s", event->id, text);
 	else if (stream->kind == STREAM_LISTENER)
 		skynet_error(engine->ctx, "socket: accept error on %d: %s", event->id, text);
-	else
+	else if (!stream->is_quiet)
 		skynet_error(engine->ctx, "socket: error on %d %s", event->id, text);
-	free(text);
-	if (stream && stream->kind == STREAM_BYTES && stream->stage == STREAM_OPEN)
+	if (stream && stream->kind == STREAM_BYTES && stream->stage == STREAM_OPEN) {
 		stream->stage = STREAM_BROKEN;
+		stream->failure = text;
+	} else {
+		free(text);
+	}
 }
 
 static void

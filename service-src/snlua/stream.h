@@ -64,8 +64,10 @@ struct stream {
 	size_t limit_bytes; /* of what is kept while no task wants a count */
 	int64_t timeout_ms; /* how long a task waits; 0: for ever */
 	char *text;	    /* of the outcome, malloc-ed, or NULL */
+	char *failure;	    /* of the error that has broken it, malloc-ed, or NULL */
 	int number;	    /* of the outcome: a listener's port */
 	bool is_nameless;   /* only the task that opens it knows it */
+	bool is_quiet;	    /* its reader tells of an error; the log need not */
 	bool has_overflowed;
 	bool is_paused;
 	bool was_paused;  /* because nobody read; the log has a line about it */

@@ -61,6 +61,7 @@ function socket.invalid(id) end
 --- Whether the peer has ended the connection, or it has failed; nil: this service does not hold it.
 ---@param id integer
 ---@return boolean?
+---@return string? failure the error that has ended it
 function socket.disconnected(id) end
 
 --- All sockets of the node.

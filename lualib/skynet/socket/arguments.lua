@@ -69,9 +69,10 @@ function arguments.checked_behind_first(f, ...)
 	return result
 end
 
---- Takes options apart: those for the driver, and the timeout, which is for the library.
+--- Takes options apart: those for the driver, and those for the library.
 ---@return table? options
 ---@return integer? timeout
+---@return boolean? is_quiet
 function arguments.split_options(options)
 	if options == nil then
 		return nil, nil
@@ -82,14 +83,18 @@ function arguments.split_options(options)
 	if not is_timeout(timeout) then
 		error("bad argument 'options': timeout is no number of hundredths of a second", 3)
 	end
+	local is_quiet = options.quiet
+	if is_quiet ~= nil and type(is_quiet) ~= "boolean" then
+		error("bad argument 'options': quiet is neither true nor false", 3)
+	end
 	local rest
 	for name, value in pairs(options) do
-		if name ~= "timeout" then
+		if name ~= "timeout" and name ~= "quiet" then
 			rest = rest or {}
 			rest[name] = value
 		end
 	end
-	return rest, timeout
+	return rest, timeout, is_quiet
 end
 
 return arguments

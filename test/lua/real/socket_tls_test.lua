@@ -35,7 +35,7 @@ local function case(name, body)
 end
 
 --- Two ends of a new connection. The near one may be nil, and then there is a reason.
-local function connect(server, client)
+local function connect(server, client, is_quiet)
 	local far, reason
 	local token = {}
 	local listener, _, port = socket.listen("127.0.0.1", 0, nil, { tls = server })
@@ -45,7 +45,7 @@ local function connect(server, client)
 		far = started or false
 		skynet.wakeup(token)
 	end)
-	local near, why = socket.open("127.0.0.1", port, { tls = client })
+	local near, why = socket.open("127.0.0.1", port, { tls = client, quiet = is_quiet })
 	if far == nil then
 		skynet.wait(token)
 	end
@@ -82,6 +82,33 @@ case("who cannot be verified is refused, on both ends with a reason", function()
 	test.matches(why, "^TLS: the peer's certificate is refused: ")
 	test.equal(far, false)
 	test.matches(reason, "^TLS: .*alert")
+end)
+
+case("a client that is refused when it is open already can tell why", function()
+	local server, client = { certificate = here, authorities = there }, { authorities = here }
+	local problem = "TLS: tlsv13 alert certificate required (the peer says so)"
+	for _, is_quiet in ipairs({ true, false }) do
+		local near, far = connect(server, client, is_quiet)
+		test.equal(far, false)
+		test.equal(socket.read(near), false)
+		test.equal({ socket.disconnected(near) }, { true, problem })
+		test.equal(#test.log("socket: error on %d+ TLS: "), is_quiet and 0 or 1)
+		socket.close(near)
+		test.equal({ socket.disconnected(near) }, {})
+	end
+end)
+
+case("who does not speak TLS is told of", function()
+	local listener, _, port = socket.listen("127.0.0.1", 0)
+	socket.start(listener, function(id)
+		socket.start(id)
+		socket.write(id, "220 welcome\r\n")
+		socket.read(id)
+		socket.close(id)
+	end)
+	local _, why = socket.open("127.0.0.1", port, { tls = true })
+	test.equal(why, "TLS: wrong version number (the peer does not speak TLS)")
+	socket.close(listener)
 end)
 
 case("a client may be told to verify a name, or nothing", function()
