@@ -128,6 +128,20 @@ case("an end within an answer is told", function()
 	end
 end)
 
+case("a connection that breaks is no end of an answer, and is told by its error", function()
+	local port = listen(function(id)
+		socket.readline(id, "\r\n\r\n")
+		socket.pause(id) -- what nobody has read makes a reset of the end
+		socket.write(id, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the")
+		socket.shutdown(id)
+	end)
+	local other = assert(connection.open("127.0.0.1", port))
+	local head, reason = other:exchange("POST", "/", nil, ("x"):rep(1 << 20))
+	test.equal(head, nil)
+	test.equal(reason, "Connection reset by peer")
+	test.equal(#test.log("socket: error on"), 0)
+end)
+
 case("an answer that never ends is read piece by piece", function()
 	local port = listen(function(id)
 		read_request(id)

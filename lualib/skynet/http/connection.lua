@@ -44,6 +44,7 @@ function connection.open(host, port, options)
 	local id, reason = socket.open(host, port, {
 		tls = options.tls or nil,
 		timeout = timeout_cs,
+		quiet = true, -- whoever reads is told
 	})
 	if not id then
 		return nil, reason
@@ -137,11 +138,12 @@ local function read_more(self, deadline_cs)
 	if not self.is_open then
 		return nil, self.failure
 	end
+	local _, failure = socket.disconnected(self.id)
 	local ok, problem
 	if bytes then
 		ok, problem = self.answer:feed(bytes)
-	elseif reason == "timeout" then
-		return fail(self, "timeout")
+	elseif reason == "timeout" or failure then
+		return fail(self, failure or "timeout") -- a body up to the end would be cut short
 	else
 		ok, problem = self.answer:finish()
 	end
