@@ -278,7 +278,9 @@ local function accept(id, peer)
 	end
 	local session = setmetatable({ socket = id, peer = peer }, session_mt)
 	table.insert(pending, session)
-	skynet.error(("connect from %s %d"):format(peer, id))
+	if not log:has_said(host_of(peer)) then -- who was refused tries again and again
+		skynet.error(("connect from %s %d"):format(peer, id))
+	end
 	local ok, reason = socket.start(id)
 	if ok then
 		ok, reason = pcall(converse, session)

@@ -32,6 +32,14 @@ function log_once:error(subject, text, what)
 	skynet.error(text)
 end
 
+--- Whether something was said about the subject less than a minute ago.
+---@param subject string
+---@return boolean
+function log_once:has_said(subject)
+	local last = self.said[subject]
+	return last ~= nil and skynet.now() - last.cs < AGAIN_CS
+end
+
 --- Forgets what was said about a subject, because all is well again.
 ---@param subject string
 function log_once:forget(subject)

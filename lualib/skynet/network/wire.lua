@@ -57,7 +57,9 @@ local function read(id, size)
 	elseif bytes == nil then
 		return nil, "it has said nothing for too long"
 	end
-	return nil, rest == "" and "the connection has ended" or "the connection was cut off"
+	local _, failure = socket.disconnected(id)
+	local ended = rest == "" and "the connection has ended" or "the connection was cut off"
+	return nil, failure or ended
 end
 
 -- What programs say first that are no master and none of its nodes, where a length is expected.
@@ -69,10 +71,13 @@ local OTHERS = {
 	["SSH-"] = "SSH",
 }
 
+--- Who speaks it has the key, and this node has not.
+local TLS <const> = "TLS; config key harbor_certificate is not set here"
+
 --- Why these four bytes are not the length of a packet.
 local function tell_stranger(header, size, limit)
 	local text = "a packet of %d bytes was announced; at most %d may come here"
-	local other = OTHERS[header] or header:find("^[\21\22]\3[\1-\4]") and "TLS"
+	local other = OTHERS[header] or header:find("^[\21\22]\3[\1-\4]") and TLS
 	return text:format(size, limit) .. (other and (" (the protocol is %s)"):format(other) or "")
 end
 

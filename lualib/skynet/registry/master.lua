@@ -12,6 +12,8 @@ local log_once = require("skynet.network.log_once")
 local view = require("skynet.registry.view")
 local wire = require("skynet.network.wire")
 
+--- The last try to join that had less time tells nothing: the one before it tells why.
+local TRY_CS <const> = 100
 --- However long a master was away: when it is started again it gives those who come back 30 cs
 --- before it lets others in (skynet.network.master).
 local RETRY_CS <const> = 20
@@ -64,7 +66,7 @@ local function expect(self, id, kind, limit)
 		local text = "what answers at %s (config key master) is no master: %s"
 		return failed(text:format(self.options.url, reason), "wrong")
 	elseif not packet then
-		return failed(reason)
+		return failed(kind == "hello" and reason .. "; its log may say why" or reason)
 	elseif packet[1] == "refused" then
 		local is_final = packet[3] == "wrong" or packet[3] == "taken"
 		local text = "the master refuses this node: " .. fields.printable(packet[2])
@@ -149,6 +151,7 @@ local function try_to_connect(self)
 	local id, reason = socket.open(options.url, {
 		timeout = limited(self, ANSWER_CS),
 		tls = options.tls,
+		quiet = true, -- whoever joins or waits is told, once
 	})
 	if not id then
 		return failed(reason)
@@ -343,7 +346,9 @@ end
 
 function backend:join()
 	self.deadline_cs = skynet.now() + self.options.join_timeout_cs
+	local reason
 	while true do
+		local begin_cs = skynet.now()
 		local id, result = connect(self)
 		if id then
 			self.log:forget("")
@@ -358,9 +363,14 @@ function backend:join()
 		elseif result.kind ~= "failed" then
 			finish(self, result.reason)
 			return nil, result.reason
-		elseif skynet.now() >= self.deadline_cs then
+		end
+		local is_over = skynet.now() >= self.deadline_cs
+		if not (reason and is_over and self.deadline_cs - begin_cs < TRY_CS) then
+			reason = result.reason
+		end
+		if is_over then
 			local text = "the master %s (config key master) cannot be reached: %s"
-			finish(self, text:format(self.options.url, result.reason))
+			finish(self, text:format(self.options.url, reason))
 			return nil, self.ended
 		end
 		local text = "warning: the master %s cannot be reached by now: %s"

@@ -7,6 +7,7 @@ local check = require("check")
 local handshake = require("skynet.network.handshake")
 local network = require("network_slaves")
 local registry = require("skynet.registry")
+local socket = require("skynet.socket")
 local view = require("skynet.registry.view")
 
 local start_master = network.start_master
@@ -183,6 +184,24 @@ case("a_slave_waits_for_a_master_that_is_not_there", function()
 	check.matches(reason, "the master 127.0.0.1:1 %(config key master%) cannot be reached: ")
 	check.ok(late.backend:status().failures >= 1)
 	check.equal(late.backend:status().connections, 0)
+end)
+
+case("what_a_try_met_that_had_time_is_why_it_cannot_join", function()
+	local begin_cs, count = skynet.now(), 0
+	local listener, _, port = socket.listen("127.0.0.1", 0)
+	socket.start(listener, function(id)
+		count = count + 1
+		socket.start(id)
+		if count > 1 and skynet.now() - begin_cs > 200 then
+			socket.readall(id) -- silent for the little time that is left
+		end
+		socket.close(id)
+	end)
+	local url = "127.0.0.1:" .. port
+	local _, reason = new_slave(url, 1, "a", { join_timeout_cs = 270 }).backend:join()
+	check.matches(reason, "cannot be reached: the connection .*; its log may say why$")
+	check.ok(count > 1)
+	socket.close(listener)
 end)
 
 case("a_slave_that_cannot_take_over_a_change_leaves", function()

@@ -43,6 +43,10 @@ case("who_knocks_again_and_again_is_told_of_once", function()
 	end
 	check.equal(counted(service, "refused"), 5)
 	check.equal(#test.log("error: 127.0.0.1:%d+ is refused: a packet"), 1)
+	check.equal(#test.log("connect from"), 1)
+	check.ok(join(url, 1, "a")) -- so its host is forgiven
+	knock(url, "x")
+	check.equal(#test.log("connect from"), 2)
 end)
 
 case("garbage_is_refused_with_a_clear_line", function()
@@ -54,7 +58,7 @@ case("garbage_is_refused_with_a_clear_line", function()
 			"skynet\0\1",
 			"%(the protocol is that of a node, which listens at its config key",
 		},
-		{ "\22\3\1\2\0", "%(the protocol is TLS%)" },
+		{ "\22\3\1\2\0", "%(the protocol is TLS; config key harbor_certificate" },
 		{ "\255\255\255\255", "a packet of 4294967295 bytes was announced; at most 1024" },
 		{ "\0\0\0\0", "does not begin with a word" },
 		{ "\0\0\0\4\255\255\255\255", "cannot be unpacked" },
