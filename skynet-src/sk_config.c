@@ -96,7 +96,7 @@ check_address(const struct sk_config_loading *l, const struct sk_setting *settin
 		return SK_OK;
 	return sk_config_refuse(l, setting,
 				"'%s' is no address; write host:port with a port in %ld..65535, "
-				"as in \"127.0.0.1:2526\"",
+				"as in \"127.0.0.1:2526\" or \"[::1]:2526\"",
 				setting->value, port_min);
 }
 

@@ -10,6 +10,14 @@
 #define HOST_BYTES 256 /* of a host's name or number, with the NUL */
 #define PORT_DIGITS 5
 
+/* Only a number in brackets has a colon in it, so that nobody takes "etcd:HOST:PORT" for a host. */
+static bool
+is_host(const char *text, size_t length)
+{
+	bool is_bracketed = length > 2 && text[0] == '[' && text[length - 1] == ']';
+	return is_bracketed || strcspn(text, ":[]") >= length;
+}
+
 /* As text, up to length. A host has no slash, so that nobody takes a URL for one. */
 static bool
 is_address(const char *text, size_t length, long port_min)
@@ -19,8 +27,9 @@ is_address(const char *text, size_t length, long port_min)
 	while (host > 0 && text[host - 1] != ':')
 		host--;
 	size_t digits = length - host;
-	if (host < 2 || host > HOST_BYTES || digits < 1 || digits > PORT_DIGITS ||
-	    strcspn(text, "/ \t\r\n") < host || strspn(text + host, "0123456789") < digits)
+	if (host < 2 || host > HOST_BYTES || !is_host(text, host - 1) || digits < 1 ||
+	    digits > PORT_DIGITS || strcspn(text, "/ \t\r\n") < host ||
+	    strspn(text + host, "0123456789") < digits)
 		return false;
 	memcpy(port, text + host, digits);
 	port[digits] = '\0';

@@ -104,6 +104,10 @@ test_types_of_known_keys(void **state)
 	expect_error("master = 'host:65536'", "is no address");
 	expect_error("master = 'host:20x'", "is no address");
 	expect_error("master = 'a host:2013'", "is no address");
+	expect_error("master = 'etcd:127.0.0.1:2379'", "is no address");
+	expect_error("master = '::1:2013'", "is no address");
+	expect_error("master = '[]:2013'", "is no address");
+	expect_error("master = '[127.0.0.1:99'", "is no address");
 	expect_error("standalone = 'etcd://host:2379'",
 		     "key 'standalone': 'etcd://host:2379' is no address; write host:port");
 	expect_error("address = 'tcp://host:2526'", "is no address");
@@ -201,7 +205,7 @@ test_nodes_on_several_machines_need_a_secret(void **state)
 	(void)state;
 	static const char *const exposed[] = {
 		"0.0.0.0:2013", "10.0.0.1:2013",      "[::]:2013", "[fe80::1]:2013", "nowhere:2013",
-		"128.0.0.1:1",	"127.0.0.1.org:2013", "127.0.0:1", "[127.0.0.1:99",  "localhosts:1",
+		"128.0.0.1:1",	"127.0.0.1.org:2013", "127.0.0:1", "localhosts:1",
 	};
 	static const char *const local[] = {"127.0.0.1:2013", "127.255.0.3:1", "localhost:2013",
 					    "[::1]:2013"};
