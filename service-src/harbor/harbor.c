@@ -245,9 +245,12 @@ start(struct harbor *harbor)
 						     BACKLOG, &options);
 	if (harbor->listener < 0) {
 		skynet_error(harbor->ctx,
-			     "[harbor] Cannot listen on %s:%d, the config's address: see the line "
-			     "before",
-			     settings->host, settings->port);
+			     "[harbor] Cannot listen on %s:%d (config key address%s): the line "
+			     "before says why",
+			     settings->host, settings->port,
+			     settings->has_tls ? ", with TLS by harbor_certificate, harbor_key and "
+						 "harbor_authorities"
+					       : "");
 		return false;
 	}
 	if (skynet_harbor_start(harbor->ctx) != 0) {

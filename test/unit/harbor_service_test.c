@@ -461,7 +461,7 @@ a_config_that_cannot_be_used_is_named(void **state)
 		 "*harbor_message_limit is x, and must be from 1024 *"},
 		{"harbor_output_policy", "drop", "*is drop, and must be error or block"},
 		{"harbor_key", "x", "*needs both harbor_certificate and harbor_authorities*"},
-		{"address", "192.0.2.1:1", "*Cannot listen on 192.0.2.1:1, the config's address*"},
+		{"address", "192.0.2.1:1", "*Cannot listen on 192.0.2.1:1 (config key address): *"},
 	};
 	char parm[64];
 	(void)state;
