@@ -219,11 +219,13 @@ command_setenv(struct skynet_context *ctx, const char *parm)
 	size_t length = parm ? strcspn(parm, " ") : 0;
 	if (length == 0 || parm[length] == '\0')
 		return NULL;
+	int64_t bytes = sk_memory_thread_bytes();
 	char *key = skynet_strdup(parm);
 	key[length] = '\0';
 	if (sk_env_set(ctx->core->env, key, parm + length + 1) != SK_OK)
 		skynet_error(ctx, "error: Can't setenv exist key : %s", key);
 	free(key);
+	sk_memory_disown_since(bytes); /* the entry stays when the service ends */
 	return NULL;
 }
 
@@ -233,6 +235,15 @@ command_describe(struct skynet_context *ctx, const char *parm)
 	struct skynet_context *service =
 		sk_registry_find(&ctx->core->registry, to_handle(ctx, parm));
 	return service ? service->description : NULL;
+}
+
+/* What a service is charged for: up to now, when it asks itself, else up to its last turn. */
+static const char *
+charged_bytes(struct skynet_context *ctx, struct skynet_context *service)
+{
+	if (service == sk_this_service)
+		sk_context_settle(service);
+	return result(ctx, "%" PRId64, sk_context_memory(service));
 }
 
 /* The service after the one that parm names, in the order of handles; the first, without. */
@@ -249,7 +260,7 @@ command_memory(struct skynet_context *ctx, const char *parm)
 {
 	struct skynet_context *service =
 		sk_registry_find(&ctx->core->registry, to_handle(ctx, parm));
-	return service ? result(ctx, "%" PRId64, sk_context_memory(service)) : NULL;
+	return service ? charged_bytes(ctx, service) : NULL;
 }
 
 static const char *
@@ -336,7 +347,7 @@ command_stat(struct skynet_context *ctx, const char *parm)
 		return result(ctx, "%" PRIu64,
 			      atomic_load_explicit(&ctx->bound.refused, memory_order_relaxed));
 	if (strcmp(parm, "memory") == 0)
-		return result(ctx, "%" PRId64, sk_context_memory(ctx));
+		return charged_bytes(ctx, ctx);
 	return "";
 }
 
@@ -348,11 +359,13 @@ command_logon(struct skynet_context *ctx, const char *parm)
 	struct skynet_context *service = sk_registry_find(&core->registry, handle);
 	if (!service || atomic_load(&service->record))
 		return NULL;
+	int64_t bytes = sk_memory_thread_bytes();
 	struct sk_record *record = sk_record_open(core, ctx->handle, handle);
 	struct sk_record *none = NULL;
 	/* Two services may ask at once: the second closes what it opened. */
 	if (record && !atomic_compare_exchange_strong(&service->record, &none, record))
 		sk_record_close(core, ctx->handle, record);
+	sk_memory_disown_since(bytes); /* it is closed in nobody's turn */
 	return NULL;
 }
 
@@ -485,8 +498,10 @@ skynet_command(struct skynet_context *ctx, const char *cmd, const char *parm)
 void
 skynet_debug_memory(const char *info)
 {
-	const struct skynet_context *service = sk_this_service;
-	if (service)
-		(void)fprintf(stderr, "[:%08x] %s %p\n", service->handle, info,
-			      (void *)(uintptr_t)sk_context_memory(service));
+	struct skynet_context *service = sk_this_service;
+	if (!service)
+		return;
+	sk_context_settle(service);
+	(void)fprintf(stderr, "[:%08x] %s %p\n", service->handle, info,
+		      (void *)(uintptr_t)sk_context_memory(service));
 }

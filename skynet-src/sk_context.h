@@ -9,6 +9,7 @@
 #include "sk_core.h"
 #include "sk_links.h"
 #include "sk_mailbox.h"
+#include "sk_memory.h"
 #include "sk_module.h"
 #include "sk_quiesce.h"
 #include "skynet.h"
@@ -50,9 +51,10 @@ struct skynet_context {
 	bool has_packet;     /* others share the message in hand: sk_packet.h */
 	const struct skynet_remote *remote; /* where the message in hand goes, see sk_remote.h */
 	uint64_t cpu_ticks;		    /* of finished messages */
-	/* Net bytes allocated in finished turns. Written by the owner, read by anybody: relaxed, it
-	 * is a figure for humans. */
+	/* Net bytes allocated, as of the last settlement. Written by the owner, read by anybody:
+	 * relaxed, it is a figure for humans. */
 	_Atomic int64_t memory_bytes;
+	int64_t settled_bytes; /* what the counter of the thread said then */
 	struct sk_overload overload;
 	char *description;     /* "MODULE PARM", shortened; constant */
 	char result[40];       /* of the last skynet_command */
@@ -72,6 +74,22 @@ sk_context_charge(struct skynet_context *service, int64_t bytes)
 			      atomic_load_explicit(&service->memory_bytes, memory_order_relaxed) +
 				      bytes,
 			      memory_order_relaxed);
+}
+
+/* What the thread allocates and frees from now on is the service's.  [turn] or launch, as above */
+static inline void
+sk_context_open_account(struct skynet_context *service)
+{
+	service->settled_bytes = sk_memory_thread_bytes();
+}
+
+/* Charges it for what that was until now.  [turn] or launch */
+static inline void
+sk_context_settle(struct skynet_context *service)
+{
+	int64_t bytes = sk_memory_thread_bytes();
+	sk_context_charge(service, bytes - service->settled_bytes);
+	service->settled_bytes = bytes;
 }
 
 /* What a service is charged for.  [any, online] */

@@ -75,9 +75,11 @@ insert(struct sk_groups *groups, int32_t number)
 {
 	uint32_t place = place_of(groups, number);
 	if (groups->count == groups->capacity) {
+		int64_t bytes = sk_memory_thread_bytes();
 		groups->capacity = groups->capacity ? groups->capacity * 2 : FIRST_CAPACITY;
 		groups->list =
 			skynet_realloc(groups->list, groups->capacity * sizeof *groups->list);
+		sk_memory_disown_since(bytes);
 	}
 	struct group *entry = &groups->list[place];
 	memmove(entry + 1, entry, (groups->count++ - place) * sizeof *entry);

@@ -124,6 +124,7 @@ sk_memory_trim(void)
 /* jemalloc counts what each thread allocated and freed anyway, and lends the two counters. */
 static _Thread_local const uint64_t *allocated_bytes;
 static _Thread_local const uint64_t *freed_bytes;
+static _Thread_local int64_t nobodys_bytes;
 
 static const uint64_t *
 counter(const char *name)
@@ -141,7 +142,25 @@ sk_memory_thread_bytes(void)
 		allocated_bytes = counter("thread.allocatedp");
 		freed_bytes = counter("thread.deallocatedp");
 	}
-	return (int64_t)(*allocated_bytes - *freed_bytes);
+	return (int64_t)(*allocated_bytes - *freed_bytes) - nobodys_bytes;
+}
+
+void
+sk_memory_disown(int64_t bytes)
+{
+	nobodys_bytes += bytes;
+}
+
+void
+sk_memory_disown_since(int64_t thread_bytes)
+{
+	nobodys_bytes += sk_memory_thread_bytes() - thread_bytes;
+}
+
+int64_t
+sk_memory_bytes_of(void *block)
+{
+	return (int64_t)malloc_usable_size(block);
 }
 
 #else
@@ -154,6 +173,25 @@ sk_memory_trim(void)
 int64_t
 sk_memory_thread_bytes(void)
 {
+	return 0;
+}
+
+void
+sk_memory_disown(int64_t bytes)
+{
+	(void)bytes;
+}
+
+void
+sk_memory_disown_since(int64_t thread_bytes)
+{
+	(void)thread_bytes;
+}
+
+int64_t
+sk_memory_bytes_of(void *block)
+{
+	(void)block;
 	return 0;
 }
 

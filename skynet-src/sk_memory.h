@@ -3,7 +3,9 @@
  * Model      A service is charged for what its thread allocated less what it freed during its
  *            turns; the allocator counts per thread anyway, so the charge costs two reads a turn
  *            and no header per block. A payload is charged to the receiver from the moment it is
- *            handled.
+ *            handled. What one turn allocates and another, or nobody's, frees must not be counted
+ *            at either end, or accounts grow for ever: messages on their way, and all that the
+ *            core keeps for itself (sockets and their output, tables of names) are nobody's.
  * Threads    [any]
  */
 #ifndef SK_MEMORY_H
@@ -16,9 +18,21 @@
  * Set by the service layer. */
 extern _Thread_local uint32_t sk_memory_owner;
 
-/* Bytes that this thread has allocated less those it has freed, ever. Only differences mean
- * something. Always 0 where the allocator does not count. */
+/* Bytes that this thread has allocated less those it has freed, ever, and less what is nobody's.
+ * Only differences mean something. Always 0 where the allocator does not count. */
 int64_t sk_memory_thread_bytes(void);
+
+/* So many bytes, which this thread has allocated, are nobody's from now on. Negative: bytes that
+ * were nobody's are this thread's to free. */
+void sk_memory_disown(int64_t bytes);
+
+/* What this thread has allocated and freed since sk_memory_thread_bytes returned that was nobody's
+ * work: the counter goes back there. */
+void sk_memory_disown_since(int64_t thread_bytes);
+
+/* How many bytes the allocator counts for a block that malloc has returned; 0 for NULL, and where
+ * it does not count. */
+int64_t sk_memory_bytes_of(void *block);
 
 /* Gives memory that nobody uses back to the system. For a node that has nothing to do: it takes
  * milliseconds. Does nothing where the allocator has no such thing. */

@@ -7,6 +7,7 @@
  * I2  A name is retired after the first table without it was published. */
 #include "sk_names.h"
 
+#include "sk_memory.h"
 #include "skynet.h"
 
 #include <assert.h>
@@ -107,6 +108,7 @@ new_table(uint32_t count)
 {
 	struct sk_name_table *table =
 		skynet_malloc(sizeof(*table) + (size_t)count * sizeof(table->names[0]));
+	sk_memory_disown(sk_memory_bytes_of(table));
 	table->count = count;
 	return table;
 }
@@ -115,6 +117,7 @@ static struct name *
 new_name(const char *text, size_t length, uint32_t handle)
 {
 	struct name *name = skynet_malloc(sizeof(*name) + length + 1);
+	sk_memory_disown(sk_memory_bytes_of(name));
 	name->length = length;
 	name->handle = handle;
 	memcpy(name->text, text, length);

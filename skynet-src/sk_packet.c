@@ -26,8 +26,7 @@ skynet_packet_new(const void *bytes, size_t size)
 	if (bytes && size > 0)
 		memcpy(packet->bytes, bytes, size);
 	packet->bytes[size] = '\0';
-	if (sk_this_service)
-		sk_context_charge(sk_this_service, -weight_of(packet));
+	sk_memory_disown(weight_of(packet));
 	return packet;
 }
 
@@ -53,8 +52,7 @@ skynet_packet_release(struct skynet_packet *packet)
 	/* Release pairs with the acquire of who frees: all reading comes before it. */
 	if (atomic_fetch_sub_explicit(&packet->holders, 1, memory_order_acq_rel) != 1)
 		return;
-	if (sk_this_service)
-		sk_context_charge(sk_this_service, weight_of(packet));
+	sk_memory_disown(-weight_of(packet));
 	free(packet);
 }
 

@@ -42,8 +42,7 @@ sk_post_rare_weight(const struct sk_message *message)
 			 sk_memory_block_bytes(sizeof(struct sk_message));
 	if (message->kind == SK_MESSAGE_SOCKET) {
 		const struct skynet_socket_message *payload = message->data;
-		if (payload->buffer && payload->ud > 0)
-			bytes += sk_memory_block_bytes((size_t)payload->ud);
+		bytes += sk_memory_bytes_of(payload->buffer);
 	}
 	return bytes;
 }
@@ -59,8 +58,7 @@ post_remote(struct sk_core *core, uint32_t handle, struct sk_message *message)
 		return;
 	}
 	message = sk_remote_wrap(message, handle);
-	if (sk_this_service)
-		sk_context_charge(sk_this_service, -sk_post_weight_of(message));
+	sk_memory_disown(sk_post_weight_of(message));
 	sk_post_push(harbor, message);
 }
 
@@ -76,8 +74,7 @@ sk_post(struct sk_core *core, uint32_t handle, struct sk_message *message)
 		sk_post_discard(core, message);
 		return SK_ENOENT;
 	}
-	if (sk_this_service)
-		sk_context_charge(sk_this_service, -sk_post_weight_of(message));
+	sk_memory_disown(sk_post_weight_of(message));
 	sk_post_push(service, message);
 	return SK_OK;
 }

@@ -11,6 +11,7 @@
  *     which was true when it found the leaf. */
 #include "sk_registry.h"
 
+#include "sk_memory.h"
 #include "skynet.h"
 
 #include <assert.h>
@@ -102,6 +103,7 @@ make_leaf_locked(struct sk_registry *r, uint32_t index)
 	if (leaf)
 		return leaf;
 	leaf = skynet_calloc(1, sizeof(*leaf));
+	sk_memory_disown(sk_memory_bytes_of(leaf));
 	/* Release pairs with the acquire in find: a leaf that is found is empty, not garbage. */
 	atomic_store_explicit(&r->leaves[index], leaf, memory_order_release);
 	r->leaf_bits[index / 64] |= UINT64_C(1) << (index % 64);

@@ -105,6 +105,7 @@ set_reason_locked(struct sk_remotes *remotes, struct node *node, const char *tex
 	struct reason *reason = NULL;
 	if (text) {
 		reason = skynet_malloc(sizeof *reason);
+		sk_memory_disown(sk_memory_bytes_of(reason));
 		(void)snprintf(reason->text, sizeof reason->text, ": %s", text);
 	}
 	struct reason *old = atomic_exchange_explicit(&node->reason, reason, memory_order_acq_rel);

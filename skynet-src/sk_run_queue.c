@@ -17,6 +17,7 @@
  *       place again: the taker's reading of the place is over (I4). */
 #include "sk_run_queue.h"
 
+#include "sk_memory.h"
 #include "skynet.h"
 
 #include <assert.h>
@@ -67,10 +68,12 @@ reserve_locked(struct sk_shared_queue *q, uint32_t count, uint32_t needed_slots)
 		capacity_slots *= 2;
 	if (capacity_slots == q->capacity_slots)
 		return;
+	int64_t bytes = sk_memory_thread_bytes();
 	struct sk_mailbox **slots = skynet_malloc(capacity_slots * sizeof(slots[0]));
 	for (uint32_t i = 0; i < count; i++)
 		slots[i] = *shared_slot_locked(q, i);
 	skynet_free(q->slots);
+	sk_memory_disown_since(bytes);
 	q->slots = slots;
 	q->capacity_slots = capacity_slots;
 	q->first = 0;

@@ -251,8 +251,6 @@ sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
 	if (!service)
 		return SK_ENOENT; /* V2 */
 	struct sk_message *nudge = sk_message_new(SK_MESSAGE_NUDGE, 0, 0, 0, NULL, 0);
-	if (sk_this_service) /* what is allocated here goes with the service that ends */
-		sk_context_charge(sk_this_service, bytes - sk_memory_thread_bytes());
 	sk_names_remove(&core->names, handle);
 	sk_names_remove(&core->global_names, handle);
 	sk_harbor_ended(core, handle);
@@ -261,7 +259,8 @@ sk_service_kill(struct sk_core *core, uint32_t handle, const char *reason)
 		sk_post_empty(core, monitor, PTYPE_CLIENT, handle, 0);
 	/* Release pairs with the acquire in is_dying. */
 	atomic_store_explicit(&service->is_dying, true, memory_order_release);
-	sk_post_push(service, nudge); /* V3 */
+	sk_post_push(service, nudge);  /* V3 */
+	sk_memory_disown_since(bytes); /* what was allocated goes with the service that ends */
 	return SK_OK;
 }
 
@@ -332,15 +331,6 @@ init_instance(struct skynet_context *service, const char *parm)
 	return service->module->init(service->instance, service, parm) == 0;
 }
 
-/* What the launcher has allocated for the service is the service's. */
-static void
-take_charge(struct skynet_context *service, struct skynet_context *launcher, int64_t bytes)
-{
-	sk_context_charge(service, bytes);
-	if (launcher)
-		sk_context_charge(launcher, -bytes);
-}
-
 /* Gives birth to a registered service: charges it for what its init allocates, logs, lets it
  * run. */
 static bool
@@ -348,14 +338,14 @@ bear(struct skynet_context *service, const char *name, const char *parm)
 {
 	struct sk_core *core = service->core;
 	struct skynet_context *launcher = sk_this_service;
-	int64_t bytes = sk_memory_thread_bytes();
 	sk_service_set_running(service);
+	sk_context_open_account(service);
 	/* A stopping node may have looked through the registry before this service was in it; then
 	 * it had set the flag before. */
 	bool lives = !atomic_load(&core->is_aborting) && init_instance(service, parm) &&
 		     !sk_service_is_dying(service);
+	sk_context_settle(service);
 	sk_service_set_running(launcher);
-	take_charge(service, launcher, sk_memory_thread_bytes() - bytes);
 	if (!lives) {
 		sk_core_log(core, service->handle, "error: launch %s FAILED", name);
 		return false;
@@ -365,8 +355,8 @@ bear(struct skynet_context *service, const char *name, const char *parm)
 	return true;
 }
 
-uint32_t
-sk_service_launch(struct sk_core *core, const char *name, const char *parm)
+static uint32_t
+launch(struct sk_core *core, const char *name, const char *parm)
 {
 	char error[512];
 	uint32_t caller = skynet_current_handle();
@@ -379,7 +369,7 @@ sk_service_launch(struct sk_core *core, const char *name, const char *parm)
 	}
 	int64_t bytes = sk_memory_thread_bytes();
 	struct skynet_context *service = new_service(core, module, name, parm);
-	bytes = sk_memory_thread_bytes() - bytes;
+	sk_context_charge(service, sk_memory_thread_bytes() - bytes);
 	atomic_fetch_add(&core->living, 1);
 	if (sk_registry_add(&core->registry, service, &service->handle) != SK_OK) {
 		sk_core_log(core, caller, "error: launch %s FAILED: all 2^24-1 handles are in use",
@@ -390,7 +380,6 @@ sk_service_launch(struct sk_core *core, const char *name, const char *parm)
 		return 0;
 	}
 	uint32_t handle = service->handle;
-	take_charge(service, sk_this_service, bytes);
 	if (!bear(service, name, parm)) {
 		/* V2: or somebody else did, just now */
 		(void)sk_service_kill(core, handle, "it could not be launched and has ended");
@@ -399,6 +388,15 @@ sk_service_launch(struct sk_core *core, const char *name, const char *parm)
 	}
 	if (!sk_mailbox_rest(&service->mailbox)) /* V1: ends the launcher's hold */
 		sk_scheduler_ready(&core->scheduler, &service->mailbox);
+	return handle;
+}
+
+uint32_t
+sk_service_launch(struct sk_core *core, const char *name, const char *parm)
+{
+	int64_t bytes = sk_memory_thread_bytes();
+	uint32_t handle = launch(core, name, parm);
+	sk_memory_disown_since(bytes); /* it is the new service's, or the core's */
 	return handle;
 }
 

@@ -5,6 +5,7 @@
 #include "skynet_socket.h"
 
 #include "sk_hosts.h"
+#include "sk_memory.h"
 #include "sk_packet.h"
 #include "sk_service.h"
 #include "sk_socket_connect.h"
@@ -16,10 +17,27 @@
 #include "sk_socket_udp.h"
 #include "sk_socket_write.h"
 
+/* A request of a service, while the layer works on it. */
+struct request {
+	struct skynet_context *ctx;
+	int64_t bytes; /* what the counter of memory said when it began */
+	char error[SK_SOCKET_LINE_SIZE];
+};
+
 static struct sk_sockets *
-sockets_of(const struct skynet_context *ctx)
+begin(struct request *request, struct skynet_context *ctx)
 {
+	request->ctx = ctx;
+	request->bytes = sk_memory_thread_bytes();
 	return ctx->core->sockets;
+}
+
+/* What the layer has allocated and freed is its own: output is freed when it has left, and a socket
+ * when it ends, in whosever turn that is. */
+static void
+end(const struct request *request)
+{
+	sk_memory_disown_since(request->bytes);
 }
 
 /* From now on the death of the service has to end its sockets. */
@@ -30,24 +48,32 @@ becomes_owner(struct skynet_context *ctx)
 	atomic_store_explicit(&ctx->owns_sockets, true, memory_order_relaxed);
 }
 
+static void
+log_error(const struct request *request)
+{
+	sk_core_log(request->ctx->core, request->ctx->handle, "error: %s", request->error);
+}
+
 /* Returns the id, or -1 after logging the reason. */
 static int
-id_or_log(struct skynet_context *ctx, int result, const char *error)
+end_with_id(const struct request *request, int result)
 {
+	end(request);
 	if (result > 0)
 		return result;
-	sk_core_log(ctx->core, ctx->handle, "error: %s", error);
+	log_error(request);
 	return -1;
 }
 
 /* Returns 0, or -1 after logging the reason, if it is worth a line. */
 static int
-done_or_log(struct skynet_context *ctx, int result, const char *error)
+end_done(const struct request *request, int result)
 {
+	end(request);
 	if (result == SK_OK)
 		return 0;
-	if (error[0] != '\0')
-		sk_core_log(ctx->core, ctx->handle, "error: %s", error);
+	if (request->error[0] != '\0')
+		log_error(request);
 	return -1;
 }
 
@@ -59,13 +85,13 @@ int
 skynet_socket_listen_with(struct skynet_context *ctx, const char *host, int port, int backlog,
 			  const struct skynet_socket_options *options)
 {
-	char error[SK_SOCKET_LINE_SIZE];
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
 	(void)backlog; /* as long as the system allows */
 	becomes_owner(ctx);
-	return id_or_log(ctx,
-			 sk_socket_listen(sockets_of(ctx), ctx->handle, host, port,
-					  options ? options : &no_options, error),
-			 error);
+	return end_with_id(&request,
+			   sk_socket_listen(sockets, ctx->handle, host, port,
+					    options ? options : &no_options, request.error));
 }
 
 int
@@ -78,12 +104,12 @@ int
 skynet_socket_connect_with(struct skynet_context *ctx, const char *host, int port,
 			   const struct skynet_socket_options *options)
 {
-	char error[SK_SOCKET_LINE_SIZE];
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
 	becomes_owner(ctx);
-	return id_or_log(ctx,
-			 sk_socket_connect(sockets_of(ctx), ctx->handle, host, port,
-					   options ? options : &no_options, error),
-			 error);
+	return end_with_id(&request,
+			   sk_socket_connect(sockets, ctx->handle, host, port,
+					     options ? options : &no_options, request.error));
 }
 
 int
@@ -95,55 +121,68 @@ skynet_socket_connect(struct skynet_context *ctx, const char *host, int port)
 int
 skynet_socket_bind(struct skynet_context *ctx, int fd)
 {
-	char error[SK_SOCKET_LINE_SIZE];
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
 	becomes_owner(ctx);
-	return id_or_log(ctx, sk_socket_bind(sockets_of(ctx), ctx->handle, fd, error), error);
+	return end_with_id(&request, sk_socket_bind(sockets, ctx->handle, fd, request.error));
 }
 
 int
 skynet_socket_watch(struct skynet_context *ctx, int fd)
 {
-	char error[SK_SOCKET_LINE_SIZE];
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
 	becomes_owner(ctx);
-	return id_or_log(ctx, sk_socket_ready_open(sockets_of(ctx), ctx->handle, fd, error), error);
+	return end_with_id(&request, sk_socket_ready_open(sockets, ctx->handle, fd, request.error));
 }
 
 int
 skynet_socket_rearm(struct skynet_context *ctx, int id, int what)
 {
-	char error[SK_SOCKET_LINE_SIZE];
-	return done_or_log(ctx, sk_socket_ready_await(sockets_of(ctx), id, what, error), error);
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
+	return end_done(&request, sk_socket_ready_await(sockets, id, what, request.error));
 }
 
 void
 skynet_socket_start(struct skynet_context *ctx, int id)
 {
+	struct request request;
 	becomes_owner(ctx);
-	sk_socket_start(sockets_of(ctx), ctx->handle, id);
+	sk_socket_start(begin(&request, ctx), ctx->handle, id);
+	end(&request);
 }
 
 void
 skynet_socket_pause(struct skynet_context *ctx, int id)
 {
-	sk_socket_pause(sockets_of(ctx), id);
+	struct request request;
+	sk_socket_pause(begin(&request, ctx), id);
+	end(&request);
 }
 
 void
 skynet_socket_close(struct skynet_context *ctx, int id)
 {
-	sk_socket_ask_close(sockets_of(ctx), id);
+	struct request request;
+	sk_socket_ask_close(begin(&request, ctx), id);
+	end(&request);
 }
 
 void
 skynet_socket_shutdown(struct skynet_context *ctx, int id)
 {
-	sk_socket_shutdown(sockets_of(ctx), id);
+	struct request request;
+	sk_socket_shutdown(begin(&request, ctx), id);
+	end(&request);
 }
 
 void
 skynet_socket_nodelay(struct skynet_context *ctx, int id)
 {
-	sk_socket_nodelay(sockets_of(ctx), id);
+	struct request request;
+	sk_socket_nodelay(begin(&request, ctx), id);
+	end(&request);
 }
 
 /* --- names --------------------------------------------------------------------------------- */
@@ -170,25 +209,32 @@ int
 skynet_socket_secure(struct skynet_context *ctx, int id, const struct skynet_tls_options *options,
 		     int is_server)
 {
-	char error[SK_SOCKET_LINE_SIZE];
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
 	int result = SK_EINVAL;
 	struct sk_socket_tls *tls = sk_socket_tls_new(
-		sockets_of(ctx), options, is_server ? SK_TLS_SERVER : SK_TLS_CLIENT, NULL, error);
+		sockets, options, is_server ? SK_TLS_SERVER : SK_TLS_CLIENT, NULL, request.error);
 	if (tls)
-		result = sk_socket_secure(sockets_of(ctx), id, tls, error);
-	return done_or_log(ctx, result, error);
+		result = sk_socket_secure(sockets, id, tls, request.error);
+	return end_done(&request, result);
 }
 
 int
 skynet_socket_tls_info(struct skynet_context *ctx, int id, struct skynet_tls_info *info)
 {
-	return sk_socket_tls_describe(sockets_of(ctx), id, info) == SK_OK ? 0 : -1;
+	struct request request;
+	int result = sk_socket_tls_describe(begin(&request, ctx), id, info);
+	end(&request);
+	return result == SK_OK ? 0 : -1;
 }
 
 int
 skynet_tls_reload(struct skynet_context *ctx)
 {
-	return sk_sockets_reload_tls(sockets_of(ctx));
+	struct request request;
+	int failed = sk_sockets_reload_tls(begin(&request, ctx));
+	end(&request);
+	return failed;
 }
 
 /* --- output -------------------------------------------------------------------------------- */
@@ -243,19 +289,22 @@ make_piece(const struct socket_sendbuffer *buffer)
 static int
 send_buffer(struct skynet_context *ctx, const struct socket_sendbuffer *buffer, bool is_low)
 {
-	char error[SK_SOCKET_LINE_SIZE];
+	struct request request;
 	int result;
 	if (!is_known_type(ctx, buffer))
 		return -1;
+	if (buffer->type == SOCKET_BUFFER_MEMORY) /* which is taken */
+		sk_memory_disown(sk_memory_bytes_of((void *)buffer->buffer));
+	struct sk_sockets *sockets = begin(&request, ctx);
 	if (size_of(buffer) > 0) {
-		result = sk_socket_send(sockets_of(ctx), buffer->id, make_piece(buffer), is_low,
-					error);
+		result = sk_socket_send(sockets, buffer->id, make_piece(buffer), is_low,
+					request.error);
 	} else {
-		result = sk_socket_send_nothing(sockets_of(ctx), buffer->id, error);
+		result = sk_socket_send_nothing(sockets, buffer->id, request.error);
 		if (buffer->type == SOCKET_BUFFER_MEMORY)
 			skynet_free((void *)buffer->buffer);
 	}
-	return done_or_log(ctx, result, error);
+	return end_done(&request, result);
 }
 
 /* The buffer that the older functions mean. */
@@ -301,42 +350,56 @@ skynet_socket_send_lowpriority(struct skynet_context *ctx, int id, void *buffer,
 int
 skynet_socket_udp(struct skynet_context *ctx, const char *host, int port)
 {
-	char error[SK_SOCKET_LINE_SIZE];
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
 	becomes_owner(ctx);
-	return id_or_log(ctx, sk_socket_udp_open(sockets_of(ctx), ctx->handle, host, port, error),
-			 error);
+	return end_with_id(&request,
+			   sk_socket_udp_open(sockets, ctx->handle, host, port, request.error));
 }
 
 int
 skynet_socket_udp_connect(struct skynet_context *ctx, int id, const char *host, int port)
 {
-	char error[SK_SOCKET_LINE_SIZE];
-	return done_or_log(ctx, sk_socket_udp_connect(sockets_of(ctx), id, host, port, error),
-			   error);
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
+	return end_done(&request, sk_socket_udp_connect(sockets, id, host, port, request.error));
 }
 
 int
 skynet_socket_udp_dial(struct skynet_context *ctx, const char *host, int port)
 {
-	char error[SK_SOCKET_LINE_SIZE];
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
 	becomes_owner(ctx);
-	return id_or_log(ctx, sk_socket_udp_dial(sockets_of(ctx), ctx->handle, host, port, error),
-			 error);
+	return end_with_id(&request,
+			   sk_socket_udp_dial(sockets, ctx->handle, host, port, request.error));
 }
 
 int
 skynet_socket_udp_listen(struct skynet_context *ctx, const char *host, int port)
 {
-	if (port == 0)
-		return id_or_log(ctx, SK_EINVAL, "socket: udp_listen needs a port, not 0");
+	if (port == 0) {
+		sk_core_log(ctx->core, ctx->handle,
+			    "error: socket: udp_listen needs a port, not 0");
+		return -1;
+	}
 	return skynet_socket_udp(ctx, host, port);
+}
+
+static int
+send_datagram(struct skynet_context *ctx, const struct socket_sendbuffer *buffer,
+	      const struct sk_address *to)
+{
+	struct request request;
+	struct sk_sockets *sockets = begin(&request, ctx);
+	return end_done(&request, sk_socket_udp_send(sockets, buffer->id, to, bytes_of(buffer),
+						     size_of(buffer), request.error));
 }
 
 int
 skynet_socket_udp_sendbuffer(struct skynet_context *ctx, const char *address,
 			     struct socket_sendbuffer *buffer)
 {
-	char error[SK_SOCKET_LINE_SIZE];
 	struct sk_address to = {0};
 	int result = SK_EINVAL;
 	if (!is_known_type(ctx, buffer))
@@ -348,10 +411,7 @@ skynet_socket_udp_sendbuffer(struct skynet_context *ctx, const char *address,
 			"%d",
 			buffer->id, (unsigned char)address[0]);
 	else
-		result = done_or_log(ctx,
-				     sk_socket_udp_send(sockets_of(ctx), buffer->id, &to,
-							bytes_of(buffer), size_of(buffer), error),
-				     error);
+		result = send_datagram(ctx, buffer, &to);
 	if (buffer->type == SOCKET_BUFFER_MEMORY)
 		skynet_free((void *)buffer->buffer);
 	return result == SK_OK ? 0 : -1;

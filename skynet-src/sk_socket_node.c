@@ -2,6 +2,7 @@
  * callbacks, deaths of owners. */
 #include "sk_socket.h"
 
+#include "sk_memory.h"
 #include "sk_poller.h"
 #include "sk_resolver.h"
 #include "sk_service.h"
@@ -183,12 +184,14 @@ sk_sockets_event(struct sk_sockets *sockets, uint64_t token, unsigned flags)
 void
 sk_sockets_consumed(struct sk_sockets *sockets, int id)
 {
+	int64_t bytes = sk_memory_thread_bytes();
 	struct sk_socket *s = sk_socket_enter(sockets, id);
 	if (!s)
 		return;
 	if (s->unconsumed > 0 && --s->unconsumed == 0)
 		sk_socket_read_on(sockets, s);
 	sk_socket_leave(sockets, s);
+	sk_memory_disown_since(bytes); /* what comes next is for whoever handles it */
 }
 
 /* Whoever set the timer waits for something that has not come. */
@@ -256,12 +259,14 @@ sk_sockets_release_owner(struct sk_sockets *sockets, uint32_t handle)
 static void
 drop_accepted(struct sk_sockets *sockets, int id)
 {
+	int64_t bytes = sk_memory_thread_bytes();
 	struct sk_socket *s = sk_socket_enter(sockets, id);
 	if (!s)
 		return;
 	if (s->stage == SK_SOCKET_WAITING)
 		sk_socket_end(sockets, s);
 	sk_socket_leave(sockets, s);
+	sk_memory_disown_since(bytes); /* a socket's memory is no service's */
 }
 
 /* Whether the service layer will report a message as consumed after it was discarded: that is so

@@ -30,7 +30,7 @@ new_payload(int type, int id, int ud, char *buffer, const char *text, size_t *si
 	if (text_size > SK_SOCKET_TEXT_MAX)
 		text_size = SK_SOCKET_TEXT_MAX;
 	*size = sizeof(struct skynet_socket_message) + text_size;
-	struct skynet_socket_message *payload = skynet_malloc(*size);
+	struct skynet_socket_message *payload = skynet_malloc(*size + 1); /* as sk_post_weight */
 	payload->type = type;
 	payload->id = id;
 	payload->ud = ud;

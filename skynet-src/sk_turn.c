@@ -3,7 +3,6 @@
  */
 #include "sk_clock.h"
 #include "sk_forward.h"
-#include "sk_memory.h"
 #include "sk_packet.h"
 #include "sk_record.h"
 #include "sk_remote.h"
@@ -173,15 +172,15 @@ sk_service_turn(void *owner, struct sk_worker *worker, struct sk_mailbox *box)
 {
 	struct sk_core *core = owner;
 	struct skynet_context *service = SK_CONTAINER_OF(box, struct skynet_context, mailbox);
-	int64_t bytes = sk_memory_thread_bytes();
 	sk_service_set_running(service);
+	sk_context_open_account(service);
 	atomic_store_explicit(&worker->running_handle, service->handle, memory_order_relaxed);
 	if (SK_LIKELY(!sk_service_is_dying(service))) {
 		check_overload(service, overload_ticks(core, worker));
 		handle_messages(service, worker);
 	}
+	sk_context_settle(service);
 	sk_service_set_running(NULL);
-	sk_context_charge(service, sk_memory_thread_bytes() - bytes);
 	bool is_last = SK_UNLIKELY(sk_service_is_dying(service));
 	if (is_last)
 		sk_service_last_turn(service);

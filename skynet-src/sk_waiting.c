@@ -52,11 +52,20 @@ static struct name *
 add_name_locked(struct sk_waiting *waiting, struct name **place, const char *text)
 {
 	struct name *name = skynet_calloc(1, sizeof *name);
+	sk_memory_disown(sk_memory_bytes_of(name));
 	(void)snprintf(name->text, sizeof name->text, "%s", text);
 	name->end = &name->first;
 	*place = name;
 	waiting->name_count++;
 	return name;
+}
+
+/* name: taken; NULL: does nothing. */
+static void
+free_name(struct name *name)
+{
+	sk_memory_disown(-sk_memory_bytes_of(name));
+	free(name);
 }
 
 static size_t
@@ -134,7 +143,7 @@ sk_waiting_free(struct sk_waiting *waiting)
 				free(message->data);
 				free(message);
 			}
-			free(name);
+			free_name(name);
 		}
 	}
 	(void)pthread_mutex_destroy(&waiting->lock);
@@ -150,12 +159,11 @@ wants_answer(const struct sk_message *message)
 	       message->type != PTYPE_ERROR;
 }
 
-/* It belongs to the service that runs, for a moment. */
+/* It belongs to the thread that runs, for a moment. */
 static void
 take_charge(const struct sk_message *message)
 {
-	if (sk_this_service)
-		sk_context_charge(sk_this_service, sk_post_weight_of(message));
+	sk_memory_disown(-sk_post_weight_of(message));
 }
 
 /* Past the bound of the mailbox: what has waited was taken long ago. receiver: NULL if it is a
@@ -208,7 +216,7 @@ sk_waiting_name(struct sk_core *core, const char *name, uint32_t handle, bool ma
 	struct name *waited = take_name_locked(waiting, find_locked(waiting, name));
 	while (waited && (message = take_message_locked(waiting, waited)))
 		send_on(core, handle, receiver, message);
-	free(waited);
+	free_name(waited);
 	/* Behind that: who finds the name overtakes nothing (W2). */
 	stored = may_replace ? sk_names_set(&core->global_names, name, handle)
 			     : sk_names_add(&core->global_names, name, handle);
@@ -241,7 +249,7 @@ sk_waiting_refuse_all(struct sk_core *core, uint32_t harbor)
 			struct sk_message *message;
 			while ((message = take_message_locked(waiting, name)))
 				refuse(core, harbor, name->text, message);
-			free(name);
+			free_name(name);
 		}
 	}
 	(void)pthread_mutex_unlock(&waiting->lock);

@@ -6,11 +6,12 @@
 ---@class skynet.memory
 local memory = {}
 
---- What this service is charged for, its VM included.
+--- What this service is charged for up to now, its VM included.
 ---@return integer bytes
 function memory.current() end
 
---- What each service is charged for, its VM included. A message on its way belongs to nobody.
+--- What each service is charged for, its VM included; others than this one up to the end of their
+--- last turn. Messages on their way and what sockets have still to send belong to nobody.
 ---@return table<integer, integer> bytes address -> bytes
 function memory.info() end
 

@@ -3,6 +3,7 @@
 local skynet = require("skynet")
 require("skynet.manager")
 local memory = require("skynet.memory")
+local socket = require("skynet.socket")
 local test = require("skynet.test")
 local child = require("child")
 
@@ -95,6 +96,55 @@ test.case("traffic_that_is_over_is_charged_to_nobody", function()
 	test.ok(math.abs(mine_after - mine) < 4000, mine_after - mine)
 	test.ok(math.abs(its_after - its) < 4000, its_after - its)
 	skynet.kill(echo)
+end)
+
+--- A TCP connection of this service with itself: both ids.
+local function connect_with_itself()
+	local accepted, there = nil, {}
+	local listener, ip, port = socket.listen("127.0.0.1", 0)
+	socket.start(listener, function(id)
+		socket.start(id)
+		accepted = id
+		skynet.wakeup(there)
+	end)
+	local connected = assert(socket.open(ip, port))
+	if not accepted then
+		skynet.wait(there)
+	end
+	socket.close(listener)
+	return connected, accepted
+end
+
+--- What this service is charged for beside its Lua values.
+local function charged_in_c()
+	collectgarbage()
+	collectgarbage()
+	return memory.current() - collectgarbage("count") * 1024
+end
+
+test.case("what_went_through_sockets_is_charged_to_nobody", function()
+	local function talk()
+		local from, to = connect_with_itself()
+		for size = 1, 2000 do
+			socket.write(from, ("x"):rep(size))
+			test.equal(#socket.read(to, size), size)
+		end
+		socket.close(from)
+		test.equal(socket.read(to), false)
+		socket.close(to)
+	end
+	talk()
+	local before = charged_in_c()
+	talk() -- 2 MB
+	local left = charged_in_c() - before
+	test.ok(math.abs(left) < 8000, left)
+end)
+
+test.case("the_own_account_is_up_to_date", function()
+	local before = memory.current()
+	local text = ("x"):rep(1000000)
+	test.ok(memory.current() - before >= #text)
+	test.ok(memory.info()[skynet.self()] - before >= #text)
 end)
 
 test.case("who_ends_is_charged_no_more", function()
