@@ -208,20 +208,6 @@ look_ups_under_way_are_given_up_at_the_end(void **state)
 	}
 }
 
-static void
-an_answer_for_a_closed_socket_is_dropped(void **state)
-{
-	struct world *w = *state;
-	int id = skynet_socket_connect(w->service, "localhost", 1);
-	skynet_socket_close(w->service, id);
-	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_CLOSE, id);
-	struct sk_address_list *list = skynet_calloc(1, sizeof *list + sizeof(struct sk_address));
-	list->count = 1;
-	sk_socket_resolved(w->core.sockets, id, list, NULL);
-	sk_socket_resolved(w->core.sockets, id, NULL, "reason");
-	world_expect_nothing(w, w->service);
-}
-
 /* The resolver's answer, given by hand. */
 static void
 answer_with(struct world *w, int id, const char *const *hosts, const int *ports, int count)
@@ -246,6 +232,20 @@ resolving_socket(struct world *w)
 	int id = sk_socket_add(w->core.sockets, &seed);
 	assert_true(id > 0);
 	return id;
+}
+
+static void
+an_answer_for_a_closed_socket_is_dropped(void **state)
+{
+	struct world *w = *state;
+	int id = resolving_socket(w);
+	skynet_socket_close(w->service, id);
+	(void)world_expect(w, w->service, SKYNET_SOCKET_TYPE_CLOSE, id);
+	struct sk_address_list *list = skynet_calloc(1, sizeof *list + sizeof(struct sk_address));
+	list->count = 1;
+	sk_socket_resolved(w->core.sockets, id, list, NULL);
+	sk_socket_resolved(w->core.sockets, id, NULL, "reason");
+	world_expect_nothing(w, w->service);
 }
 
 static void
