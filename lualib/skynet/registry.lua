@@ -96,10 +96,11 @@ local registry = {
 --- that holds a global name, the office, keeps a tree of bytes there: at most one value in each
 --- place, which is a list of keys. What open_data returns is used by one task at a time, and has:
 ---
---- * take(deadline_cs, on_entry) takes the place over from whoever had it before: once it has
----   returned, nobody else can write. Waits. on_entry(keys, count, bytes) is called for each value
----   that is there, for those above before those below; false: it makes no sense. nil and a
----   reason: it has failed; is_over: because another service has the office.
+--- * take(limit_cs, on_entry) takes the place over from whoever had it before: once it has
+---   returned, nobody else can write. Waits, so long at most for that, and so long for each piece
+---   of what is there. on_entry(keys, count, bytes) is called for each value, for those above
+---   before those below; false: it makes no sense. nil and a reason: it has failed; is_over:
+---   because another service has the office.
 --- * write(changes, deadline_cs) makes changes, all or none, once the place is taken. Waits. nil
 ---   and a reason: it is not known whether they are made or not, nor when, until the place has
 ---   been taken again; is_over: another service has taken it.
@@ -108,7 +109,7 @@ local registry = {
 ---   exceed `limits`. No two of one write concern the same place.
 ---@class skynet.registry.data
 ---@field limits { bytes: integer, changes: integer }
----@field take fun(self, deadline_cs: integer, on_entry: function): boolean?, string?, boolean?
+---@field take fun(self, limit_cs: integer, on_entry: function): boolean?, string?, boolean?
 ---@field is_held fun(self, deadline_cs: integer): boolean
 ---@field write fun(self, changes: table[], deadline_cs: integer): boolean?, string?, boolean?
 ---@field measure fun(self, change: skynet.registry.data.change): integer

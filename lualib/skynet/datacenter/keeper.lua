@@ -19,7 +19,7 @@ local waiters = require("skynet.waiters")
 
 --- Behind a failure.
 local PAUSE_CS <const> = 50
---- To read everything: however much it is, it comes in small pieces, each with its own limit.
+--- To take the place over, and then for each piece of what is there, however much that is.
 local TAKE_CS <const> = 6000
 local SILENCE <const> = "the registry does not answer"
 
@@ -117,7 +117,7 @@ local function take(self)
 		self.is_sure, self.shelved = false, nil
 	end
 	local root, list = {}, entries.new()
-	local is_taken, reason, is_over = self.data:take(skynet.now() + TAKE_CS, function(...)
+	local is_taken, reason, is_over = self.data:take(TAKE_CS, function(...)
 		return pcall(list.apply, list, root, ...)
 	end)
 	if self.term ~= term then

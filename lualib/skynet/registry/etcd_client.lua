@@ -15,6 +15,12 @@ local CODE <const> = answers.CODE
 local FINAL <const> = answers.FINAL
 
 local ATTEMPT_CS <const> = 200
+--- A long request or answer has more time, as it takes a slow line or a busy machine long: so many
+--- bytes of a request for each centisecond more, and an answer as long as more of it comes.
+local BYTES_PER_CS <const> = 1024
+local ANSWER_CS <const> = 6000
+--- To check a password takes etcd much computing, on purpose; a busy one may need so long.
+local PASSWORD_MAX_CS <const> = 3000
 --- Between two rounds over all members.
 local PAUSE_CS <const> = 10
 local PAUSE_MAX_CS <const> = 100
@@ -36,6 +42,8 @@ local ANSWER_MAX <const> = 64 * 1024 * 1024
 ---@field private idle skynet.http.connection[] connections to it without a request
 ---@field private busy table<skynet.http.connection, "call"|"watch"> those with one
 ---@field private token string? of the user
+---@field private showing table? the password is being shown; those that wait for that
+---@field private password_cs integer how long etcd has for it
 ---@field private warned_cs table<integer, integer> when the log last had why a member was left
 ---@field private is_closed boolean
 local methods = {}
@@ -124,9 +132,46 @@ local function headers_of(self)
 	}
 end
 
+--- Reads the body of an answer. Waits until `end_cs`, as long as more of it comes.
+local function read_body(self, other, end_cs)
+	local pieces, size = {}, 0
+	repeat
+		local deadline_cs = math.min(skynet.now() + self.attempt_cs, end_cs)
+		local piece, reason = other:read_piece(deadline_cs)
+		if not piece then
+			return nil, reason
+		end
+		pieces[#pieces + 1] = piece
+		size = size + #piece
+		if size > ANSWER_MAX then
+			other:close()
+			return nil, "an answer is too large"
+		end
+	until piece == ""
+	return table.concat(pieces)
+end
+
+--- Sends a request and reads its answer. Waits.
+local function ask(self, other, path, body, deadline_cs, end_cs)
+	local ok, reason = other:send("POST", path, headers_of(self), body, ANSWER_MAX)
+	local head, text
+	if ok then
+		head, reason = other:read_head(deadline_cs)
+	end
+	if head then
+		text, reason = read_body(self, other, math.min(skynet.now() + ANSWER_CS, end_cs))
+	end
+	if not text then
+		return nil, reason
+	end
+	return head, text
+end
+
 --- One exchange with the present member. An idle connection may have been closed by it meanwhile:
 --- then there is a second try with a new one. Waits.
-local function exchange(self, path, body, deadline_cs, is_sound)
+---@param deadline_cs integer for the begin of the answer
+---@param end_cs integer for all of it
+local function exchange(self, path, body, deadline_cs, end_cs, is_sound)
 	local index = self.current
 	local other, reason = take_idle(self, RESERVE), nil
 	if not other then
@@ -136,11 +181,10 @@ local function exchange(self, path, body, deadline_cs, is_sound)
 	if other then
 		local was_used = other.is_used
 		self.busy[other] = "call"
-		local headers = headers_of(self)
-		head, text = other:exchange("POST", path, headers, body, deadline_cs, ANSWER_MAX)
+		head, text = ask(self, other, path, body, deadline_cs, end_cs)
 		give_back(self, other, index)
 		if not head and was_used and text ~= "timeout" and index == self.current then
-			return exchange(self, path, body, deadline_cs, is_sound)
+			return exchange(self, path, body, deadline_cs, end_cs, is_sound)
 		end
 		reason = text
 	end
@@ -159,20 +203,44 @@ local function has_token(answer)
 	return type(answer.token) == "string" and not answer.token:find("%c")
 end
 
---- Gets a token for the user of the URL. Waits.
-local function authenticate(self, deadline_cs)
-	local request = { name = self.url.user, password = self.url.password }
-	local body = answers.encode(request)
-	local answer, reason, code =
-		exchange(self, "/v3/auth/authenticate", body, deadline_cs, has_token)
+--- Gets a token for the user of the URL, and tells those that wait what has come of it. Where etcd
+--- had too little time for that it has twice as much at the next try. Waits.
+local function show_password(self, showing)
+	local limit_cs = self.password_cs
+	local body = answers.encode({ name = self.url.user, password = self.url.password })
+	local path, end_cs = "/v3/auth/authenticate", skynet.now() + limit_cs
+	local answer, reason, code = exchange(self, path, body, end_cs, end_cs, has_token)
 	if answer then
 		self.token = answer.token
-		return true
 	elseif code == CODE.PRECONDITION then
 		self.token = "" -- it asks nobody who he is
+	end
+	local is_late = not (answer or code)
+	self.password_cs = is_late and math.min(2 * limit_cs, PASSWORD_MAX_CS) or self.attempt_cs
+	self.showing = nil
+	showing.reason, showing.code = reason, code
+	for token in pairs(showing.waiting) do
+		skynet.wakeup(token)
+	end
+end
+
+--- Waits for a token. One task shows the password for all: etcd would check it for each of them,
+--- also for those that have given up, and on a busy machine would answer none of them in time.
+local function authenticate(self, deadline_cs)
+	local showing = self.showing
+	if not showing then
+		showing = { waiting = {} }
+		self.showing = showing
+		skynet.fork(show_password, self, showing)
+	end
+	local token = {}
+	showing.waiting[token] = true
+	skynet.sleep(math.max(0, deadline_cs - skynet.now()), token)
+	showing.waiting[token] = nil
+	if self.token then
 		return true
 	end
-	return nil, reason, code
+	return nil, showing.reason or "timeout", showing.code
 end
 
 --- Whether an error says that the token is not good any more, or that one is wanted by now.
@@ -185,18 +253,29 @@ local function is_about_token(self, reason, code)
 	return self.token and (is_old or code == CODE.UNAUTHENTICATED)
 end
 
+--- A token that etcd has refused is not used any more. There may be a newer one by now.
+local function forget_token(self, token)
+	if self.token == token then
+		self.token = nil
+	end
+end
+
 --- One try with the present member. Waits.
-local function attempt(self, path, body, limit_cs, is_sound)
-	local deadline_cs = skynet.now() + limit_cs
+---@param limit_cs integer for the token, if there is none yet, and for the begin of the answer
+---@param end_cs integer for all
+local function attempt(self, path, body, limit_cs, end_cs, is_sound)
 	if self.url.user and not self.token then
-		local ok, reason, code = authenticate(self, deadline_cs)
+		local ok, reason, code =
+			authenticate(self, math.min(skynet.now() + limit_cs, end_cs))
 		if not ok then
 			return nil, reason, code
 		end
 	end
-	local answer, reason, code = exchange(self, path, body, deadline_cs, is_sound)
+	local token = self.token
+	local deadline_cs = math.min(skynet.now() + limit_cs, end_cs)
+	local answer, reason, code = exchange(self, path, body, deadline_cs, end_cs, is_sound)
 	if not answer and is_about_token(self, reason, code) then
-		self.token = nil
+		forget_token(self, token)
 		return nil, reason -- without the code: it is worth another try
 	end
 	return answer, reason, code
@@ -213,16 +292,15 @@ end
 ---@return integer? code of etcd's error; nil: no member could be reached in time
 function methods:call(path, request, deadline_cs, is_sound)
 	local body = answers.encode(request)
+	local limit_cs = self.attempt_cs + #body // BYTES_PER_CS
 	local tries, pause_cs, why = 0, PAUSE_CS, "timeout"
+	deadline_cs = deadline_cs or math.maxinteger
 	while true do
-		local limit_cs = self.attempt_cs
-		if deadline_cs then
-			limit_cs = math.min(limit_cs, deadline_cs - skynet.now())
-		end
-		if limit_cs <= 0 then
+		if skynet.now() >= deadline_cs then
 			return nil, why
 		end
-		local answer, reason, code = attempt(self, path, body, limit_cs, is_sound)
+		local answer, reason, code =
+			attempt(self, path, body, limit_cs, deadline_cs, is_sound)
 		if self.is_closed then
 			return nil, "closed"
 		elseif answer or FINAL[code] then
@@ -243,6 +321,7 @@ end
 ---@field private client skynet.registry.etcd_client
 ---@field private connection skynet.http.connection
 ---@field private index integer the member
+---@field private token string? of the user
 ---@field private rest string the begin of a message
 ---@field private is_given_up boolean by who uses it: its member is not to blame
 local watch_methods = {}
@@ -303,6 +382,13 @@ function watch_methods:close(reason)
 	self.connection:close(reason)
 end
 
+--- Ends the watch, and has the user show his password again before the next one.
+---@param reason string
+function watch_methods:refuse(reason)
+	forget_token(self.client, self.token)
+	self:close(reason)
+end
+
 --- Ends the watch, because its member is no use.
 ---@param reason string
 function watch_methods:fail(reason)
@@ -315,13 +401,13 @@ end
 ---@return string? reason
 ---@return integer? code
 function methods:watch(request)
-	local deadline_cs = skynet.now() + self.attempt_cs
 	if self.url.user and not self.token then
-		local ok, reason, code = authenticate(self, deadline_cs)
+		local ok, reason, code = authenticate(self, skynet.now() + self.attempt_cs)
 		if not ok then
 			return nil, reason, code
 		end
 	end
+	local deadline_cs = skynet.now() + self.attempt_cs
 	local index = self.current
 	local other, reason = connect(self, deadline_cs)
 	if not other then
@@ -333,6 +419,7 @@ function methods:watch(request)
 		client = self,
 		connection = other,
 		index = index,
+		token = self.token,
 		rest = "",
 		is_given_up = false,
 	}, watch_class)
@@ -345,18 +432,13 @@ function methods:watch(request)
 		local text = other:read_body(deadline_cs)
 		head, problem, code = answers.read(head, text or "")
 		if is_about_token(self, problem, code) then
-			self.token = nil
+			forget_token(self, watch.token)
 		end
 	end
 	if not head then
 		return fail_watch(watch, problem or "the connection is lost", code)
 	end
 	return watch
-end
-
---- Has the user show his password again with the next request.
-function methods:forget_token()
-	self.token = nil
 end
 
 -- The end ----------------------------------------------------------------------------------------
@@ -436,6 +518,7 @@ function etcd_client.new(url, options)
 		hosts = url.hosts,
 		tls = url.is_secure and (options.tls or true),
 		attempt_cs = options.attempt_cs or ATTEMPT_CS,
+		password_cs = options.attempt_cs or ATTEMPT_CS,
 		current = (options.first or 0) % #url.hosts + 1,
 		idle = {},
 		busy = {},

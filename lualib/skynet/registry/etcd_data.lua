@@ -191,8 +191,8 @@ local function tell(self, kv, on_entry)
 	end
 end
 
---- Reads all values as they were at a revision, page by page. Waits.
-local function read_all(self, revision, deadline_cs, on_entry)
+--- Reads all values as they were at a revision, page by page. Waits, for each page so long.
+local function read_all(self, revision, limit_cs, on_entry)
 	local largest = math.max(self.head.largest, 1)
 	local limit = math.min(math.max(PAGE_BYTES // largest, 1), PAGE_KEYS_MAX)
 	local key, range_end = range_below(self.root)
@@ -203,7 +203,7 @@ local function read_all(self, revision, deadline_cs, on_entry)
 			range_end = range_end,
 			limit = limit,
 			revision = tostring(revision),
-		}, deadline_cs, answers.revision)
+		}, skynet.now() + limit_cs, answers.revision)
 		if not answer then
 			return nil, reason
 		end
@@ -228,12 +228,13 @@ function methods:is_held(deadline_cs)
 end
 
 --- Takes the place over, and tells all that is in it. Waits.
----@param deadline_cs integer
+---@param limit_cs integer to take it over, and for each piece of what is in it
 ---@param on_entry fun(keys: any[], count: integer, bytes: string): boolean
 ---@return boolean? is_taken
 ---@return string? reason
 ---@return boolean? is_over another one has the office
-function methods:take(deadline_cs, on_entry)
+function methods:take(limit_cs, on_entry)
+	local deadline_cs = skynet.now() + limit_cs
 	self.head = nil
 	while true do
 		local seen, reason, is_over = look(self, deadline_cs)
@@ -243,7 +244,7 @@ function methods:take(deadline_cs, on_entry)
 		local revision
 		revision, reason = put_first_head(self, seen, deadline_cs)
 		if revision then
-			return read_all(self, revision, deadline_cs, on_entry)
+			return read_all(self, revision, limit_cs, on_entry)
 		elseif reason or skynet.now() >= deadline_cs then
 			return nil, reason or "timeout"
 		end

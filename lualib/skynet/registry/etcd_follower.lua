@@ -233,8 +233,7 @@ local function check_created(self, watch)
 	if not message then
 		return nil, reason, code
 	elseif message.canceled == true then -- the token of the user is too old, for one
-		watch:close("it is refused")
-		self.etcd:forget_token()
+		watch:refuse("it is refused")
 		return nil, "the watch is refused: " .. tostring(message.cancel_reason)
 	elseif self.must_read then
 		watch:close("all is to be read first")

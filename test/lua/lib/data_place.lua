@@ -59,8 +59,8 @@ local function sleep_until(deadline_cs)
 	skynet.sleep(math.max(1, deadline_cs - skynet.now()))
 end
 
-function data:take(deadline_cs, on_entry)
-	local mine = self.place
+function data:take(limit_cs, on_entry)
+	local mine, deadline_cs = self.place, skynet.now() + limit_cs
 	skynet.sleep(mine.delay_cs())
 	while mine.is_away and skynet.now() < deadline_cs do
 		skynet.sleep(10)
