@@ -39,12 +39,12 @@ def users_and_passwords_are_checked():
     with Cluster() as cluster, User() as user:
         cluster.enable_users("game", "pass:word@1", "/test/")
         login = "game:pass%3Aword%401@"
-        text = user.refusal("a", cluster.url(), 1, join_timeout_cs=300)
+        text = user.refusal("a", cluster.url(), 1)
         assert "it wants a user: etcd://user:password@host" in text, text
-        text = user.refusal("b", cluster.url(login="game:x@"), 1, join_timeout_cs=300)
+        text = user.refusal("b", cluster.url(login="game:x@"), 1)
         assert "the user and the password in the URL are not right" in text, text
         assert "game@127.0.0.1" in text and "game:x" not in text, text
-        text = user.refusal("c", cluster.url("/other", login), 1, join_timeout_cs=300)
+        text = user.refusal("c", cluster.url("/other", login), 1)
         assert "the user needs readwrite permission for the prefix" in text, text
         user.join("d", cluster.url(login=login), 1)
         user.join("w", cluster.url(login=login), 2)

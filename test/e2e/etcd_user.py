@@ -91,9 +91,14 @@ class User(Evaluator):
         self.open(name, *arguments, **options)
         return self.run(f'return join("{name}")')
 
-    def refusal(self, *arguments, **options):
-        """The reason why it cannot join."""
-        return failure(lambda: self.join(*arguments, **options))
+    def refusal(self, *arguments, join_timeout_cs=3000, **options):
+        """The reason why it cannot join. Where there was no time to learn it, it has more of it."""
+        options["join_timeout_cs"] = join_timeout_cs
+        while True:
+            text = failure(lambda: self.join(*arguments, **options))
+            if not text.endswith(": timeout"):
+                return text
+            options["join_timeout_cs"] *= 2
 
     def register(self, name, key, handle):
         return int(self.run(f'return assert(backends.{name}:register("{key}", {handle}))'), 10)
