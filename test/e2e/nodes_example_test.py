@@ -53,6 +53,8 @@ def a_node_waits_for_another_and_for_its_end():
     second.wait_log("Log server start")
     first.wait_log("harbor 2 connected")
     first.wait_log(r"LOG =\t:02[0-9a-f]{6}")
+    first.write("testlog Hello\n")  # as examples/README.md has it; the other goes on waiting
+    second.wait_log(r"\[GLOBALLOG\]\t:01[0-9a-f]{6}\tHello")
     second.stop()
     first.wait_log("disconnected")
 
