@@ -1,8 +1,8 @@
 -- skynet.harbor.watch on a node of a network; the .cslave that it asks is the test itself.
 local skynet = require("skynet")
-require("skynet.manager")
 local test = require("skynet.test")
 local check = require("check")
+local fake_cslave = require("fake_cslave")
 
 --- Loads skynet.harbor as a node of a network does, which this one is not.
 local function load_harbor()
@@ -17,23 +17,8 @@ end
 
 local harbor = load_harbor()
 
---- Answers each request with the next of the answers: the values of a table, or an error. Nobody
---- answers when there are none left.
-local function begin(answers)
-	skynet.name(".cslave", skynet.self())
-	skynet.dispatch("lua", function()
-		local answer = table.remove(answers, 1)
-		if answer == nil then
-			skynet.wait({})
-		elseif type(answer) == "string" then
-			error(answer, 0)
-		end
-		skynet.retpack(table.unpack(answer))
-	end)
-end
-
 test.case("who_watches_hears_of_events_whatever_is_refused", function()
-	begin({
+	fake_cslave({
 		{ 7 },
 		{ { { kind = "up", id = 2 } }, 8 },
 		"too many requests wait",

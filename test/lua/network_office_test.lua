@@ -1,8 +1,7 @@
 -- skynet.network.office: who stands for an office, and who follows it; with a .cslave of the test.
-local skynet = require("skynet")
-require("skynet.manager")
 local test = require("skynet.test")
 local check = require("check")
+local fake_cslave = require("fake_cslave")
 local office = require("skynet.network.office")
 
 local cases = {}
@@ -10,26 +9,8 @@ local function case(name, body)
 	cases[#cases + 1] = { name, body }
 end
 
---- Stands in for .cslave: each request is noted, and answered by the next of the answers; an error
---- if that is a text; nobody answers when there are none left.
-local function begin(answers)
-	local asked = {}
-	skynet.name(".cslave", skynet.self())
-	skynet.dispatch("lua", function(_, _, name)
-		asked[#asked + 1] = name
-		local answer = table.remove(answers, 1)
-		if answer == nil then
-			skynet.wait({})
-		elseif type(answer) == "string" then
-			error(answer, 0)
-		end
-		skynet.retpack(answer or nil)
-	end)
-	return asked
-end
-
 case("who_stands_hears_of_each_holder_whatever_is_refused", function()
-	local asked = begin({ 8, "too many requests wait", false, "too many names", 9 })
+	local asked = fake_cslave({ { 8 }, "too many requests wait", {}, "too many names", { 9 } })
 	local holders = {}
 	office.stand("OFFICE", function(holder)
 		table.insert(holders, holder)
@@ -45,7 +26,7 @@ case("who_stands_hears_of_each_holder_whatever_is_refused", function()
 end)
 
 case("who_follows_hears_of_each_holder_whatever_is_refused", function()
-	local asked = begin({ "too many requests wait", 8, "too many", false, 9 })
+	local asked = fake_cslave({ "too many requests wait", { 8 }, "too many", {}, { 9 } })
 	local holders = {}
 	office.follow("OFFICE", function(holder)
 		table.insert(holders, holder)
@@ -57,7 +38,7 @@ case("who_follows_hears_of_each_holder_whatever_is_refused", function()
 end)
 
 case("who_cannot_stand_at_all_is_told_at_once", function()
-	begin({ "the global name OFFICE cannot be registered" })
+	fake_cslave({ "the global name OFFICE cannot be registered" })
 	local ok, problem = pcall(office.stand, "OFFICE")
 	check.equal(ok, false)
 	check.matches(problem, "the global name OFFICE cannot be registered")
