@@ -15,6 +15,7 @@
 #endif
 
 _Thread_local uint32_t sk_memory_owner;
+_Thread_local int64_t sk_memory_nobodys_bytes;
 
 uint32_t
 skynet_current_handle(void)
@@ -124,7 +125,6 @@ sk_memory_trim(void)
 /* jemalloc counts what each thread allocated and freed anyway, and lends the two counters. */
 static _Thread_local const uint64_t *allocated_bytes;
 static _Thread_local const uint64_t *freed_bytes;
-static _Thread_local int64_t nobodys_bytes;
 
 static const uint64_t *
 counter(const char *name)
@@ -142,19 +142,7 @@ sk_memory_thread_bytes(void)
 		allocated_bytes = counter("thread.allocatedp");
 		freed_bytes = counter("thread.deallocatedp");
 	}
-	return (int64_t)(*allocated_bytes - *freed_bytes) - nobodys_bytes;
-}
-
-void
-sk_memory_disown(int64_t bytes)
-{
-	nobodys_bytes += bytes;
-}
-
-void
-sk_memory_disown_since(int64_t thread_bytes)
-{
-	nobodys_bytes += sk_memory_thread_bytes() - thread_bytes;
+	return (int64_t)(*allocated_bytes - *freed_bytes) - sk_memory_nobodys_bytes;
 }
 
 int64_t
@@ -174,18 +162,6 @@ int64_t
 sk_memory_thread_bytes(void)
 {
 	return 0;
-}
-
-void
-sk_memory_disown(int64_t bytes)
-{
-	(void)bytes;
-}
-
-void
-sk_memory_disown_since(int64_t thread_bytes)
-{
-	(void)thread_bytes;
 }
 
 int64_t

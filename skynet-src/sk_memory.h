@@ -18,17 +18,28 @@
  * Set by the service layer. */
 extern _Thread_local uint32_t sk_memory_owner;
 
+/* Bytes that this thread has allocated and that are nobody's. Set by sk_memory_disown. */
+extern _Thread_local int64_t sk_memory_nobodys_bytes;
+
 /* Bytes that this thread has allocated less those it has freed, ever, and less what is nobody's.
  * Only differences mean something. Always 0 where the allocator does not count. */
 int64_t sk_memory_thread_bytes(void);
 
 /* So many bytes, which this thread has allocated, are nobody's from now on. Negative: bytes that
  * were nobody's are this thread's to free. */
-void sk_memory_disown(int64_t bytes);
+static inline void
+sk_memory_disown(int64_t bytes)
+{
+	sk_memory_nobodys_bytes += bytes;
+}
 
 /* What this thread has allocated and freed since sk_memory_thread_bytes returned that was nobody's
  * work: the counter goes back there. */
-void sk_memory_disown_since(int64_t thread_bytes);
+static inline void
+sk_memory_disown_since(int64_t thread_bytes)
+{
+	sk_memory_disown(sk_memory_thread_bytes() - thread_bytes);
+}
 
 /* How many bytes the allocator counts for a block that malloc has returned; 0 for NULL, and where
  * it does not count. */
