@@ -283,31 +283,37 @@ local function report(address)
 	end
 end
 
---- Returns when the manager has ended, or cannot be reached, or is not the manager any more, and
---- why.
-local function await_end(address)
-	local reason
-	local unlink = link.link(address, function(_, why)
-		reason = why
+--- Hears of the end of a manager from now on.
+local function watch(address)
+	local watched = { address = address }
+	watched.unlink = link.link(address, function(_, why)
+		watched.reason = why
 		skynet.wakeup(changed)
 	end)
-	while not reason and holder == address do
+	return watched
+end
+
+--- Returns when the manager has ended, or cannot be reached, or is not the manager any more, and
+--- why.
+local function await_end(watched)
+	while not watched.reason and holder == watched.address do
 		skynet.wait(changed)
 	end
-	unlink()
-	return reason or "another one has taken the office"
+	return watched.reason or "another one has taken the office"
 end
 
 local function keep_manager()
 	while true do
-		local address = holder
-		local ok, reason = pcall(report, address)
+		-- Before the report: a manager that loses this node behind that forgets it.
+		local watched = watch(holder)
+		local ok, reason = pcall(report, watched.address)
 		if ok then
-			set_manager(address)
-			reason = await_end(address)
+			set_manager(watched.address)
+			reason = await_end(watched)
 		else
 			skynet.sleep(PAUSE_CS)
 		end
+		watched.unlink()
 		set_manager(nil, reason)
 	end
 end

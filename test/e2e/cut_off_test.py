@@ -42,6 +42,11 @@ class Parted:
         for host in self._ends:
             self.world.network.heal(host)
 
+    def wait_joined(self):
+        """Waits until both have found the other again."""
+        for node in self.nodes[1:]:
+            node.wait_log(r"\[harbor\] Node [23] connected")
+
 
 def counts_of_tunnels(nodes):
     """How many tunnels each node has, by its log."""
@@ -118,6 +123,49 @@ def who_cannot_reach_the_manager_is_told_later_what_was_released():
         wait_run(node, "return heard[#heard]", "whole again")
     third = three.run("return mcgroup.create()")
     two.run(f"mcgroup.enter({third})")
+
+
+# Has the agent wait, like one that is slow, with each link to the manager, until it is let go.
+SLOW_AGENT = """
+    local agent = skynet.uniqueservice("group_agent")
+    local manager = require("skynet.harbor").queryname("GROUP_MGR")
+    function in_agent(code)
+        return skynet.call(agent, "debug", "RUN", code)
+    end
+    assert(in_agent(([[
+        local skynet, link = require("skynet"), require("skynet.link")
+        local begin = link.link
+        function link.link(address, f)
+            while address == %d and not skynet.is_fast do
+                skynet.is_waiting = true
+                skynet.sleep(1)
+            end
+            return begin(address, f)
+        end
+    ]]):format(manager)))
+"""
+
+
+@case
+def an_agent_that_was_missed_twice_reports_again():
+    parted = Parted()
+    _, two, three = parted.nodes
+    for node in (two, three):
+        node.run(MCGROUP)
+        node.run("id = mcgroup.create()")  # so node 2 has the manager
+    id = three.run("mcgroup.enter(id) return id")
+    three.run(SLOW_AGENT)
+    parted.part()
+    parted.join()
+    parted.wait_joined()
+    is_waiting = 'return select(2, in_agent("print(require(\'skynet\').is_waiting)"))'
+    wait_run(three, is_waiting, "true")
+    parted.part()
+    parted.join()
+    parted.wait_joined()
+    three.run("""in_agent("require('skynet').is_fast = true")""")
+    wait_run(two, f"return (pcall(mcgroup.enter, {id}))", "true")
+    wait_until(lambda: counts_of_tunnels((two, three)) == [1, 1], "both are tied together")
 
 
 SUBSCRIBE = """
