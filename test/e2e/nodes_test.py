@@ -199,6 +199,9 @@ def the_master_may_be_killed_and_come_back():
         assert node.run(CALL.format(kept)) == "hello"
         assert node.run(CALL.format('"LATE"')) == "hello"
     assert "call" in failure(third.run, CALL.format(old))
+    # Where the others came back behind its start, the word of the numbers is on its way.
+    last = 'require("skynet.core").addresscommand("LASTHANDLE")'
+    first.wait_run(f"return {last} >= {int(old, 16) & 0xFFFFFF}", "true")
     new = start_echo(first, "OLD")
     assert int(new, 16) > int(old, 16)
     third.wait_run('return skynet.address(harbor.queryname("OLD"))', ":" + new[2:])

@@ -390,16 +390,41 @@ case("a_fresh_node_waits_until_the_others_may_be_back", function()
 	check.equal(bases.base, 50 + 65536)
 end)
 
+--- The bases that a session was told of later than with its welcome.
+local function later_bases(session)
+	local bases = {}
+	for _, packet in ipairs(session.packets) do
+		bases[#bases + 1] = packet[1] == "base" and packet[2] or nil
+	end
+	return bases
+end
+
 case("a_number_that_is_heard_of_late_still_counts", function()
+	for _, number in ipairs({ 50, 0 }) do -- also where the new one begins itself
+		local books = master.new(TIMEOUT_CS)
+		local first = claim(books, 1, "n")
+		for id = 2, 3 do
+			local numbers = { [1] = number }
+			claim(books, id, "b", {
+				known = known({ members = { [1] = "a" }, numbers = numbers }),
+			})
+		end
+		check.equal(later_bases(first), { number + 65536 }) -- once
+		check.equal(books:snapshot().members[1].incarnation, incarnation("n"))
+	end
+end)
+
+case("a_number_of_the_node_that_is_there_moves_nothing", function()
 	local books = master.new(TIMEOUT_CS)
 	local first = claim(books, 1, "n")
-	claim(books, 2, "b", { known = known({ members = { [1] = "a" }, numbers = { [1] = 50 } }) })
-	local base
-	for _, packet in ipairs(first.packets) do
-		base = packet[1] == "base" and packet[2] or base
-	end
-	check.equal(base, 50 + 65536)
-	check.equal(books:snapshot().members[1].incarnation, incarnation("n"))
+	claim(books, 2, "b", { known = known({ members = { [1] = "n" }, numbers = { [1] = 0 } }) })
+	local third = claim(books, 3, "c", {
+		known = known({ members = { [1] = "a" }, numbers = { [1] = 0 } }),
+	})
+	check.equal(later_bases(first), { 65536 })
+	claim(books, 1, "n", { known = known({}) })
+	claim(books, 2, "b", { known = known({ members = { [3] = "a" }, numbers = { [3] = 0 } }) })
+	check.equal(later_bases(third), {}) -- it has not begun with this master
 end)
 
 case("what_a_master_has_said_itself_is_no_news_to_it", function()

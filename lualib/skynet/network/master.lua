@@ -44,6 +44,7 @@ local UNDECIDED_MAX <const> = 65536
 ---@field free_cs? integer from when on somebody else may take the place
 ---@field answered integer the last question whether it lives that the member has answered
 ---@field told_revision? integer not seen yet: what somebody knew at that revision
+---@field is_first? boolean its numbers began at 0, because no earlier incarnation was known
 ---@field news skynet.network.signal what those wait for that want the place
 
 ---@class skynet.network.claim
@@ -169,14 +170,26 @@ local function await_place(self, claim)
 	end
 end
 
+--- Whether the node is there, has begun with the first number because nobody knew of an earlier
+--- incarnation, and is not the one that was told of: then it uses numbers for the second time.
+local function begins_anew(self, id, told)
+	local place, member = self.places[id], self.ledger.view.members[id]
+	return place ~= nil
+		and place.session ~= nil
+		and place.is_first == true
+		and not (told and told.incarnation == member.incarnation)
+end
+
 --- An earlier incarnation of a node is heard of only now. If the node is there already, its next
 --- handles come behind those.
-local function learn_number(self, id, number)
-	if self.ledger:report(id, number) then
-		local session = self.places[id] and self.places[id].session
-		if session then
+---@param told? skynet.registry.member the node when the number was told
+local function learn_number(self, id, number, told)
+	if self.ledger:report(id, number) or begins_anew(self, id, told) then
+		local place = self.places[id]
+		if place and place.session then
+			place.is_first = nil
 			number = self.ledger:next_base(id)
-			session:send(wire.packet("base", number))
+			place.session:send(wire.packet("base", number))
 		end
 		broadcast(self, "number", id, number)
 	end
@@ -218,7 +231,7 @@ local function learn(self, claim)
 	end
 	for id, number in pairs(known.numbers) do
 		if id ~= claim.id then
-			learn_number(self, id, number)
+			learn_number(self, id, number, known.members[id])
 		end
 	end
 end
@@ -249,6 +262,7 @@ local function admit(self, session, claim)
 		place.session:close("it has made another connection")
 	end
 	place.session, place.away_cs, place.told_revision = nil, nil, nil
+	place.is_first = not claim.known and base == 0 or claim.known and place.is_first
 	self.places[id] = place
 	books:join(id, claim.incarnation, claim.address)
 	if claim.known and claim.known.era ~= self.era then
