@@ -14,8 +14,6 @@ local ROUNDS <const> = 2
 local IS_SANITIZED <const> = not pcall(memory.jestat)
 --- What a round may leave behind more than another did: the tables of the test and of the core.
 local NOISE_BYTES <const> = 512 * 1024
---- Sockets that there can be in a node.
-local SLOTS <const> = 65536
 --- Written to somebody who does not read: more than the system takes.
 local UNREAD_BYTES <const> = 8 << 20
 
@@ -299,16 +297,6 @@ local function end_while_waiting(way, finish, is_at_once)
 	wait_for_base(sockets, descriptors)
 end
 
---- The table of sockets has a slot for each of the first 65536 ids, and keeps them.
-local function fill_table()
-	local function nothing() end
-	local id
-	repeat
-		id = socket.udp(nothing)
-		socket.close(id)
-	until id > SLOTS
-end
-
 --- What services are charged for, when nobody has anything left to free. Waits: a turn is charged
 --- at its end.
 local function total()
@@ -330,9 +318,6 @@ for way in pairs(WAYS) do
 		end
 		if IS_SANITIZED then
 			return -- nothing is charged
-		end
-		if way == "connect" then -- the only one that draws many ids
-			fill_table()
 		end
 		local before = total()
 		for _ = 1, ROUNDS do
