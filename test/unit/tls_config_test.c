@@ -230,7 +230,7 @@ static void
 unused_configs_are_dropped(void **state)
 {
 	(void)state;
-	char alpn[100][8];
+	char alpn[100][16];
 	struct sk_tls_config *used[100];
 	struct sk_tls_store *store = sk_tls_store_new();
 	for (int i = 0; i < 100; i++) {
