@@ -112,7 +112,7 @@ def an_address_that_cannot_have_a_name_is_refused():
 
 @case
 def who_asks_for_a_name_does_not_wait_for_ever():
-    network = LocalNetwork(harbor_timeout=1)
+    network = LocalNetwork(harbor_timeout=3)
     first, second = network.start(1), network.start(2)
     echo = start_echo(second)
     first.run("harbor.connect(2)")

@@ -101,7 +101,7 @@ def a_node_that_stands_still_for_less_than_the_limit_loses_nothing():
 
 @case
 def a_node_that_stands_still_for_longer_is_given_up_and_comes_back():
-    world = World(3, harbor_timeout=1)
+    world = World(3, harbor_timeout=3)
     traffic = Traffic(world.nodes)
     traffic.begin()
     traffic.wait_answers(100)

@@ -70,7 +70,7 @@ def a_cable_that_is_pulled_for_less_than_the_limit_loses_nothing():
 def check_silence(begin, end):
     """What makes two nodes deaf to each other for longer than the limit: both sides tell their
     senders; and when it ends, they find each other again."""
-    world = World(2, harbor_timeout=1)
+    world = World(2, harbor_timeout=3)
     traffic = Traffic(world.nodes)
     traffic.begin()
     traffic.wait_answers(100)

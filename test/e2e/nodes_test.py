@@ -512,7 +512,7 @@ def the_datacenter_is_one_for_all():
 
 @case
 def a_node_that_stands_still_is_down_until_it_goes_on():
-    network = LocalNetwork(harbor_timeout=1)
+    network = LocalNetwork(harbor_timeout=3)
     first, second = network.start(1), network.start(2)
     address = start_echo(second, "ECHO")
     second.run('skynet.uniqueservice("simpledb")')
@@ -534,7 +534,7 @@ def a_node_that_stands_still_is_down_until_it_goes_on():
 
 @case
 def a_node_that_comes_back_too_late_ends():
-    network = LocalNetwork(harbor_timeout=1)
+    network = LocalNetwork(harbor_timeout=3)
     first, second = network.start(1), network.start(2)
     second.expect_status(1)
     second.halt()

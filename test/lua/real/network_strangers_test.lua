@@ -341,8 +341,12 @@ case("both_sides_notice_silence", function()
 	check.equal(counted(service, "lost"), 1)
 	check.equal(counted(service, "gone"), 1)
 	socket.close(id)
-	local slave = join(url, 1, "a", { timeout_cs = 50 })
-	skynet.sleep(125) -- beats keep it
+end)
+
+case("beats_keep_a_member_that_says_nothing_else", function()
+	local _, url = start_master(nil, 200)
+	local slave = join(url, 1, "a", { timeout_cs = 200 })
+	skynet.sleep(450)
 	check.equal(slave.told, {})
 end)
 
