@@ -191,15 +191,32 @@ local function tell(self, kv, on_entry)
 	end
 end
 
+--- Where the page behind this one begins, which began at a key; nil: it was the last one, or does
+--- not go on in order.
+---@return string? next_key
+---@return string? reason
+local function next_page(answer, list, key)
+	if answer.more ~= true then
+		return nil
+	end
+	local last = list[#list]
+	local last_key = type(last) == "table" and decode(last.key)
+	if not last_key or last_key < key then
+		return nil, "the keys come without an order"
+	end
+	return last_key .. "\0"
+end
+
 --- Reads all values as they were at a revision, page by page. Waits, for each page so long.
 local function read_all(self, revision, limit_cs, on_entry)
 	local largest = math.max(self.head.largest, 1)
 	local limit = math.min(math.max(PAGE_BYTES // largest, 1), PAGE_KEYS_MAX)
-	local key, range_end = range_below(self.root)
+	local first, range_end = range_below(self.root)
+	local key = decode(first)
 	self.largest = 0
 	while key do
 		local answer, reason = self.etcd:call("/v3/kv/range", {
-			key = key,
+			key = encode(key),
 			range_end = range_end,
 			limit = limit,
 			revision = tostring(revision),
@@ -211,9 +228,10 @@ local function read_all(self, revision, limit_cs, on_entry)
 		for _, kv in ipairs(list) do
 			tell(self, kv, on_entry)
 		end
-		local last = answer.more == true and list[#list]
-		local last_key = type(last) == "table" and decode(last.key)
-		key = last_key and encode(last_key .. "\0") or nil
+		key, reason = next_page(answer, list, key)
+		if reason then
+			return nil, reason
+		end
 	end
 	return true
 end
