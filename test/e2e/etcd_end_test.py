@@ -31,6 +31,7 @@ local function keep_until(condition)
 end
 skynet.fork(skynet.call, ".cslave", "lua", "REGISTER", "{name}", skynet.self())
 skynet.sleep({pause_cs})
+mark("busy")
 keep_until(function()
 	return is_marked("free") or not skynet.localname(".cslave")
 end)
@@ -68,6 +69,7 @@ def wait_for_answers(node, proxy, folder, tries):
     client = node.client()
     pause_cs = min(10 * 2**tries, PAUSE_MAX_CS)
     client.send(KEEP_WORKER.format(folder=folder, name=f"NAME{tries}", pause_cs=pause_cs))
+    wait_until((folder / "busy").exists, "the worker is kept")
     try:
         wait_until(lambda: len(proxy.held) >= 2, "two answers are held", pause_cs / 10)
         if all(unread(connection) is not None for connection in proxy.held):
@@ -78,6 +80,7 @@ def wait_for_answers(node, proxy, folder, tries):
     client.receive()
     proxy.release()
     (folder / "free").unlink()
+    (folder / "busy").unlink()
     return False
 
 
