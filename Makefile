@@ -203,10 +203,11 @@ $(unit_tests): %: %.o $(core) $(B)/libs
 		$(shell pkg-config --libs cmocka libcrypto) @$(B)/libs
 
 # A model may name options for the compiler and its checker in lines "cc: ..." and "pan: ...", and in
-# lines "mutants: ..." mistakes that can be built into it, to show that each of them is found.
+# lines "mutants: ..." mistakes that can be built into it, to show that each of them is found. It may
+# include a model of its folder.
 option = $$(sed -n 's/^[ *\/]*$(1): \([^*]*\).*/\1/p' $(<F))
 build/model/%.log: %.pml | $(deps)
-	@mkdir -p build/model/$* && cp $< build/model/$*
+	@mkdir -p build/model/$* && cp $(<D)/*.pml build/model/$*
 	$(call show,model)cd build/model/$* && spin -a $(<F) && $(CC) -O2 -w -o pan pan.c $(call option,cc) && \
 		{ ./pan $(call option,pan) > pan.log || { cat pan.log; exit 1; }; }
 	@cd build/model/$* && for mutant in $(call option,mutants); do \
@@ -216,5 +217,6 @@ build/model/%.log: %.pml | $(deps)
 	@cd build/model/$* && if grep -q 'errors: 0' pan.log && \
 		! grep -q -e 'errors: [^0]' -e 'depth too small' -e 'not completed' pan.log; \
 		then mv pan.log ../$*.log; else cat pan.log; exit 1; fi
+build/model/links_words.log: service-src/harbor/links.pml
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)

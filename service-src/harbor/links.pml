@@ -8,7 +8,10 @@
  *   - an end of a connection breaks. The other end notices it at any time later, before it has read
  *     what was under way, or behind it;
  *   - a node gives the other up (harbor_peer_give_up), for whatever reason;
- *   - a node dies, and another begins in its place, which knows nothing.
+ *   - a node dies, and another begins in its place, which knows nothing. With WORDS, which
+ *     links_words.pml sets, the registry tells node 0 that this happened to node 1, at any time
+ *     behind the last fault, in two words: that process is gone (harbor_peer_leave), and the next
+ *     one is a member (harbor_peer_join). An earlier word is as if node 0 gave the other up.
  *
  * A connection that its dialler has given up long ago may come to the other end at any time.
  *
@@ -20,16 +23,18 @@
  *   L4  nobody acknowledges more than was sent, and no connection begins behind what has come: so
  *       who keeps the rules is never taken for one who breaks them;
  *   L5  who gets a message can answer it: its harbor takes the answer;
- *   L6  behind the last fault both ends come up with the same two ties: there are at most DIALS
- *       connections that a node dials when nothing else is under way; whatever was sent and not
- *       answered by an error comes, and so does what is sent then.
+ *   L6  behind the last fault, and the last word of it, both ends come up with the same two ties:
+ *       there are at most DIALS connections that a node dials when nothing else is under way;
+ *       whatever was sent and not answered by an error comes, and so does what is sent then;
+ *   L7  the word that a process is gone ends no link with the next one, and who hears of processes
+ *       is told "up" of the link that there is in the end, whatever was told between (WORDS).
  *
  * Not shown, because it is not so: that an error means that the message is not delivered. What is
  * not acknowledged at the end of a session may have come, and may even come after the error: the
  * other end goes on reading until it learns that the session has ended.
  *
  * Left out: time (a node may give up, or dial, at any moment), proofs (they tell who speaks, not
- * what), the window, messages in parts, refusals, a second process with the id of a node.
+ * what), the window, messages in parts, refusals, a second process with the id of a node at a time.
  *
  * The model can fail. Each of these mistakes, built in by name, is found (spin -DNAME -a ...):
  *   KEEPS_TIE        who gives up keeps its tie: the other end does not learn of it
@@ -66,10 +71,22 @@
 
 /* --- what a node knows of the other: struct harbor_peer ------------------------------------- */
 
-byte tie[2] = 1;   /* each new one is greater by 1, which only this model knows */
+byte tie[2] = 1; /* each new one is greater, which only this model knows */
+#ifdef WORDS
+#define PROCESS(tie) ((tie) >> 4)
+#define NEXT_PROCESS(tie) ((PROCESS(tie) + 1) << 4 | 1)
+#else
+#define PROCESS(tie) 0 /* nobody asks for it */
+#define NEXT_PROCESS(tie) (tie + 1)
+#endif
 byte other_tie[2]; /* 0: no session */
 bool is_up[2];
 bool is_kept[2] = true; /* messages to the other are: node_state is not ABSENT */
+
+/* What the sender's harbor is told of the other node, and its .cslave by it. */
+bool is_member = true;
+byte member;	 /* the process that is, or was last */
+bool is_told_up; /* of the present link */
 byte out[2] = NONE;     /* connections */
 byte in[2] = NONE;
 
@@ -211,7 +228,9 @@ inline end_session(n, kept)
 	fi;
 #endif
 	if
-	:: n == SENDER -> fail_messages()
+	:: n == SENDER ->
+		is_told_up = false;
+		fail_messages()
 	:: else ->
 		received = 0;
 		said = 0;
@@ -242,10 +261,53 @@ inline check(n)
 	if
 	:: in[n] != NONE && out[n] != NONE && stage[out[n]] == OPEN ->
 		is_up[n] = true;
-		is_kept[n] = true
+		is_kept[n] = true;
+		if
+		:: n == SENDER -> is_told_up = is_member /* nobody listens otherwise */
+		:: else
+		fi
 	:: else
 	fi
 }
+
+/* harbor_peer_leave */
+#define CAN_LEAVE (faults == 0 && is_member && member != PROCESS(tie[RECEIVER]))
+inline leave()
+{
+	is_member = false;
+	is_told_up = false;
+	if
+#ifdef ENDS_NEXT
+	:: true ->
+#else
+	:: other_tie[SENDER] == 0 || PROCESS(other_tie[SENDER]) == member ->
+#endif
+		assert(!is_up[SENDER] || other_tie[SENDER] != tie[RECEIVER]); /* L7 */
+		give_up(SENDER)
+	:: else
+	fi
+}
+
+/* harbor_peer_join, become_member */
+#define CAN_JOIN (!is_member)
+inline join()
+{
+	is_member = true;
+	member = PROCESS(tie[RECEIVER]);
+	if
+#ifdef UP_ONCE
+	:: is_up[SENDER]
+#else
+	:: is_up[SENDER] -> is_told_up = true
+#endif
+	:: else -> is_kept[SENDER] = true
+	fi
+}
+#ifdef WORDS
+#define IS_TOLD (is_member && member == PROCESS(tie[RECEIVER]))
+#else
+#define IS_TOLD true
+#endif
 
 /* harbor_outbox_acknowledge */
 inline acknowledge(count)
@@ -312,8 +374,8 @@ inline meet(n, c, own_tie, own_known, its_tie, its_known, its_received)
 inline dial(c)
 {
 	if
-	:: faults == 0 && out[ACCEPTOR(c)] != NONE && IS_STILL(0) && IS_STILL(1) &&
-	   IS_STILL(2) && IS_STILL(3) ->
+	:: faults == 0 && IS_TOLD && out[ACCEPTOR(c)] != NONE && IS_STILL(0) &&
+	   IS_STILL(1) && IS_STILL(2) && IS_STILL(3) ->
 		dials++;
 		assert(dials <= DIALS) /* L6 */
 	:: else
@@ -487,9 +549,15 @@ inline fault()
 /* A node dies, with all its ends of connections. */
 inline restart(n)
 {
-	tie[n]++;
+	tie[n] = NEXT_PROCESS(tie[n]);
 	end_session(n, NONE);
 	is_kept[n] = true; /* become_member */
+	if
+	:: n == SENDER ->
+		is_member = true;
+		member = PROCESS(tie[RECEIVER])
+	:: else
+	fi;
 	/* And those that came in and were not open, or that were closed in its own stead. */
 	close_all(n)
 }
@@ -508,10 +576,11 @@ inline close_all(n)
 
 /* --- the end -------------------------------------------------------------------------------- */
 
-/* L3 and L6; `all`: the bits of all messages. */
+/* L3, L6 and L7; `all`: the bits of all messages. */
 inline look(all)
 {
 	assert(is_up[SENDER] && is_up[RECEIVER]);
+	assert(is_told_up);
 	assert(other_tie[SENDER] == tie[RECEIVER] && other_tie[RECEIVER] == tie[SENDER]);
 	assert(sent == MESSAGES && acknowledged == sealed);
 	assert((excused | delivered) == all)
@@ -560,6 +629,10 @@ active proctype world()
 	EACH_CONNECTION(ACCEPTOR_NOTICES, close_acceptor)
 	EACH_CONNECTION(DIALLER_BREAKS, break_dialler)
 	EACH_CONNECTION(ACCEPTOR_BREAKS, break_acceptor)
+#ifdef WORDS
+	:: d_step { CAN_LEAVE -> leave() }
+	:: d_step { CAN_JOIN -> join() }
+#endif
 	EACH_NODE(GIVES_UP, fault_give_up)
 	EACH_NODE(DIES, fault_restart)
 	:: faults > 0 -> faults = 0
