@@ -60,6 +60,9 @@ class Example(Process):
 
     def wait_all_left(self):
         """Waits until every client's agent and client service have ended."""
+        # The line of one more client is behind those of all others, which may be still to come.
+        with connect(self.port) as last:
+            self.wait_log(rf"Client \d+ connected from 127.0.0.1:{last.getsockname()[1]}$")
         connected = self.count(r"Client \d+ connected")
         wait_until(lambda: self.count(r"Client \d+ left") == connected, "all clients have left")
         agents = self.count("LAUNCH snlua agent")
