@@ -58,13 +58,22 @@ class Example(Process):
     def count(self, pattern):
         return len(re.findall(pattern, self.text(), re.MULTILINE))
 
+    def present(self):
+        """The clients that are connected, as far as the log tells."""
+        connected, left = (
+            set(re.findall(rf"Client (\d+) {what}", self.text())) for what in ("connected", "left")
+        )
+        return connected - left
+
     def wait_all_left(self):
         """Waits until every client's agent and client service have ended."""
         # The line of one more client is behind those of all others, which may be still to come.
         with connect(self.port) as last:
             self.wait_log(rf"Client \d+ connected from 127.0.0.1:{last.getsockname()[1]}$")
-        connected = self.count(r"Client \d+ connected")
-        wait_until(lambda: self.count(r"Client \d+ left") == connected, "all clients have left")
+        try:
+            wait_until(lambda: not self.present(), "all clients have left")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: not {', '.join(sorted(self.present()))}") from None
         agents = self.count("LAUNCH snlua agent")
         # main and bootstrap end themselves, too.
         wait_until(lambda: self.count("KILL self") == agents + 2, "all agents have ended")
