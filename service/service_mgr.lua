@@ -48,26 +48,21 @@ local function problem_of(name)
 	return "bad argument 'name': a name without blanks expected, got " .. got
 end
 
+local function is_settled(service)
+	return service.address or service.reason
+end
+
+local function has_begun(service)
+	return is_settled(service) or service.task
+end
+
 local function find(name)
-	local service = services[name]
-	if not service then
-		service = {
-			waiters = waiters.new(function()
-				-- Nobody wants it any more, and nobody has started it.
-				local is_known = service.address or service.reason or service.task
-				if not is_known and services[name] == service then
-					services[name] = nil
-				end
-			end),
-		}
-		services[name] = service
-	end
-	return service
+	return services[name] or waiters.keep(services, name, {}, has_begun)
 end
 
 --- Answers the request of this task, or puts it off until the start has ended.
 local function answer(service)
-	if service.address or service.reason then
+	if is_settled(service) then
 		skynet.retpack(service.address, service.reason)
 	else
 		service.waiters:add()
@@ -101,7 +96,7 @@ local command = {}
 
 function command.LAUNCH(source, name, ...)
 	local service = find(name)
-	if not (service.address or service.reason or service.task) then
+	if not has_begun(service) then
 		service.starter = source
 		service.task = skynet.fork(start, service, name, ...)
 	end
@@ -213,9 +208,9 @@ local function describe_wait(service)
 end
 
 local function describe(service)
-	if not (service.address or service.reason) then
+	if not is_settled(service) then
 		local text = describe_wait(service)
-		if not (service.address or service.reason) then
+		if not is_settled(service) then
 			return text
 		end -- meanwhile its start has ended
 	end

@@ -26,22 +26,12 @@ local function is_settled(service)
 	return service.address ~= nil or service.reason ~= nil
 end
 
+local function has_begun(service)
+	return is_settled(service) or service.is_starting
+end
+
 local function find(name)
-	local service = services[name]
-	if not service then
-		service = {
-			is_starting = false,
-			waiters = waiters.new(function()
-				-- Nobody wants it any more, and nobody has started it.
-				local is_known = is_settled(service) or service.is_starting
-				if not is_known and services[name] == service then
-					services[name] = nil
-				end
-			end),
-		}
-		services[name] = service
-	end
-	return service
+	return services[name] or waiters.keep(services, name, { is_starting = false }, has_begun)
 end
 
 local function answer(service)
@@ -107,7 +97,7 @@ local command = {}
 
 function command.LAUNCH(name, code, ...)
 	local service = find(name)
-	if not is_settled(service) and not service.is_starting then
+	if not has_begun(service) then
 		service.is_starting = true
 		skynet.fork(start, service, name, code, ...)
 	end

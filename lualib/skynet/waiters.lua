@@ -2,10 +2,10 @@
 --- service_mgr, whose QUERY waits until somebody has started a service.
 ---
 --- All lists of a service, and its tasks in which requests wait (module.enter), together hold at
---- most as many as the config key `waiterlimit` says. Those
---- that nobody waits for any more are let go when room becomes scarce, and each time their number
---- has doubled: of a requester that has died at once; and a requester of many is asked which of
---- them it has given up, because their deadlines were over or their tasks have ended.
+--- most as many as the config key `waiterlimit` says. Those that nobody waits for any more are let
+--- go when room becomes scarce, and each time their number has doubled: of a requester that has
+--- died at once; and a requester of many is asked which of them it has given up, because their
+--- deadlines were over or their tasks have ended.
 local skynet = require("skynet")
 
 local LIMIT <const> = math.tointeger(tonumber(skynet.getenv("waiterlimit")))
@@ -203,6 +203,23 @@ function module.new(on_empty)
 	local waiters = setmetatable({ list = {}, on_empty = on_empty }, mt)
 	all[waiters] = true
 	return waiters
+end
+
+--- Puts an entry into a table, with the list of those that wait for it as its field `waiters`. The
+--- table forgets it when all of them were let go, and has_begun(entry) is false: nobody is at it.
+---@param entries table
+---@param key any
+---@param entry table
+---@param has_begun fun(entry: table): any
+---@return table entry
+function module.keep(entries, key, entry, has_begun)
+	entry.waiters = module.new(function()
+		if entries[key] == entry and not has_begun(entry) then
+			entries[key] = nil
+		end
+	end)
+	entries[key] = entry
+	return entry
 end
 
 local place_class = {

@@ -52,6 +52,22 @@ local function claim(books, id, letter, options)
 	return session, is_member, reason, is_taken
 end
 
+--- Claims a place in a task of its own. Returns a function that waits for what comes of it:
+--- whether it is a member, and the reason.
+local function claim_beside(books, id, letter)
+	local result
+	skynet.fork(function()
+		local _, is_member, reason = claim(books, id, letter)
+		result = { is_member, reason }
+	end)
+	return function()
+		test.eventually(function()
+			return result
+		end)
+		return result
+	end
+end
+
 --- The texts of the changes that a session was told.
 local function changes(session)
 	local list = {}
@@ -183,20 +199,13 @@ end)
 case("what_a_node_has_said_before_its_end_is_no_sign_of_life", function()
 	local books = master.new(TIMEOUT_CS)
 	local first = claim(books, 2, "a", { is_mute = true })
-	local result
-	skynet.fork(function()
-		local _, is_member, reason = claim(books, 2, "b")
-		result = { is_member, reason }
-	end)
+	local answer = claim_beside(books, 2, "b")
 	skynet.sleep(1)
 	books:handle(first, "beat") -- these come after the question, but were sent before
 	books:handle(first, "alive", 0)
 	skynet.sleep(1)
 	books:lost(first)
-	test.eventually(function()
-		return result
-	end)
-	check.equal(result, { true })
+	check.equal(answer(), { true })
 end)
 
 case("an_answer_to_a_question_that_comes_later_counts_for_none", function()
@@ -255,17 +264,10 @@ end)
 case("a_goodbye_while_somebody_claims_the_place_frees_it", function()
 	local books = master.new(TIMEOUT_CS)
 	local first = claim(books, 2, "a", { is_mute = true })
-	local result
-	skynet.fork(function()
-		local _, is_member, reason = claim(books, 2, "b")
-		result = { is_member, reason }
-	end)
+	local answer = claim_beside(books, 2, "b")
 	skynet.sleep(100)
 	books:handle(first, "bye")
-	test.eventually(function()
-		return result
-	end)
-	check.equal(result, { true })
+	check.equal(answer(), { true })
 end)
 
 case("a_connection_that_breaks_costs_nothing_if_it_comes_back", function()
